@@ -1,0 +1,86 @@
+# vbg: make | make check | make demo | make bench | make fuzz | make install
+# MODE=release|debug|asan|tsan|cov
+MODE  ?= release
+PREFIX ?= /usr/local
+VBG_SHARED ?= ../shared
+O     := build/$(MODE)$(if $(findstring clang,$(CC)),-clang)
+B     := bin
+
+WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla
+CFLAGS_release := -O2 -g1 -fno-omit-frame-pointer
+CFLAGS_debug   := -O0 -g
+CFLAGS_asan    := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+CFLAGS_tsan    := -O1 -g -fsanitize=thread
+CFLAGS_cov     := -O0 -g --coverage
+
+# Libraries: required ones always, optional ones when pkg-config finds them.
+REQUIRED := libpng libjpeg jansson libutf8proc libzip libconfuse expat libexif lcms2 libxxhash
+OPTIONAL := libav nettle libwebp
+PKG_libav   := libavformat libavcodec libavfilter libavutil libswscale libswresample
+PKG_nettle  := nettle
+PKG_libwebp := libwebp
+HAVE := $(foreach p,$(OPTIONAL),$(if $(shell pkg-config --exists $(PKG_$(p)) && echo y),$(p)))
+PKGS := $(REQUIRED) $(foreach p,$(HAVE),$(PKG_$(p)))
+DEFS := $(foreach p,$(HAVE),-DVBG_HAVE_$(shell echo $(p) | tr a-z A-Z))
+
+VERSION := 0.1.0
+override CPPFLAGS += -I. -Iinclude -DVBG_VERSION='"$(VERSION)"' $(DEFS)
+override CFLAGS   += -std=c11 -fopenmp -ffp-contract=off -MMD -MP -pthread $(WARN) $(CFLAGS_$(MODE))
+LIBS  := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm -fopenmp -pthread
+INCS  := $(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
+
+AVX2   := -mavx2 -mfma -mf16c
+AVX512 := $(AVX2) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512
+
+LIB_SRC  := $(wildcard engine/*.c kernels/*.c kernels/ref/*.c kernels/x86/*.c models/*.c convert/*.c video/*.c)
+TOOL_SRC := $(filter-out $(wildcard tools/vbg-*.c),$(wildcard tools/*.c))
+PROGRAMS := $(patsubst tools/%.c,%,$(wildcard tools/vbg-*.c))
+GOLD_SRC := $(wildcard tests/golden/*.c)
+TESTS    := $(patsubst tests/%.c,%,$(wildcard tests/test_*.c))
+BENCH_SRC := $(wildcard bench/*.c)
+
+obj = $(patsubst %.c,$(O)/%.o,$(1))
+LIB := $(O)/libvbg.a
+
+.PHONY: all check check-golden check-fast demo bench fuzz perf deps install clean format tests
+all: $(PROGRAMS:%=$(B)/%)
+
+$(LIB): $(call obj,$(LIB_SRC))
+	@rm -f $@
+	@ar rcs $@ $^
+
+$(O)/kernels/x86/%_avx2.o:        override CFLAGS += $(AVX2)
+$(O)/kernels/x86/%_avx512.o:      override CFLAGS += $(AVX512)
+$(O)/kernels/x86/%_avx512_bf16.o: override CFLAGS += $(AVX512) -mavx512bf16 -mavx512vnni
+$(O)/kernels/x86/%_amx_bf16.o:    override CFLAGS += $(AVX512) -mavx512bf16 -mavx512vnni -mamx-tile -mamx-bf16 -mamx-int8
+
+$(O)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(INCS) $(CFLAGS) -c -o $@ $<
+
+$(B)/%: $(O)/bin/%
+	@mkdir -p $(B)
+	@ln -sf ../$< $@
+.SECONDARY:
+$(O)/bin/vbg-bench: $(call obj,tools/vbg-bench.c $(TOOL_SRC) $(BENCH_SRC)) $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) $(BENCH_LIBS)
+$(O)/bin/%: $(O)/tools/%.o $(call obj,$(TOOL_SRC)) $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+$(O)/bin/check-golden: $(call obj,$(GOLD_SRC)) $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) -lz
+$(O)/bin/test_%: $(O)/tests/test_%.o $(call obj,$(TOOL_SRC)) $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) -lcriterion
+
+tests: $(TESTS:%=$(O)/bin/%)
+
+check-golden: $(O)/bin/check-golden all
+	$< $(if $(GOLDEN),$(GOLDEN),tests/golden/data)
+
+clean:
+	rm -rf build bin
+
+-include $(patsubst %.o,%.d,$(call obj,$(LIB_SRC) $(TOOL_SRC) $(GOLD_SRC) $(BENCH_SRC) $(wildcard tools/vbg-*.c tests/*.c)))

@@ -1,0 +1,16 @@
+/* Fills the kernel table, reference first, then level by level. */
+#include "kernels/table.h"
+
+void vbg_kernels_init(vbg_kernels *k, vbg_isa cap)
+{
+    vbg_isa isa = vbg_isa_detect();
+
+    if (isa > cap)
+        isa = cap;
+    *k = (vbg_kernels){ .isa = isa };
+    vbg_gemm_init_ref(&k->gemm);
+    vbg_attention_init_ref(&k->attention);
+    vbg_pointwise_init_ref(&k->pointwise);
+    vbg_norm_init_ref(&k->norm);
+    vbg_resample_init_ref(&k->resample);
+}
