@@ -58,7 +58,11 @@ void vbg_pack(void *dst, vbg_dtype t, const float *w, size_t oc, size_t c, size_
 void vbg_unpack(float *w, const void *src, vbg_dtype t, size_t oc, size_t c, size_t kh,
                 size_t kw);
 
-/* y[m][oc] = epilogue(sum_k x[m][k] w[oc][k]). */
+/* y[m][oc] = epilogue(sum_k x[m][k] w[oc][k]).
+ * geglu: y has oc/2 columns, a * gelu(b), where a and b are the first and the
+ * second half of the oc sums (each with its scale and bias; residual and act are
+ * not used).  oc is then a multiple of 32 and output block i needs the weight
+ * blocks i and oc/32 + i. */
 typedef struct vbg_gemm_args {
     const void *x; /* xt (f32, bf16), rows ldx elements apart */
     size_t ldx;
@@ -67,6 +71,7 @@ typedef struct vbg_gemm_args {
     size_t ldy;
     size_t k, oc; /* unpadded */
     vbg_dtype xt, wt, yt;
+    bool geglu;
     vbg_epilogue ep;
 } vbg_gemm_args;
 
@@ -86,8 +91,12 @@ typedef struct vbg_conv_args {
     bool upsample2; /* x is read as if nearest-upsampled by 2 first */
 } vbg_conv_args;
 
-/* Depthwise (one filter per channel): w f32 [kh*kw][c]. */
+/* Depthwise: w f32 [kh*kw][oc]; output channel o reads input channel o/(oc/c). */
 typedef vbg_conv_args vbg_depthwise_args;
+
+/* Transposed convolution: w f32 [kh*kw][oc][c]; input pixel (iy,ix) adds to output
+ * (iy*stride_y - pad_top + ky, ix*stride_x - pad_left + kx). */
+typedef vbg_conv_args vbg_transpose_args;
 
 /* All kernels compute a rectangle of the output, from rows [r0, r1) and output
  * channel blocks of 16 [b0, b1), so that the caller may cut the work freely; the
@@ -101,8 +110,14 @@ typedef struct vbg_gemm_kernels {
                  void *scratch);
     size_t (*conv_scratch)(const vbg_conv_args *a);
     /* rows [r0, r1) of n*oh, all channels */
-    void (*depthwise)(const vbg_depthwise_args *a, size_t r0, size_t r1, void *scratch);
+    void (*depthwise)(const vbg_depthwise_args *a, size_t r0, size_t r1);
+    void (*transpose)(const vbg_transpose_args *a, size_t r0, size_t r1);
 } vbg_gemm_kernels;
+
+/* The plain convolution: also taken by the fast ones for group widths that do not
+ * fill blocks of 16 output channels. */
+void vbg_conv_ref(const vbg_conv_args *a, size_t r0, size_t r1, size_t b0, size_t b1,
+                  void *scratch);
 
 void vbg_gemm_init_ref(vbg_gemm_kernels *k);
 void vbg_gemm_init_avx2(vbg_gemm_kernels *k);

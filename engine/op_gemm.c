@@ -1,0 +1,295 @@
+/* Linear layers and convolutions: checks, output allocation, cutting of the work.
+ *
+ * The output of every op here is a matrix of pixels x channels.  It is cut into
+ * rectangles of rows (pixels, or image rows for convolutions) and blocks of 16
+ * channels; the kernels promise that an element does not depend on the cut, so
+ * the number of threads may choose it. */
+#include "engine/ops.h"
+
+enum {
+    BLOCK = 16,
+    ROWS = 448,           /* pixels per task: a multiple of the tile heights 14, 16, 6 */
+    PANEL_BYTES = 1 << 20 /* packed weights per task: half of an L2               */
+};
+
+/* A job of one op: exactly one of the argument structs is in use. */
+typedef struct gemm_job {
+    vbg_ctx *c;
+    const vbg_gemm_kernels *k;
+    const vbg_gemm_args *gemm;
+    const vbg_conv_args *conv;
+    size_t rows, blocks, row_step, block_step, row_tasks;
+} gemm_job;
+
+static void gemm_task(void *arg, size_t index, int thread)
+{
+    const gemm_job *j = arg;
+    size_t r0 = index % j->row_tasks * j->row_step;
+    size_t b0 = index / j->row_tasks * j->block_step;
+    size_t r1 = r0 + j->row_step < j->rows ? r0 + j->row_step : j->rows;
+    size_t b1 = b0 + j->block_step < j->blocks ? b0 + j->block_step : j->blocks;
+    void *scratch = vbg_scratch(j->c, thread);
+
+    if (j->gemm)
+        j->k->gemm(j->gemm, r0, r1, b0, b1, scratch);
+    else
+        j->k->conv(j->conv, r0, r1, b0, b1, scratch);
+}
+
+static size_t divide_up(size_t a, size_t b)
+{
+    return (a + b - 1) / b;
+}
+
+/* Chooses the rectangle.  unit is the number of pixels in a row, panel the bytes
+ * of one block of weights.  Aims at panels that stay in L2 while the rows pass,
+ * and at a few tasks per thread; cuts rows before blocks, since each row task
+ * reads all of its weights. */
+static void cut(gemm_job *j, size_t unit, size_t panel)
+{
+    const size_t want = 3 * (size_t)vbg_ctx_threads(j->c);
+
+    j->row_step = divide_up(ROWS, unit);
+    if (j->row_step > j->rows)
+        j->row_step = j->rows;
+    j->block_step = PANEL_BYTES / panel / 4 * 4;
+    if (j->block_step < 4)
+        j->block_step = 4;
+    if (j->block_step > j->blocks)
+        j->block_step = j->blocks;
+    while (vbg_ctx_threads(j->c) > 1 && divide_up(j->rows, j->row_step) *
+               divide_up(j->blocks, j->block_step) < want) {
+        if (j->row_step * unit >= 224 && j->row_step > 1)
+            j->row_step = divide_up(j->row_step, 2);
+        else if (j->block_step > 2)
+            j->block_step = vbg_round_up(j->block_step / 2, 2);
+        else
+            break;
+    }
+    j->row_tasks = divide_up(j->rows, j->row_step);
+}
+
+static void check_residual(const vbg_tensor *r, const vbg_tensor *y)
+{
+    VBG_CHECK(!r || (vbg_rows(r) == vbg_rows(y) && r->c == y->c && r->dtype == y->dtype),
+              "residual [%d,%d,%d,%d] %s for [%d,%d,%d,%d] %s", r->n, r->h, r->w, r->c,
+              vbg_dtype_name(r->dtype), y->n, y->h, y->w, y->c, vbg_dtype_name(y->dtype));
+}
+
+static vbg_epilogue epilogue(const vbg_weight *w, const vbg_tensor *residual, vbg_act act)
+{
+    return (vbg_epilogue){ .scale = w->scale,
+                           .bias = w->bias,
+                           .residual = residual ? residual->data : NULL,
+                           .ldr = residual ? residual->ld : 0,
+                           .act = act };
+}
+
+/* y [n,h,w,oc] = gemm of the pixels of x; geglu halves the channels. */
+static vbg_tensor *run_gemm(vbg_ctx *c, const vbg_tensor *x, const vbg_weight *w,
+                            vbg_linear_opt opt, bool geglu)
+{
+    VBG_CHECK(w->data && w->c == x->c && w->groups <= 1 && !w->transposed &&
+                  w->kh * w->kw == 1,
+              "linear [%d,%d,%d,%d] with weight [%d,%d,%d,%d] groups %d", x->n, x->h, x->w,
+              x->c, w->oc, w->c, w->kh, w->kw, w->groups);
+    VBG_CHECK(!geglu || w->oc % 32 == 0, "geglu of %d channels", w->oc);
+    vbg_dtype yt = opt.f32_out ? VBG_F32 : vbg_ctx_act(c);
+    vbg_tensor *y = vbg_new_typed(c, yt, x->n, x->h, x->w, geglu ? w->oc / 2 : w->oc);
+    check_residual(opt.residual, y);
+
+    vbg_gemm_args a = { .x = x->data,
+                        .ldx = x->ld,
+                        .w = w->data,
+                        .y = y->data,
+                        .ldy = y->ld,
+                        .k = (size_t)w->c,
+                        .oc = (size_t)w->oc,
+                        .xt = x->dtype,
+                        .wt = w->dtype,
+                        .yt = yt,
+                        .geglu = geglu,
+                        .ep = epilogue(w, opt.residual, opt.act) };
+    const vbg_gemm_kernels *k = &vbg_ctx_kernels(c)->gemm;
+    vbg_scratch_reserve(c, k->gemm_scratch(&a));
+    if (vbg_planning(c))
+        return y;
+
+    gemm_job j = { .c = c,
+                   .k = k,
+                   .gemm = &a,
+                   .rows = vbg_rows(x),
+                   .blocks = divide_up((size_t)y->c, BLOCK) };
+    size_t panel = vbg_pack_bytes(w->dtype, BLOCK, (size_t)w->c, 1);
+    cut(&j, 1, geglu ? 2 * panel : panel);
+    vbg_parallel(c, j.row_tasks * divide_up(j.blocks, j.block_step), gemm_task, &j);
+    return y;
+}
+
+vbg_tensor *vbg_linear(vbg_ctx *c, const vbg_tensor *x, const vbg_weight *w)
+{
+    return run_gemm(c, x, w, (vbg_linear_opt){ 0 }, false);
+}
+
+vbg_tensor *vbg_linear_ex(vbg_ctx *c, const vbg_tensor *x, const vbg_weight *w,
+                          vbg_linear_opt opt)
+{
+    return run_gemm(c, x, w, opt, false);
+}
+
+vbg_tensor *vbg_linear_geglu(vbg_ctx *c, const vbg_tensor *x, const vbg_weight *w)
+{
+    return run_gemm(c, x, w, (vbg_linear_opt){ 0 }, true);
+}
+
+/* Output size and first padding of one axis. */
+typedef struct axis {
+    int out, pad;
+} axis;
+
+static axis conv_axis(int in, int k, int stride, int dil, bool same, int pad0, int pad1)
+{
+    int reach = dil * (k - 1) + 1;
+
+    if (same) {
+        int out = (in + stride - 1) / stride;
+        int total = vbg_max_int((out - 1) * stride + reach - in, 0);
+        return (axis){ out, total / 2 };
+    }
+    VBG_CHECK(in + pad0 + pad1 >= reach, "window of %d over %d + %d + %d", reach, in, pad0,
+              pad1);
+    return (axis){ (in + pad0 + pad1 - reach) / stride + 1, pad0 };
+}
+
+/* Everything but the pointers of y. */
+static vbg_conv_args conv_shape(const vbg_tensor *x, const vbg_weight *w,
+                                const vbg_conv_opt *o)
+{
+    const int stride = o->stride ? o->stride : 1, dil = o->dilation ? o->dilation : 1;
+    const int up = o->upsample2 ? 2 : 1;
+    axis v = conv_axis(x->h * up, w->kh, stride, dil, o->same, o->pad + o->pad_top,
+                       o->pad + o->pad_bottom);
+    axis h = conv_axis(x->w * up, w->kw, stride, dil, o->same, o->pad + o->pad_left,
+                       o->pad + o->pad_right);
+
+    return (vbg_conv_args){ .x = x->data,
+                            .ldx = x->ld,
+                            .w = w->data,
+                            .n = x->n,
+                            .h = x->h,
+                            .w_in = x->w,
+                            .c = x->c,
+                            .oh = v.out,
+                            .ow = h.out,
+                            .oc = w->oc,
+                            .kh = w->kh,
+                            .kw = w->kw,
+                            .stride_y = stride,
+                            .stride_x = stride,
+                            .pad_top = v.pad,
+                            .pad_left = h.pad,
+                            .dil_y = dil,
+                            .dil_x = dil,
+                            .groups = w->groups > 1 ? w->groups : 1,
+                            .xt = x->dtype,
+                            .wt = w->dtype,
+                            .upsample2 = o->upsample2 };
+}
+
+/* Image rows of a kernel that needs no scratch and makes all channels. */
+typedef struct row_job {
+    void (*run)(const vbg_conv_args *a, size_t r0, size_t r1);
+    const vbg_conv_args *a;
+    size_t rows, step;
+} row_job;
+
+static void row_task(void *arg, size_t index, int thread)
+{
+    const row_job *j = arg;
+    size_t r0 = index * j->step;
+    size_t r1 = r0 + j->step < j->rows ? r0 + j->step : j->rows;
+
+    (void)thread;
+    j->run(j->a, r0, r1);
+}
+
+static void run_rows(vbg_ctx *c, const vbg_conv_args *a,
+                     void (*run)(const vbg_conv_args *a, size_t r0, size_t r1))
+{
+    row_job j = { .run = run, .a = a, .rows = (size_t)a->n * (size_t)a->oh };
+
+    j.step = divide_up(j.rows, 4 * (size_t)vbg_ctx_threads(c));
+    vbg_parallel(c, divide_up(j.rows, j.step), row_task, &j);
+}
+
+static void run_conv(vbg_ctx *c, const vbg_conv_args *a)
+{
+    const vbg_gemm_kernels *k = &vbg_ctx_kernels(c)->gemm;
+
+    vbg_scratch_reserve(c, k->conv_scratch(a));
+    if (vbg_planning(c))
+        return;
+    gemm_job j = { .c = c,
+                   .k = k,
+                   .conv = a,
+                   .rows = (size_t)a->n * (size_t)a->oh,
+                   .blocks = divide_up((size_t)a->oc, BLOCK) };
+    cut(&j, (size_t)a->ow,
+        vbg_pack_bytes(a->wt, BLOCK, (size_t)(a->c / a->groups), (size_t)(a->kh * a->kw)));
+    vbg_parallel(c, j.row_tasks * divide_up(j.blocks, j.block_step), gemm_task, &j);
+}
+
+vbg_tensor *vbg_conv2d(vbg_ctx *c, const vbg_tensor *x, const vbg_weight *w,
+                       vbg_conv_opt opt)
+{
+    const bool depthwise = w->c == 1 && w->groups == w->oc && w->groups > 1;
+    const int groups = w->groups > 1 ? w->groups : 1;
+
+    VBG_CHECK(w->data && !w->transposed &&
+                  (depthwise ? w->oc % x->c == 0
+                             : w->c * groups == x->c && w->oc % groups == 0),
+              "convolution of [%d,%d,%d,%d] with weight [%d,%d,%d,%d] groups %d", x->n,
+              x->h, x->w, x->c, w->oc, w->c, w->kh, w->kw, w->groups);
+    VBG_CHECK(!depthwise || w->dtype == VBG_F32, "depthwise weights are f32");
+    vbg_conv_args a = conv_shape(x, w, &opt);
+    if (a.kh * a.kw == 1 && groups == 1 && a.oh == x->h && a.ow == x->w &&
+        !opt.upsample2 && a.pad_top == 0 && a.pad_left == 0) {
+        vbg_linear_opt lin = { .act = opt.act,
+                               .residual = opt.residual,
+                               .f32_out = opt.f32_out };
+        return run_gemm(c, x, w, lin, false);
+    }
+    a.yt = opt.f32_out ? VBG_F32 : vbg_ctx_act(c);
+    vbg_tensor *y = vbg_new_typed(c, a.yt, x->n, a.oh, a.ow, w->oc);
+    check_residual(opt.residual, y);
+    a.y = y->data;
+    a.ldy = y->ld;
+    a.ep = epilogue(w, opt.residual, opt.act);
+    if (!depthwise)
+        run_conv(c, &a);
+    else if (!vbg_planning(c))
+        run_rows(c, &a, vbg_ctx_kernels(c)->gemm.depthwise);
+    return y;
+}
+
+vbg_tensor *vbg_conv_transpose2d(vbg_ctx *c, const vbg_tensor *x, const vbg_weight *w,
+                                 int stride, int pad, int out_pad, vbg_act act)
+{
+    VBG_CHECK(w->data && w->transposed && w->c == x->c && w->groups <= 1 &&
+                  w->dtype == VBG_F32 && stride > 0,
+              "transposed convolution of [%d,%d,%d,%d] with weight [%d,%d,%d,%d]", x->n,
+              x->h, x->w, x->c, w->oc, w->c, w->kh, w->kw);
+    vbg_conv_args a = conv_shape(x, w, &(vbg_conv_opt){ .pad = w->kh + w->kw });
+    a.oh = (x->h - 1) * stride + w->kh - 2 * pad + out_pad;
+    a.ow = (x->w - 1) * stride + w->kw - 2 * pad + out_pad;
+    a.stride_y = a.stride_x = stride;
+    a.pad_top = a.pad_left = pad;
+    a.yt = vbg_ctx_act(c);
+    vbg_tensor *y = vbg_new(c, x->n, a.oh, a.ow, w->oc);
+    a.y = y->data;
+    a.ldy = y->ld;
+    a.ep = epilogue(w, NULL, act);
+    if (!vbg_planning(c))
+        run_rows(c, &a, vbg_ctx_kernels(c)->gemm.transpose);
+    return y;
+}
