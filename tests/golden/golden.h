@@ -50,6 +50,8 @@ const vbg_st_tensor *golden_in(golden *g, const char *fmt, ...) VBG_PRINTF(2, 3)
 float *golden_in_f32(golden *g, const char *fmt, ...) VBG_PRINTF(2, 3);
 /* A stored [n,c,h,w] (rank 4) or [c,h,w] (rank 3) as NHWC f32, owned by g. */
 float *golden_in_nhwc(golden *g, const char *fmt, ...) VBG_PRINTF(2, 3);
+/* The family's object in tolerances.json, for checks on files. */
+json_t *golden_tolerance(const golden *g);
 /* Memory that lives as long as g. */
 void *golden_alloc(golden *g, size_t bytes);
 
