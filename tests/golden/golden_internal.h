@@ -13,7 +13,7 @@ typedef struct golden_out_value {
 enum { GOLDEN_NOTES = 12 };
 
 struct golden {
-    char dir[512], stem[128], suffix[64];
+    char dir[512], stem[200], suffix[200];
     vbg_safetensors *data;
     json_t *json;
     json_t *family; /* borrowed from tolerances.json */

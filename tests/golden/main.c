@@ -76,7 +76,7 @@ static void close_parts(golden *g)
 
 static void print_line(const golden *g, const char *key, double seconds, totals *t)
 {
-    char label[200];
+    char label[420];
 
     snprintf(label, sizeof label, "%s_%s", key, g->suffix);
     if (g->skipped && !g->failed) {
