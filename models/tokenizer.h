@@ -15,7 +15,7 @@ enum {
     VBG_TOKEN_START = 49406, /* <|startoftext|> */
     VBG_TOKEN_END = 49407,   /* <|endoftext|>   */
     VBG_TOKENS = 77,         /* length of a model input */
-    VBG_PROMPT_MAX_BYTES = 1 << 24
+    VBG_PROMPT_MAX_BYTES = 1 << 20
 };
 
 typedef struct vbg_tokenizer vbg_tokenizer;
