@@ -75,10 +75,55 @@ $(O)/bin/test_%: $(O)/tests/test_%.o $(call obj,$(TOOL_SRC)) $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) -lcriterion
 
-tests: $(TESTS:%=$(O)/bin/%)
+tests: $(TESTS:%=$(O)/bin/%) $(O)/bin/check-golden all
 
+# What a bare Debian 12 lacks: required, then optional parts, then what tests need.
+DEPS_REQUIRED := build-essential pkg-config libpng-dev libjpeg62-turbo-dev libjansson-dev \
+    libutf8proc-dev libzip-dev libconfuse-dev libexpat1-dev libexif-dev liblcms2-dev libxxhash-dev
+DEPS_OPTIONAL := nettle-dev libwebp-dev libavformat-dev libavcodec-dev libavfilter-dev libavutil-dev \
+    libswscale-dev libswresample-dev libopenblas-dev
+DEPS_TESTS := libcriterion-dev
+deps:
+	@missing=$$(for p in $(DEPS_REQUIRED) $(DEPS_OPTIONAL) $(DEPS_TESTS); do \
+	    dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q '^install ok' || printf '%s ' $$p; done); \
+	if [ -z "$$missing" ]; then :; \
+	elif [ "$$(id -u)" = 0 ]; then \
+	    apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$missing; \
+	else echo "missing packages; run: sudo apt-get install --no-install-recommends $$missing" >&2; exit 1; fi
+
+# Deps and build run as sub-makes: pkg-config is asked again after the installation.
+check:
+	@$(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory tests
+	@VBG_SHARED=$(VBG_SHARED) O=$(O) sh tests/check.sh
+
+# Every oracle below GOLDEN (the whole golden folder or one family folder).
+GOLDEN ?= $(if $(wildcard $(VBG_SHARED)/golden/tolerances.json),$(VBG_SHARED)/golden,tests/golden/data)
 check-golden: $(O)/bin/check-golden all
-	$< $(if $(GOLDEN),$(GOLDEN),tests/golden/data)
+	$< $(if $(FAMILY),-f $(FAMILY)) $(GOLDEN)
+
+demo:
+	@$(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory all
+	@VBG_SHARED=$(VBG_SHARED) sh tools/demo.sh
+
+INSTALL := install
+DATADIR ?= $(PREFIX)/share
+install: all
+	$(INSTALL) -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(DATADIR)/man/man1 $(DESTDIR)$(DATADIR)/vbg/models \
+	    $(DESTDIR)$(DATADIR)/bash-completion/completions $(DESTDIR)$(DATADIR)/zsh/site-functions \
+	    $(DESTDIR)$(DATADIR)/fish/vendor_completions.d
+	for p in $(PROGRAMS); do \
+	    $(INSTALL) -m 755 $(O)/bin/$$p $(DESTDIR)$(PREFIX)/bin/$$p && \
+	    $(O)/bin/$$p --generate man > $(DESTDIR)$(DATADIR)/man/man1/$$p.1 && \
+	    $(O)/bin/$$p --generate complete-bash > $(DESTDIR)$(DATADIR)/bash-completion/completions/$$p && \
+	    $(O)/bin/$$p --generate complete-zsh > $(DESTDIR)$(DATADIR)/zsh/site-functions/_$$p && \
+	    $(O)/bin/$$p --generate complete-fish > $(DESTDIR)$(DATADIR)/fish/vendor_completions.d/$$p.fish || exit 1; \
+	done
+	for m in $(wildcard weights/*.vbg); do $(INSTALL) -m 644 $$m $(DESTDIR)$(DATADIR)/vbg/models/ || exit 1; done
+
+format:
+	clang-format -i $$(git ls-files '*.c' '*.h')
 
 clean:
 	rm -rf build bin
