@@ -4,9 +4,9 @@
 
 #include "engine/base.h"
 
-/* One (image, head) at a time: q [tq][d], k and v [tk][d], y [tq][d], rows ld*
- * elements apart, all of type t (f32 or bf16).  Scores are scale * q.k; with
- * causal set, key j is seen by query i only if j <= i. */
+/* One (image, head): q [tq][d], k and v [tk][d], y [tq][d], rows ld* elements
+ * apart, all of type t (f32 or bf16).  Scores are scale * q.k; with causal set,
+ * key j is seen by query i only if j <= i. */
 typedef struct vbg_attention_args {
     const void *q, *k, *v;
     void *y;
@@ -17,16 +17,34 @@ typedef struct vbg_attention_args {
     bool causal;
 } vbg_attention_args;
 
+/* Attention of CAA: every pixel asks its own small set of entries, some of which
+ * are one constant token.
+ *
+ *   q [heads*d]        k and v: `entries` rows of [heads*d], ld apart
+ *   k0, v0 [heads*d]   the constant token, counted `repeat` times (may be 0)
+ *   y [heads*d]        softmax over entries + repeat, per head
+ *
+ * All of type t (f32 or bf16). */
+typedef struct vbg_neighbourhood_args {
+    const void *q, *k, *v, *k0, *v0;
+    void *y;
+    size_t ldk, ldv;
+    int heads, d, entries, repeat;
+    vbg_dtype t;
+    float scale;
+} vbg_neighbourhood_args;
+
+enum { VBG_NEIGHBOURHOOD_MAX = 64 }; /* entries */
+
 typedef struct vbg_attention_kernels {
-    /* queries [q0, q1); prepared: what prepare wrote for this head, or NULL */
-    void (*run)(const vbg_attention_args *a, int q0, int q1, const void *prepared,
-                void *scratch);
+    /* Queries [q0, q1) of one head.  scratch: private, scratch(a) bytes; what is
+     * repacked of K and V stays in it, so make the range long (512 and more). */
+    void (*run)(const vbg_attention_args *a, int q0, int q1, void *scratch);
     size_t (*scratch)(const vbg_attention_args *a);
-    /* optional repacking of one head's K and V, shared by its query tiles */
-    size_t (*prepared_bytes)(const vbg_attention_args *a);
-    void (*prepare)(const vbg_attention_args *a, void *prepared);
+    void (*neighbourhood)(const vbg_neighbourhood_args *a);
 } vbg_attention_kernels;
 
+/* Each fills in what its level has and leaves the rest as it was. */
 void vbg_attention_init_ref(vbg_attention_kernels *k);
 void vbg_attention_init_avx2(vbg_attention_kernels *k);
 void vbg_attention_init_avx512(vbg_attention_kernels *k);
