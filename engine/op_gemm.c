@@ -250,7 +250,8 @@ vbg_tensor *vbg_conv2d(vbg_ctx *c, const vbg_tensor *x, const vbg_weight *w,
                              : w->c * groups == x->c && w->oc % groups == 0),
               "convolution of [%d,%d,%d,%d] with weight [%d,%d,%d,%d] groups %d", x->n,
               x->h, x->w, x->c, w->oc, w->c, w->kh, w->kw, w->groups);
-    VBG_CHECK(!depthwise || w->dtype == VBG_F32, "depthwise weights are f32");
+    VBG_CHECK(!depthwise || (w->dtype == VBG_F32 && w->kh * w->kw <= 49),
+              "depthwise weights are f32, at most 7x7");
     vbg_conv_args a = conv_shape(x, w, &opt);
     if (a.kh * a.kw == 1 && groups == 1 && a.oh == x->h && a.ow == x->w &&
         !opt.upsample2 && a.pad_top == 0 && a.pad_left == 0) {
@@ -276,7 +277,7 @@ vbg_tensor *vbg_conv_transpose2d(vbg_ctx *c, const vbg_tensor *x, const vbg_weig
                                  int stride, int pad, int out_pad, vbg_act act)
 {
     VBG_CHECK(w->data && w->transposed && w->c == x->c && w->groups <= 1 &&
-                  w->dtype == VBG_F32 && stride > 0,
+                  w->dtype == VBG_F32 && w->kh * w->kw <= 49 && stride > 0,
               "transposed convolution of [%d,%d,%d,%d] with weight [%d,%d,%d,%d]", x->n,
               x->h, x->w, x->c, w->oc, w->c, w->kh, w->kw);
     vbg_conv_args a = conv_shape(x, w, &(vbg_conv_opt){ .pad = w->kh + w->kw });

@@ -13,4 +13,10 @@ void vbg_kernels_init(vbg_kernels *k, vbg_isa cap)
     vbg_pointwise_init_ref(&k->pointwise);
     vbg_norm_init_ref(&k->norm);
     vbg_resample_init_ref(&k->resample);
+    if (isa < VBG_ISA_AVX2)
+        return;
+    vbg_gemm_init_avx2(&k->gemm);
+    if (isa < VBG_ISA_AVX512)
+        return;
+    vbg_gemm_init_avx512(&k->gemm);
 }
