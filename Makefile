@@ -54,6 +54,8 @@ $(O)/kernels/x86/%_avx512.o:      override CFLAGS += $(AVX512)
 $(O)/kernels/x86/%_avx512_bf16.o: override CFLAGS += $(AVX512) -mavx512bf16 -mavx512vnni
 $(O)/kernels/x86/%_amx_bf16.o:    override CFLAGS += $(AVX512) -mavx512bf16 -mavx512vnni -mamx-tile -mamx-bf16 -mamx-int8
 
+$(O)/bench/print.o: override CPPFLAGS += -DVBG_COMMIT='"$(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)"'
+
 $(O)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(INCS) $(CFLAGS) -c -o $@ $<
@@ -106,6 +108,16 @@ demo:
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory all
 	@VBG_SHARED=$(VBG_SHARED) sh tools/demo.sh
+
+# The table of bench/RESULTS.md; REPS for quieter medians.
+bench:
+	@$(MAKE) --no-print-directory all
+	$(O)/bin/vbg-bench kernels -r $(or $(REPS),5)
+
+# One bench case under perf: make perf CASE=conv3 (a substring of name and shape).
+perf:
+	@$(MAKE) --no-print-directory all
+	@O=$(O) CASE="$(CASE)" sh bench/perf.sh
 
 INSTALL := install
 DATADIR ?= $(PREFIX)/share
