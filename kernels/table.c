@@ -13,6 +13,7 @@ void vbg_kernels_init(vbg_kernels *k, vbg_isa cap)
     vbg_pointwise_init_ref(&k->pointwise);
     vbg_norm_init_ref(&k->norm);
     vbg_resample_init_ref(&k->resample);
+    vbg_lk_init_ref(&k->lk);
     if (isa < VBG_ISA_AVX2)
         return;
     vbg_gemm_init_avx2(&k->gemm);

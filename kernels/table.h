@@ -11,6 +11,7 @@
 #include "kernels/pointwise.h"
 #include "kernels/norm.h"
 #include "kernels/resample.h"
+#include "kernels/lk.h"
 
 typedef struct vbg_kernels {
     vbg_isa isa; /* the level in use */
@@ -19,6 +20,7 @@ typedef struct vbg_kernels {
     vbg_pointwise_kernels pointwise;
     vbg_norm_kernels norm;
     vbg_resample_kernels resample;
+    vbg_lk_kernels lk;
 } vbg_kernels;
 
 /* Fills k for the best level that the CPU has, at most cap. */

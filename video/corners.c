@@ -1,0 +1,219 @@
+/* Corner detection.  The box sums run down the picture as exact integers: the products
+ * of the row that enters are added, those of the row that leaves are taken away. */
+#include "video/corners.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SIDE = 64 /* columns around the running sums */ };
+
+typedef struct candidate {
+    float value;
+    int at; /* y * w + x */
+} candidate;
+
+struct vbg_corners {
+    int w, h;
+    float *response;
+    int32_t *sum[3];      /* running column sums, SIDE columns on either side  */
+    candidate *list;      /* local maxima                                      */
+    int *cell, *next;     /* grid: first point of a cell, next of the same one */
+    int cap;              /* of list and next                                  */
+};
+
+vbg_status vbg_corners_new(vbg_corners **out, int w, int h, vbg_err *err)
+{
+    vbg_corners *c = calloc(1, sizeof *c);
+    const size_t pixels = (size_t)w * (size_t)h;
+    bool ok = c != NULL;
+
+    if (c) {
+        c->w = w;
+        c->h = h;
+        c->cap = (int)(pixels / 4 + 16); /* local maxima of 3x3 are at most a quarter */
+        c->response = vbg_alloc(pixels * sizeof(float));
+        for (int i = 0; i < 3; i++) {
+            c->sum[i] = vbg_alloc(((size_t)w + 2 * SIDE) * sizeof(int32_t));
+            ok = ok && c->sum[i];
+        }
+        c->list = vbg_alloc((size_t)c->cap * sizeof *c->list);
+        c->next = vbg_alloc((size_t)c->cap * sizeof *c->next);
+        c->cell = vbg_alloc(pixels * sizeof *c->cell);
+        ok = ok && c->response && c->list && c->next && c->cell;
+    }
+    if (!ok) {
+        vbg_corners_free(c);
+        return vbg_fail(err, VBG_ENOMEM, "not enough memory to find corners in %dx%d", w, h);
+    }
+    *out = c;
+    return VBG_OK;
+}
+
+void vbg_corners_free(vbg_corners *c)
+{
+    if (!c)
+        return;
+    vbg_free_mem(c->response);
+    for (int i = 0; i < 3; i++)
+        vbg_free_mem(c->sum[i]);
+    vbg_free_mem(c->list);
+    vbg_free_mem(c->next);
+    vbg_free_mem(c->cell);
+    free(c);
+}
+
+/* Adds or removes the products of picture row y (mirrored when outside). */
+static void change_row(int32_t *const sum[3], const vbg_lk_kernels *k,
+                       const vbg_plane *im, int y, int sign)
+{
+    const uint8_t *b = im->data + (size_t)vbg_reflect(y, im->h) * im->stride;
+    const uint8_t *rows[3] = { b - im->stride, b, b + im->stride };
+
+    k->corner_row(sum, rows, im->w, sign);
+}
+
+const float *vbg_corners_response(vbg_corners *c, vbg_ctx *ctx, const vbg_plane *im,
+                                  const vbg_corner_opt *opt)
+{
+    const vbg_lk_kernels *k = &vbg_ctx_kernels(ctx)->lk;
+    const int w = im->w, half = opt->block / 2, low = opt->block - half - 1;
+    const float s = 1.0f / (4.0f * 255.0f * (float)opt->block);
+    int32_t *sum[3];
+
+    VBG_CHECK(w <= c->w && im->h <= c->h, "corners: %dx%d in a workspace of %dx%d", w,
+              im->h, c->w, c->h);
+    VBG_CHECK(opt->block >= 1 && opt->block <= VBG_CORNER_BLOCK_MAX, "corners: block %d",
+              opt->block);
+    for (int t = 0; t < 3; t++) {
+        sum[t] = c->sum[t] + SIDE;
+        memset(c->sum[t], 0, ((size_t)w + 2 * SIDE) * sizeof(int32_t));
+    }
+    for (int y = -half; y < low; y++)
+        change_row(sum, k, im, y, 1);
+    for (int y = 0; y < im->h; y++) {
+        change_row(sum, k, im, y + low, 1);
+        for (int t = 0; t < 3; t++)
+            for (int i = 1; i <= half; i++) {
+                sum[t][-i] = sum[t][vbg_reflect(-i, w)];
+                sum[t][w - 1 + i] = sum[t][vbg_reflect(w - 1 + i, w)];
+            }
+        k->corner_response(c->response + (size_t)y * (size_t)w, sum, w,
+                           opt->block, s * s, opt->harris ? opt->k : -1.0f);
+        change_row(sum, k, im, y - half, -1);
+    }
+    return c->response;
+}
+
+/* Strongest first, then the later pixel. */
+static int by_strength(const void *pa, const void *pb)
+{
+    const candidate *a = pa, *b = pb;
+
+    if (a->value != b->value)
+        return a->value < b->value ? 1 : -1;
+    return (a->at < b->at) - (a->at > b->at);
+}
+
+/* Local maxima of 3x3 above the threshold, in reading order. */
+static int collect(vbg_corners *c, const vbg_plane *im, const uint8_t *mask, float limit)
+{
+    const size_t w = (size_t)im->w;
+    int count = 0;
+
+    for (int y = 1; y < im->h - 1; y++) {
+        const float *row = c->response + (size_t)y * w;
+        for (size_t x = 1; x + 1 < w; x++) {
+            const float v = row[x];
+            if (!(v > limit) || v < row[x - 1] || v < row[x + 1])
+                continue;
+            const float *up = row + x - w, *down = row + x + w;
+            if (v < up[-1] || v < up[0] || v < up[1] || v < down[-1] || v < down[0] ||
+                v < down[1] || (mask && !mask[(size_t)y * w + x]))
+                continue;
+            if (count < c->cap)
+                c->list[count++] =
+                    (candidate){ .value = v, .at = (int)((size_t)y * w + x) };
+        }
+    }
+    return count;
+}
+
+/* The grid of accepted points, cells as wide as the minimum distance. */
+typedef struct grid {
+    int size, cols, rows;
+    float distance;
+} grid;
+
+/* Puts point i into its cell. */
+static void grid_put(vbg_corners *c, const grid *g, vbg_point p, int i)
+{
+    const int x = vbg_min_int(vbg_max_int((int)p.x / g->size, 0), g->cols - 1);
+    const int y = vbg_min_int(vbg_max_int((int)p.y / g->size, 0), g->rows - 1);
+
+    c->next[i] = c->cell[y * g->cols + x];
+    c->cell[y * g->cols + x] = i;
+}
+
+/* True when no accepted point lies nearer than the minimum distance. */
+static bool grid_free(const vbg_corners *c, const grid *g, const vbg_point *out, int px,
+                      int py)
+{
+    const int cx = px / g->size, cy = py / g->size;
+
+    for (int y = vbg_max_int(cy - 1, 0); y <= vbg_min_int(cy + 1, g->rows - 1); y++)
+        for (int x = vbg_max_int(cx - 1, 0); x <= vbg_min_int(cx + 1, g->cols - 1); x++)
+            for (int i = c->cell[y * g->cols + x]; i >= 0; i = c->next[i]) {
+                const float dx = out[i].x - (float)px, dy = out[i].y - (float)py;
+                if (dx * dx + dy * dy < g->distance * g->distance)
+                    return false;
+            }
+    return true;
+}
+
+/* The largest response where mask allows it. */
+static float strongest(const vbg_corners *c, const vbg_plane *im, const uint8_t *mask)
+{
+    const size_t pixels = (size_t)im->w * (size_t)im->h;
+    float best = 0;
+
+    for (size_t i = 0; i < pixels; i++)
+        if (c->response[i] > best && (!mask || mask[i]))
+            best = c->response[i];
+    return best;
+}
+
+int vbg_corners_find(vbg_corners *c, vbg_ctx *ctx, const vbg_plane *im,
+                     const uint8_t *mask, const vbg_corner_opt *opt, vbg_point *out,
+                     int taken, int cap)
+{
+    vbg_corners_response(c, ctx, im, opt);
+    const float limit = strongest(c, im, mask) * opt->quality;
+    const int found = limit > 0 ? collect(c, im, mask, limit) : 0;
+    const int most = opt->max_corners > 0 ? vbg_min_int(opt->max_corners, cap) : cap;
+    const bool spaced = opt->min_distance >= 1.0f;
+    const int size = spaced ? vbg_max_int((int)lrintf(opt->min_distance), 1) : 1;
+    const grid g = { .size = size,
+                     .cols = (im->w + size - 1) / size,
+                     .rows = (im->h + size - 1) / size,
+                     .distance = opt->min_distance };
+    int count = vbg_min_int(taken, vbg_min_int(cap, c->cap));
+
+    qsort(c->list, (size_t)found, sizeof *c->list, by_strength);
+    if (spaced) {
+        for (int i = 0; i < g.cols * g.rows; i++)
+            c->cell[i] = -1;
+        for (int i = 0; i < count; i++)
+            grid_put(c, &g, out[i], i);
+    }
+    for (int i = 0; i < found && count < vbg_min_int(most, c->cap); i++) {
+        const int x = c->list[i].at % im->w, y = c->list[i].at / im->w;
+        if (spaced && !grid_free(c, &g, out, x, y))
+            continue;
+        out[count] = (vbg_point){ (float)x, (float)y };
+        if (spaced)
+            grid_put(c, &g, out[count], count);
+        count++;
+    }
+    return count;
+}
