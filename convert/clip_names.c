@@ -100,7 +100,7 @@ bool vbg_clip_openclip_name(vbg_clip_rename *out, const char *name)
         for (int i = 0; i < 3; i++)
             snprintf(out->name[i], sizeof out->name[i],
                      "encoder.layers.%d.self_attn.%c_proj.%s", out->layer, "qkv"[i],
-                     w->to);
+                     w -> to);
     else if (out->layer >= 0)
         snprintf(out->name[0], sizeof out->name[0], "encoder.layers.%d.%s", out->layer,
                  w->to);
@@ -111,7 +111,8 @@ bool vbg_clip_openclip_name(vbg_clip_rename *out, const char *name)
 
 bool vbg_clip_hf_name(vbg_clip_rename *out, const char *name)
 {
-    const char *text = behind(name, "text_model."), *image = behind(name, "vision_model.");
+    const char *text = behind(name, "text_model."),
+               *image = behind(name, "vision_model.");
     const char *rest = text ? text : image;
 
     *out = (vbg_clip_rename){ .layer = -1 };

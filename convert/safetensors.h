@@ -9,7 +9,8 @@
 
 typedef struct vbg_st_tensor {
     const char *name;
-    vbg_dtype dtype;
+    const char *kind; /* dtype as the file spells it ("F16", "U32", ...) */
+    vbg_dtype dtype;  /* VBG_DTYPES for kinds that vbg has no type for   */
     int rank;
     int64_t dim[VBG_MAX_RANK];
     size_t count, bytes;
@@ -19,7 +20,16 @@ typedef struct vbg_st_tensor {
 
 typedef struct vbg_safetensors vbg_safetensors;
 
+/* Errors: VBG_EIO, VBG_EFORMAT, VBG_ELIMIT, VBG_ENOMEM; the text names file, tensor
+ * and cause. */
 vbg_status vbg_st_open(vbg_safetensors **out, const char *path, vbg_err *err);
+/* The same for the plain file name inside the open folder dir; shown is the path for
+ * messages. */
+vbg_status vbg_st_open_at(vbg_safetensors **out, int dir, const char *name,
+                          const char *shown, vbg_err *err);
+/* The same over bytes in memory, which must outlive the reader (fuzzing, tests). */
+vbg_status vbg_st_open_memory(vbg_safetensors **out, const void *data, size_t bytes,
+                              vbg_err *err);
 void vbg_st_close(vbg_safetensors *f); /* accepts NULL */
 size_t vbg_st_count(const vbg_safetensors *f);
 const vbg_st_tensor *vbg_st_at(const vbg_safetensors *f, size_t i); /* sorted by name */
@@ -27,7 +37,7 @@ const vbg_st_tensor *vbg_st_find(const vbg_safetensors *f, const char *name);
 /* Value of a __metadata__ key or NULL. */
 const char *vbg_st_metadata(const vbg_safetensors *f, const char *key);
 
-/* Copies a tensor widened to f32; dst holds count values. */
+/* Copies a tensor widened to f32; dst holds count values.  dtype is not VBG_DTYPES. */
 void vbg_st_to_f32(float *dst, const vbg_st_tensor *t);
 /* Tells the kernel that the pages of t are no longer needed. */
 void vbg_st_release(const vbg_safetensors *f, const vbg_st_tensor *t);
