@@ -1,0 +1,9 @@
+/* Elementwise kernels, see pointwise_tmpl.h. */
+#include "kernels/pointwise.h"
+#include "kernels/x86/simd.h"
+#include "kernels/x86/pointwise_tmpl.h"
+
+void vbg_pointwise_init_avx512(vbg_pointwise_kernels *k)
+{
+    fill(k);
+}

@@ -1,0 +1,168 @@
+/* Elementwise kernels for any vector width: included by pointwise_<isa>.c after
+ * simd.h.  All are bound by memory; bf16 halves the traffic. */
+
+/* y = act(x) */
+static void act_rows(const vbg_row_io *io, vbg_act act)
+{
+    for (size_t r = 0; r < io->rows; r++) {
+        size_t x = r * io->ldx, y = r * io->ldy, j = 0;
+        for (; j + VF <= io->cols; j += VF)
+            vf_put(io->y, io->yt, y + j, vf_act(vf_get(io->x, io->xt, x + j), act));
+        if (j < io->cols) {
+            size_t n = io->cols - j;
+            vf v = vf_act(vf_get_n(io->x, io->xt, x + j, n), act);
+            vf_put_n(io->y, io->yt, y + j, v, n);
+        }
+    }
+}
+
+static void add(const vbg_row_io *io, const void *b, size_t ldb, vbg_act act)
+{
+    vbg_dtype t = io->xt;
+
+    for (size_t r = 0; r < io->rows; r++) {
+        size_t x = r * io->ldx, y = r * io->ldy, at = r * ldb, j = 0;
+        for (; j + VF <= io->cols; j += VF) {
+            vf v = vf_add(vf_get(io->x, t, x + j), vf_get(b, t, at + j));
+            vf_put(io->y, io->yt, y + j, vf_act(v, act));
+        }
+        if (j < io->cols) {
+            size_t n = io->cols - j;
+            vf v = vf_add(vf_get_n(io->x, t, x + j, n), vf_get_n(b, t, at + j, n));
+            vf_put_n(io->y, io->yt, y + j, vf_act(v, act), n);
+        }
+    }
+}
+
+static void mul(const vbg_row_io *io, const void *b, size_t ldb)
+{
+    vbg_dtype t = io->xt;
+
+    for (size_t r = 0; r < io->rows; r++) {
+        size_t x = r * io->ldx, y = r * io->ldy, at = r * ldb, j = 0;
+        for (; j + VF <= io->cols; j += VF)
+            vf_put(io->y, io->yt, y + j,
+                   vf_mul(vf_get(io->x, t, x + j), vf_get(b, t, at + j)));
+        if (j < io->cols) {
+            size_t n = io->cols - j;
+            vf v = vf_mul(vf_get_n(io->x, t, x + j, n), vf_get_n(b, t, at + j, n));
+            vf_put_n(io->y, io->yt, y + j, v, n);
+        }
+    }
+}
+
+static void affine(const vbg_row_io *io, float scale, float shift)
+{
+    vf a = vf_set1(scale), b = vf_set1(shift);
+
+    for (size_t r = 0; r < io->rows; r++) {
+        size_t x = r * io->ldx, y = r * io->ldy, j = 0;
+        for (; j + VF <= io->cols; j += VF)
+            vf_put(io->y, io->yt, y + j, vf_fma(vf_get(io->x, io->xt, x + j), a, b));
+        if (j < io->cols) {
+            size_t n = io->cols - j;
+            vf v = vf_fma(vf_get_n(io->x, io->xt, x + j, n), a, b);
+            vf_put_n(io->y, io->yt, y + j, v, n);
+        }
+    }
+}
+
+static void geglu(const vbg_row_io *io)
+{
+    for (size_t r = 0; r < io->rows; r++) {
+        size_t x = r * io->ldx, gate = x + io->cols, y = r * io->ldy, j = 0;
+        for (; j + VF <= io->cols; j += VF) {
+            vf g = vf_gelu(vf_get(io->x, io->xt, gate + j));
+            vf_put(io->y, io->yt, y + j, vf_mul(vf_get(io->x, io->xt, x + j), g));
+        }
+        if (j < io->cols) {
+            size_t n = io->cols - j;
+            vf g = vf_gelu(vf_get_n(io->x, io->xt, gate + j, n));
+            vf v = vf_mul(vf_get_n(io->x, io->xt, x + j, n), g);
+            vf_put_n(io->y, io->yt, y + j, v, n);
+        }
+    }
+}
+
+static vf get_f16(const uint16_t *p)
+{
+#ifdef __AVX512F__
+    return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)p));
+#else
+    return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p));
+#endif
+}
+
+static void put_f16(uint16_t *p, vf v)
+{
+    enum { NEAREST = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC };
+#ifdef __AVX512F__
+    _mm256_storeu_si256((__m256i *)(void *)p, _mm512_cvtps_ph(v, NEAREST));
+#else
+    _mm_storeu_si128((__m128i *)(void *)p, _mm256_cvtps_ph(v, NEAREST));
+#endif
+}
+
+static vf get_u8(const uint8_t *p)
+{
+#ifdef __AVX512F__
+    __m128i b = _mm_loadu_si128((const __m128i *)(const void *)p);
+    return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(b));
+#else
+    __m128i b = _mm_loadl_epi64((const __m128i *)(const void *)p);
+    return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(b));
+#endif
+}
+
+static vf get_i32(const int32_t *p)
+{
+#ifdef __AVX512F__
+    return _mm512_cvtepi32_ps(_mm512_loadu_si512(p));
+#else
+    return _mm256_cvtepi32_ps(_mm256_loadu_si256((const __m256i *)(const void *)p));
+#endif
+}
+
+static vf get_any(const void *x, vbg_dtype t, size_t i)
+{
+    if (t == VBG_F16)
+        return get_f16((const uint16_t *)x + i);
+    if (t == VBG_U8)
+        return get_u8((const uint8_t *)x + i);
+    if (t == VBG_I32)
+        return get_i32((const int32_t *)x + i);
+    return vf_get(x, t, i);
+}
+
+static void put_any(void *y, vbg_dtype t, size_t i, vf v)
+{
+    if (t == VBG_F16)
+        put_f16((uint16_t *)y + i, v);
+    else
+        vf_put(y, t, i, v);
+}
+
+/* The rest that fills no vector goes through a padded copy. */
+static void convert(void *y, vbg_dtype yt, const void *x, vbg_dtype xt, size_t count)
+{
+    size_t i = 0, xs = vbg_dtype_size(xt), ys = vbg_dtype_size(yt);
+
+    for (; i + VF <= count; i += VF)
+        put_any(y, yt, i, get_any(x, xt, i));
+    if (i < count) {
+        unsigned char in[VF * sizeof(float)] = { 0 }, out[VF * sizeof(float)];
+        memcpy(in, (const char *)x + i * xs, (count - i) * xs);
+        put_any(out, yt, 0, get_any(in, xt, 0));
+        memcpy((char *)y + i * ys, out, (count - i) * ys);
+    }
+}
+
+static void fill(vbg_pointwise_kernels *k)
+{
+    *k = (vbg_pointwise_kernels){ .act = act_rows,
+                                  .add = add,
+                                  .mul = mul,
+                                  .affine = affine,
+                                  .geglu = geglu,
+                                  .convert = convert };
+}

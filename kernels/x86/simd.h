@@ -1,0 +1,408 @@
+/* One f32 vector type for AVX2 (8 lanes) and AVX-512 (16 lanes), so that a kernel's
+ * text serves both (the *_tmpl.h files).  Only static inline functions: the linker
+ * can never pick an AVX-512 copy of something for a plain caller.
+ *
+ *   vf_get / vf_put        whole vectors of f32 or bf16 at element i
+ *   vf_get_n / vf_put_n    the first n lanes; others read as zero, stay unwritten
+ *   vf_exp, vf_sigmoid, vf_erf, vf_tanh, vf_act     a few ulp, see each
+ *
+ * Polynomials were fitted for this project (minimax in the relative error).
+ * min and max keep NaN when it is the second argument. */
+#ifndef VBG_KERNELS_X86_SIMD_H
+#define VBG_KERNELS_X86_SIMD_H
+
+#include "kernels/gemm.h" /* vbg_act */
+
+#include <immintrin.h>
+#include <string.h>
+
+#ifdef __AVX512F__
+enum { VF = 16 };
+typedef __m512 vf;
+typedef __m512i vi;
+
+static inline vf vf_set1(float v)
+{
+    return _mm512_set1_ps(v);
+}
+static inline vf vf_zero(void)
+{
+    return _mm512_setzero_ps();
+}
+static inline vf vf_load(const float *p)
+{
+    return _mm512_loadu_ps(p);
+}
+static inline void vf_store(float *p, vf v)
+{
+    _mm512_storeu_ps(p, v);
+}
+static inline vf vf_add(vf a, vf b)
+{
+    return _mm512_add_ps(a, b);
+}
+static inline vf vf_sub(vf a, vf b)
+{
+    return _mm512_sub_ps(a, b);
+}
+static inline vf vf_mul(vf a, vf b)
+{
+    return _mm512_mul_ps(a, b);
+}
+static inline vf vf_div(vf a, vf b)
+{
+    return _mm512_div_ps(a, b);
+}
+/* a*b + c */
+static inline vf vf_fma(vf a, vf b, vf c)
+{
+    return _mm512_fmadd_ps(a, b, c);
+}
+/* c - a*b */
+static inline vf vf_fnma(vf a, vf b, vf c)
+{
+    return _mm512_fnmadd_ps(a, b, c);
+}
+static inline vf vf_min(vf a, vf b)
+{
+    return _mm512_min_ps(a, b);
+}
+static inline vf vf_max(vf a, vf b)
+{
+    return _mm512_max_ps(a, b);
+}
+static inline vf vf_round(vf a)
+{
+    return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+/* 1/a to about 1 ulp for normal a whose reciprocal is normal. */
+static inline vf vf_rcp(vf a)
+{
+    vf r = _mm512_rcp14_ps(a);
+    return vf_fma(r, vf_fnma(a, r, vf_set1(1)), r);
+}
+/* a * 2^n for whole n; under- and overflow as they should be. */
+static inline vf vf_scale2(vf a, vf n)
+{
+    return _mm512_scalef_ps(a, n);
+}
+static inline float vf_sum(vf a)
+{
+    return _mm512_reduce_add_ps(a);
+}
+static inline float vf_top(vf a)
+{
+    return _mm512_reduce_max_ps(a);
+}
+static inline __mmask16 vf_mask(size_t n)
+{
+    return (__mmask16)((1u << n) - 1);
+}
+static inline vf vf_load_n(const float *p, size_t n)
+{
+    return _mm512_maskz_loadu_ps(vf_mask(n), p);
+}
+static inline void vf_store_n(float *p, vf v, size_t n)
+{
+    _mm512_mask_storeu_ps(p, vf_mask(n), v);
+}
+/* Lanes from n on become pad. */
+static inline vf vf_fill_n(vf v, vf pad, size_t n)
+{
+    return _mm512_mask_mov_ps(pad, vf_mask(n), v);
+}
+static inline vf vf_widen16(__m256i h)
+{
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16));
+}
+static inline vf vf_load_bf16(const uint16_t *p)
+{
+    return vf_widen16(_mm256_loadu_si256((const __m256i *)(const void *)p));
+}
+static inline vf vf_load_bf16_n(const uint16_t *p, size_t n)
+{
+    return vf_widen16(_mm256_maskz_loadu_epi16(vf_mask(n), p));
+}
+/* Round to nearest even; NaN stays NaN. */
+static inline __m256i vf_narrow16(vf v)
+{
+#ifdef __AVX512BF16__
+    __m256bh h = _mm512_cvtneps_pbh(v);
+    __m256i r;
+    memcpy(&r, &h, sizeof r);
+    return r;
+#else
+    vi u = _mm512_castps_si512(v), odd = _mm512_srli_epi32(u, 16);
+    odd = _mm512_and_si512(odd, _mm512_set1_epi32(1));
+    vi r = _mm512_add_epi32(_mm512_add_epi32(u, _mm512_set1_epi32(0x7fff)), odd);
+    __mmask16 nan = _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);
+    r = _mm512_mask_or_epi32(r, nan, u, _mm512_set1_epi32(0x400000));
+    return _mm512_cvtepi32_epi16(_mm512_srli_epi32(r, 16));
+#endif
+}
+static inline void vf_store_bf16(uint16_t *p, vf v)
+{
+    _mm256_storeu_si256((__m256i *)(void *)p, vf_narrow16(v));
+}
+static inline void vf_store_bf16_n(uint16_t *p, vf v, size_t n)
+{
+    _mm256_mask_storeu_epi16(p, vf_mask(n), vf_narrow16(v));
+}
+
+#else /* AVX2 */
+enum { VF = 8 };
+typedef __m256 vf;
+typedef __m256i vi;
+
+static inline vf vf_set1(float v)
+{
+    return _mm256_set1_ps(v);
+}
+static inline vf vf_zero(void)
+{
+    return _mm256_setzero_ps();
+}
+static inline vf vf_load(const float *p)
+{
+    return _mm256_loadu_ps(p);
+}
+static inline void vf_store(float *p, vf v)
+{
+    _mm256_storeu_ps(p, v);
+}
+static inline vf vf_add(vf a, vf b)
+{
+    return _mm256_add_ps(a, b);
+}
+static inline vf vf_sub(vf a, vf b)
+{
+    return _mm256_sub_ps(a, b);
+}
+static inline vf vf_mul(vf a, vf b)
+{
+    return _mm256_mul_ps(a, b);
+}
+static inline vf vf_div(vf a, vf b)
+{
+    return _mm256_div_ps(a, b);
+}
+static inline vf vf_fma(vf a, vf b, vf c)
+{
+    return _mm256_fmadd_ps(a, b, c);
+}
+static inline vf vf_fnma(vf a, vf b, vf c)
+{
+    return _mm256_fnmadd_ps(a, b, c);
+}
+static inline vf vf_min(vf a, vf b)
+{
+    return _mm256_min_ps(a, b);
+}
+static inline vf vf_max(vf a, vf b)
+{
+    return _mm256_max_ps(a, b);
+}
+static inline vf vf_round(vf a)
+{
+    return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+static inline vf vf_rcp(vf a)
+{
+    return _mm256_div_ps(vf_set1(1), a);
+}
+/* 2^n for whole n in -126..127. */
+static inline vf vf_pow2(vi n)
+{
+    return _mm256_castsi256_ps(
+        _mm256_slli_epi32(_mm256_add_epi32(n, _mm256_set1_epi32(127)), 23));
+}
+/* In two halves, so that |n| may reach 250. */
+static inline vf vf_scale2(vf a, vf n)
+{
+    vi whole = _mm256_cvtps_epi32(n), half = _mm256_srai_epi32(whole, 1);
+    return vf_mul(vf_mul(a, vf_pow2(half)), vf_pow2(_mm256_sub_epi32(whole, half)));
+}
+static inline float vf_sum(vf a)
+{
+    __m128 s = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+}
+static inline float vf_top(vf a)
+{
+    __m128 s = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    s = _mm_max_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_max_ss(s, _mm_movehdup_ps(s)));
+}
+static inline vi vf_mask(size_t n)
+{
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n),
+                              _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+static inline vf vf_load_n(const float *p, size_t n)
+{
+    return _mm256_maskload_ps(p, vf_mask(n));
+}
+static inline void vf_store_n(float *p, vf v, size_t n)
+{
+    _mm256_maskstore_ps(p, vf_mask(n), v);
+}
+static inline vf vf_fill_n(vf v, vf pad, size_t n)
+{
+    return _mm256_blendv_ps(pad, v, _mm256_castsi256_ps(vf_mask(n)));
+}
+static inline vf vf_load_bf16(const uint16_t *p)
+{
+    __m128i h = _mm_loadu_si128((const __m128i *)(const void *)p);
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(h), 16));
+}
+static inline vf vf_load_bf16_n(const uint16_t *p, size_t n)
+{
+    uint16_t lanes[8] = { 0 };
+    memcpy(lanes, p, n * sizeof *p);
+    return vf_load_bf16(lanes);
+}
+static inline __m128i vf_narrow16(vf v)
+{
+    vi u = _mm256_castps_si256(v), odd = _mm256_srli_epi32(u, 16);
+    odd = _mm256_and_si256(odd, _mm256_set1_epi32(1));
+    vi r = _mm256_add_epi32(_mm256_add_epi32(u, _mm256_set1_epi32(0x7fff)), odd);
+    vi nan = _mm256_castps_si256(_mm256_cmp_ps(v, v, _CMP_UNORD_Q));
+    r = _mm256_blendv_epi8(r, _mm256_or_si256(u, _mm256_set1_epi32(0x400000)), nan);
+    r = _mm256_srli_epi32(r, 16);
+    return _mm_packus_epi32(_mm256_castsi256_si128(r), _mm256_extracti128_si256(r, 1));
+}
+static inline void vf_store_bf16(uint16_t *p, vf v)
+{
+    _mm_storeu_si128((__m128i *)(void *)p, vf_narrow16(v));
+}
+static inline void vf_store_bf16_n(uint16_t *p, vf v, size_t n)
+{
+    uint16_t lanes[8];
+    vf_store_bf16(lanes, v);
+    memcpy(p, lanes, n * sizeof *p);
+}
+#endif
+
+/* Element i of p on, f32 or bf16. */
+static inline vf vf_get(const void *p, vbg_dtype t, size_t i)
+{
+    return t == VBG_BF16 ? vf_load_bf16((const uint16_t *)p + i)
+                         : vf_load((const float *)p + i);
+}
+static inline vf vf_get_n(const void *p, vbg_dtype t, size_t i, size_t n)
+{
+    return t == VBG_BF16 ? vf_load_bf16_n((const uint16_t *)p + i, n)
+                         : vf_load_n((const float *)p + i, n);
+}
+static inline void vf_put(void *p, vbg_dtype t, size_t i, vf v)
+{
+    if (t == VBG_BF16)
+        vf_store_bf16((uint16_t *)p + i, v);
+    else
+        vf_store((float *)p + i, v);
+}
+static inline void vf_put_n(void *p, vbg_dtype t, size_t i, vf v, size_t n)
+{
+    if (t == VBG_BF16)
+        vf_store_bf16_n((uint16_t *)p + i, v, n);
+    else
+        vf_store_n((float *)p + i, v, n);
+}
+
+/* Polynomial c[0] + c[1] x + ... + c[last] x^last. */
+static inline vf vf_poly(vf x, const float *c, int last)
+{
+    vf r = vf_set1(c[last]);
+    for (int i = last - 1; i >= 0; i--)
+        r = vf_fma(r, x, vf_set1(c[i]));
+    return r;
+}
+
+/* e^x within 2 ulp; 0 below -104, infinity above 89; NaN stays. */
+static inline vf vf_exp(vf x)
+{
+    static const float c[] = { 1.0f,          1.0f,          0.499999921f,  0.166664202f,
+                               0.0416682257f, 0.00837481576f, 0.00138368378f };
+    x = vf_max(vf_set1(-105), vf_min(vf_set1(105), x));
+    vf n = vf_round(vf_mul(x, vf_set1(1.44269504f)));
+    vf r = vf_fnma(n, vf_set1(0.693145752f), x); /* ln 2, 16 bits and the rest */
+    r = vf_fnma(n, vf_set1(1.42860677e-6f), r);
+    return vf_scale2(vf_poly(r, c, 6), n);
+}
+
+/* 1 / (1 + e^-x) within 4 ulp above -80 (there 2e-35). */
+static inline vf vf_sigmoid(vf x)
+{
+    vf e = vf_exp(vf_min(vf_set1(80), vf_sub(vf_zero(), x)));
+    return vf_rcp(vf_add(e, vf_set1(1)));
+}
+
+/* erf(x/sqrt(2)), relative error 3e-7. */
+static inline vf vf_erf_sqrt2(vf x)
+{
+    static const float p[] = { 0.797884548f,   0.0669139781f, 0.00930272559f,
+                               0.00032910889f, 1.26029156e-5f, 4.58651055e-8f };
+    static const float q[] = { 1.0f,           0.250530637f,   0.0284150342f,
+                               0.00186053558f, 7.21608895e-5f, 1.19906e-6f };
+    x = vf_max(vf_set1(-5.5f), vf_min(vf_set1(5.5f), x));
+    vf u = vf_mul(x, x);
+    vf r = vf_mul(vf_mul(x, vf_poly(u, p, 5)), vf_rcp(vf_poly(u, q, 5)));
+    return vf_max(vf_set1(-1), vf_min(vf_set1(1), r));
+}
+
+/* Relative error 3e-7. */
+static inline vf vf_tanh(vf x)
+{
+    static const float p[] = { 1.0f, 0.136808943f, 0.00386955512f, 2.80322391e-5f,
+                               3.06446554e-8f, -1.2247716e-11f };
+    static const float q[] = { 1.0f, 0.470142264f, 0.02725033f, 0.00039407957f,
+                               1.28909861e-6f };
+    x = vf_max(vf_set1(-9), vf_min(vf_set1(9), x));
+    vf u = vf_mul(x, x);
+    vf r = vf_mul(vf_mul(x, vf_poly(u, p, 5)), vf_rcp(vf_poly(u, q, 4)));
+    return vf_max(vf_set1(-1), vf_min(vf_set1(1), r));
+}
+
+/* x Phi(x); absolute error 3e-7 |x|. */
+static inline vf vf_gelu(vf x)
+{
+    vf h = vf_mul(x, vf_set1(0.5f));
+    return vf_fma(h, vf_erf_sqrt2(x), h);
+}
+
+static inline vf vf_hsigmoid(vf x)
+{
+    vf y = vf_max(vf_zero(), vf_min(vf_set1(6), vf_add(x, vf_set1(3))));
+    return vf_mul(y, vf_set1(1.0f / 6));
+}
+
+/* The activations of kernels/gemm.h.  The branches are the same for every vector
+ * of a call, so they cost next to nothing. */
+static inline vf vf_act(vf x, vbg_act act)
+{
+    if (act == VBG_ACT_NONE)
+        return x;
+    if (act == VBG_ACT_RELU)
+        return vf_max(vf_zero(), x);
+    if (act == VBG_ACT_SILU)
+        return vf_mul(x, vf_sigmoid(x));
+    if (act == VBG_ACT_GELU)
+        return vf_gelu(x);
+    switch (act) {
+    case VBG_ACT_RELU6:
+        return vf_max(vf_zero(), vf_min(vf_set1(6), x));
+    case VBG_ACT_QUICK_GELU:
+        return vf_mul(x, vf_sigmoid(vf_mul(x, vf_set1(1.702f))));
+    case VBG_ACT_HSWISH:
+        return vf_mul(x, vf_hsigmoid(x));
+    case VBG_ACT_HSIGMOID:
+        return vf_hsigmoid(x);
+    case VBG_ACT_SIGMOID:
+        return vf_sigmoid(x);
+    default:
+        return vf_tanh(x);
+    }
+}
+
+#endif
