@@ -141,10 +141,10 @@ static vbg_tensor *block(vbg_ctx *c, const vbg_clip_tower *t, const vbg_clip_blo
 }
 
 vbg_tensor *vbg_clip_blocks(vbg_ctx *c, const vbg_clip_tower *t, vbg_tensor *x,
-                            int layers, bool causal)
+                            int first, int last, bool causal)
 {
-    VBG_CHECK(layers >= 0 && layers <= t->layers, "%d of %d blocks", layers, t->layers);
-    for (int i = 0; i < layers; i++) {
+    VBG_CHECK(first >= 0 && last <= t->layers, "blocks up to %d of %d", last, t->layers);
+    for (int i = first; i < last; i++) {
         vbg_tensor *y = block(c, t, &t->block[i], x, causal);
         vbg_drop(c, x);
         x = y;
@@ -239,7 +239,7 @@ vbg_tensor *vbg_clip_text_hidden(vbg_ctx *c, const vbg_clip_text *m, const int *
     vbg_tensor *x =
         vbg_embed(c, m->token->data, m->token->dtype, m->vocab, width, ids, n, t);
     x = vbg_clip_add_positions(c, x, m->position);
-    return vbg_scope_close(c, vbg_clip_blocks(c, &m->tower, x, layers, true));
+    return vbg_scope_close(c, vbg_clip_blocks(c, &m->tower, x, 0, layers, true));
 }
 
 vbg_tensor *vbg_clip_text_forward(vbg_ctx *c, const vbg_clip_text *m, const int *ids,

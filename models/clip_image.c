@@ -70,7 +70,7 @@ vbg_tensor *vbg_clip_image_hidden(vbg_ctx *c, const vbg_clip_image *m,
     vbg_scope_open(c);
     vbg_tensor *x = embed(c, m, pixels);
     x = vbg_layer_norm(c, x, &m->pre_norm, m->tower.eps);
-    return vbg_scope_close(c, vbg_clip_blocks(c, &m->tower, x, layers, false));
+    return vbg_scope_close(c, vbg_clip_blocks(c, &m->tower, x, 0, layers, false));
 }
 
 vbg_tensor *vbg_clip_image_pool(vbg_ctx *c, const vbg_clip_image *m,
