@@ -14,6 +14,7 @@ void vbg_kernels_init(vbg_kernels *k, vbg_isa cap)
     vbg_norm_init_ref(&k->norm);
     vbg_resample_init_ref(&k->resample);
     vbg_lk_init_ref(&k->lk);
+    vbg_picture_init_ref(&k->picture);
     if (isa < VBG_ISA_AVX2)
         return;
     vbg_gemm_init_avx2(&k->gemm);

@@ -12,6 +12,7 @@
 #include "kernels/norm.h"
 #include "kernels/resample.h"
 #include "kernels/lk.h"
+#include "kernels/picture.h"
 
 typedef struct vbg_kernels {
     vbg_isa isa; /* the level in use */
@@ -21,6 +22,7 @@ typedef struct vbg_kernels {
     vbg_norm_kernels norm;
     vbg_resample_kernels resample;
     vbg_lk_kernels lk;
+    vbg_picture_kernels picture;
 } vbg_kernels;
 
 /* Fills k for the best level that the CPU has, at most cap. */

@@ -1,0 +1,123 @@
+/* Plain reference of kernels/picture.h. */
+#include "kernels/picture.h"
+
+#include <math.h>
+
+static void column_u8(float *dst, const uint8_t *const *rows, const float *w, int taps,
+                      size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        float s = 0;
+        for (int k = 0; k < taps; k++)
+            s += w[k] * (float)rows[k][i];
+        dst[i] = s;
+    }
+}
+
+static void column_f32(float *dst, const float *const *rows, const float *w, int taps,
+                       size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        float s = 0;
+        for (int k = 0; k < taps; k++)
+            s += w[k] * rows[k][i];
+        dst[i] = s;
+    }
+}
+
+static void row_taps(float *dst, const float *src, const int *first, const float *w,
+                     int taps, size_t n, int ch)
+{
+    for (size_t x = 0; x < n; x++, w += taps)
+        for (int c = 0; c < ch; c++) {
+            const float *p = src + (size_t)first[x] * (size_t)ch + c;
+            float s = 0;
+            for (int k = 0; k < taps; k++)
+                s += w[k] * p[k * ch];
+            *dst++ = s;
+        }
+}
+
+static void row_filter(float *dst, const float *src, const float *w, int taps, size_t step,
+                       size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        float s = 0;
+        for (int k = 0; k < taps; k++)
+            s += w[k] * src[i + (size_t)k * step];
+        dst[i] = s;
+    }
+}
+
+/* Rounding mode of the machine: nearest, ties to even. */
+static uint8_t clip8(double v)
+{
+    double r = rint(v);
+
+    return (uint8_t)(r > 255 ? 255 : r > 0 ? r : 0);
+}
+
+static void to_u8(uint8_t *dst, const float *src, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        dst[i] = clip8((double)src[i]);
+}
+
+static void yuv_rgb(uint8_t *rgb, const uint8_t *y, size_t y_step, const uint8_t *u,
+                    const uint8_t *v, size_t step, int shift, const vbg_yuv_matrix *m,
+                    size_t n)
+{
+    for (size_t x = 0; x < n; x++, rgb += 3) {
+        size_t c = (x >> shift) * step;
+        double luma = m->ry * (y[x * y_step] - m->y_off);
+        double du = u[c] - 128.0, dv = v[c] - 128.0;
+        rgb[0] = clip8(luma + m->rv * dv);
+        rgb[1] = clip8(luma + m->gu * du + m->gv * dv);
+        rgb[2] = clip8(luma + m->bu * du);
+    }
+}
+
+static void rgb_y(uint8_t *y, size_t y_step, const uint8_t *rgb, const vbg_yuv_matrix *m,
+                  size_t n)
+{
+    for (size_t x = 0; x < n; x++, rgb += 3)
+        y[x * y_step] =
+            clip8(m->y_off + m->y[0] * rgb[0] + m->y[1] * rgb[1] + m->y[2] * rgb[2]);
+}
+
+static void rgb_uv(uint8_t *u, uint8_t *v, size_t step, const uint8_t *a, const uint8_t *b,
+                   const vbg_yuv_matrix *m, size_t n)
+{
+    for (size_t x = 0; x < n; x++, a += 6, b += 6) {
+        double s[3];
+        for (int c = 0; c < 3; c++)
+            s[c] = 0.25 * (a[c] + a[c + 3] + b[c] + b[c + 3]);
+        u[x * step] = clip8(128 + m->u[0] * s[0] + m->u[1] * s[1] + m->u[2] * s[2]);
+        v[x * step] = clip8(128 + m->v[0] * s[0] + m->v[1] * s[1] + m->v[2] * s[2]);
+    }
+}
+
+static void mix(uint8_t *dst, const uint8_t *front, const uint8_t *back,
+                const uint8_t *alpha, size_t n)
+{
+    for (size_t x = 0; x < n; x++)
+        for (size_t c = 3 * x; c < 3 * x + 3; c++) {
+            int sum = front[c] * alpha[x] + back[c] * (255 - alpha[x]);
+            dst[c] = (uint8_t)((sum + 127) / 255); /* 255 is odd: there are no halves */
+        }
+}
+
+void vbg_picture_init_ref(vbg_picture_kernels *k)
+{
+    *k = (vbg_picture_kernels){
+        .column_u8 = column_u8,
+        .column_f32 = column_f32,
+        .row_taps = row_taps,
+        .row_filter = row_filter,
+        .to_u8 = to_u8,
+        .yuv_rgb = yuv_rgb,
+        .rgb_y = rgb_y,
+        .rgb_uv = rgb_uv,
+        .mix = mix,
+    };
+}
