@@ -18,17 +18,20 @@ void vbg_kernels_init(vbg_kernels *k, vbg_isa cap)
     if (isa < VBG_ISA_AVX2)
         return;
     vbg_gemm_init_avx2(&k->gemm);
+    vbg_attention_init_avx2(&k->attention);
     vbg_pointwise_init_avx2(&k->pointwise);
     vbg_norm_init_avx2(&k->norm);
     vbg_resample_init_avx2(&k->resample);
     if (isa < VBG_ISA_AVX512)
         return;
     vbg_gemm_init_avx512(&k->gemm);
+    vbg_attention_init_avx512(&k->attention);
     vbg_pointwise_init_avx512(&k->pointwise);
     vbg_norm_init_avx512(&k->norm);
     vbg_resample_init_avx512(&k->resample);
     if (isa < VBG_ISA_AVX512_BF16)
         return;
+    vbg_attention_init_avx512_bf16(&k->attention);
     vbg_pointwise_init_avx512_bf16(&k->pointwise);
     vbg_norm_init_avx512_bf16(&k->norm);
     vbg_resample_init_avx512_bf16(&k->resample);

@@ -6,9 +6,11 @@ static float row_sum(const void *x, vbg_dtype t, size_t at, size_t cols)
     vf s[4] = { vf_zero(), vf_zero(), vf_zero(), vf_zero() };
     size_t j = 0;
 
-    for (; j + 4 * VF <= cols; j += 4 * VF)
+    for (; j + 4 * VF <= cols; j += 4 * VF) {
+        VF_UNROLL
         for (size_t k = 0; k < 4; k++)
             s[k] = vf_add(s[k], vf_get(x, t, at + j + k * VF));
+    }
     for (; j + VF <= cols; j += VF)
         s[0] = vf_add(s[0], vf_get(x, t, at + j));
     if (j < cols)
@@ -22,11 +24,13 @@ static float row_squares(const void *x, vbg_dtype t, size_t at, size_t cols, flo
     vf s[4] = { vf_zero(), vf_zero(), vf_zero(), vf_zero() }, m = vf_set1(mean), d;
     size_t j = 0;
 
-    for (; j + 4 * VF <= cols; j += 4 * VF)
+    for (; j + 4 * VF <= cols; j += 4 * VF) {
+        VF_UNROLL
         for (size_t k = 0; k < 4; k++) {
             d = vf_sub(vf_get(x, t, at + j + k * VF), m);
             s[k] = vf_fma(d, d, s[k]);
         }
+    }
     for (; j + VF <= cols; j += VF) {
         d = vf_sub(vf_get(x, t, at + j), m);
         s[0] = vf_fma(d, d, s[0]);
@@ -80,16 +84,20 @@ static void sum_block4(double *sum, double *sq, const float *shift, const vbg_ro
 {
     vf s[4], q[4], f[4];
 
+    VF_UNROLL
     for (size_t k = 0; k < 4; k++) {
         s[k] = q[k] = vf_zero();
         f[k] = shift ? vf_load(shift + k * VF) : vf_zero();
     }
-    for (size_t r = 0; r < rows; r++)
+    for (size_t r = 0; r < rows; r++) {
+        VF_UNROLL
         for (size_t k = 0; k < 4; k++) {
             vf d = vf_sub(vf_get(io->x, io->xt, at + r * io->ldx + k * VF), f[k]);
             s[k] = vf_add(s[k], d);
             q[k] = vf_fma(d, d, q[k]);
         }
+    }
+    VF_UNROLL
     for (size_t k = 0; k < 4; k++) {
         add_lanes(sum + k * VF, s[k], VF);
         if (sq)

@@ -16,6 +16,12 @@
 #include <immintrin.h>
 #include <string.h>
 
+/* Unrolls the next loop of at most 32 rounds: arrays of vectors must end up in
+ * registers, which gcc does not arrange by itself at -O2.  clang knows it too. */
+#define VF_UNROLL _Pragma("GCC unroll 32")
+/* For the inner blocks whose sizes must become constants. */
+#define VF_INLINE static inline __attribute__((always_inline))
+
 #ifdef __AVX512F__
 enum { VF = 16 };
 typedef __m512 vf;
@@ -147,6 +153,41 @@ static inline void vf_store_bf16(uint16_t *p, vf v)
 static inline void vf_store_bf16_n(uint16_t *p, vf v, size_t n)
 {
     _mm256_mask_storeu_epi16(p, vf_mask(n), vf_narrow16(v));
+}
+
+/* r[i] lane j becomes r[j] lane i. */
+static inline void vf_transpose(vf r[16])
+{
+    vf t[16];
+
+    VF_UNROLL
+    for (size_t i = 0; i < 16; i += 2) {
+        t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
+        t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
+    }
+    VF_UNROLL
+    for (size_t i = 0; i < 16; i += 4) {
+        __m512d a = _mm512_castps_pd(t[i]), b = _mm512_castps_pd(t[i + 1]);
+        __m512d c = _mm512_castps_pd(t[i + 2]), d = _mm512_castps_pd(t[i + 3]);
+        r[i] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, c));
+        r[i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, c));
+        r[i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(b, d));
+        r[i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(b, d));
+    }
+    VF_UNROLL
+    for (size_t i = 0; i < 4; i++) { /* 4x4 of 128-bit lanes */
+        vf a = _mm512_shuffle_f32x4(r[i], r[i + 4], 0x88);
+        vf b = _mm512_shuffle_f32x4(r[i], r[i + 4], 0xdd);
+        vf c = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0x88);
+        vf d = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0xdd);
+        t[i] = _mm512_shuffle_f32x4(a, c, 0x88);
+        t[i + 4] = _mm512_shuffle_f32x4(b, d, 0x88);
+        t[i + 8] = _mm512_shuffle_f32x4(a, c, 0xdd);
+        t[i + 12] = _mm512_shuffle_f32x4(b, d, 0xdd);
+    }
+    VF_UNROLL
+    for (size_t i = 0; i < 16; i++)
+        r[i] = t[i];
 }
 
 #else /* AVX2 */
@@ -282,6 +323,31 @@ static inline void vf_store_bf16_n(uint16_t *p, vf v, size_t n)
     vf_store_bf16(lanes, v);
     memcpy(p, lanes, n * sizeof *p);
 }
+static inline void vf_transpose(vf r[8])
+{
+    vf t[8];
+
+    VF_UNROLL
+    for (size_t i = 0; i < 8; i += 2) {
+        t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
+        t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+    }
+    VF_UNROLL
+    for (size_t i = 0; i < 8; i += 4) {
+        r[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44);
+        r[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xee);
+        r[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
+        r[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee);
+    }
+    VF_UNROLL
+    for (size_t i = 0; i < 4; i++) {
+        t[i] = _mm256_permute2f128_ps(r[i], r[i + 4], 0x20);
+        t[i + 4] = _mm256_permute2f128_ps(r[i], r[i + 4], 0x31);
+    }
+    VF_UNROLL
+    for (size_t i = 0; i < 8; i++)
+        r[i] = t[i];
+}
 #endif
 
 /* Element i of p on, f32 or bf16. */
@@ -314,9 +380,20 @@ static inline void vf_put_n(void *p, vbg_dtype t, size_t i, vf v, size_t n)
 static inline vf vf_poly(vf x, const float *c, int last)
 {
     vf r = vf_set1(c[last]);
+    VF_UNROLL
     for (int i = last - 1; i >= 0; i--)
         r = vf_fma(r, x, vf_set1(c[i]));
     return r;
+}
+
+/* 2^t within 2 ulp; t above 150 must not occur, below -150 gives 0. */
+static inline vf vf_exp2(vf t)
+{
+    static const float c[] = { 1.0f,           0.693147206f,   0.240226469f,  0.0555032878f,
+                               0.00961848899f, 0.00133999311f, 0.000153458029f };
+    t = vf_max(vf_set1(-160), t);
+    vf n = vf_round(t);
+    return vf_scale2(vf_poly(vf_sub(t, n), c, 6), n);
 }
 
 /* e^x within 2 ulp; 0 below -104, infinity above 89; NaN stays. */

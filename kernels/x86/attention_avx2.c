@@ -1,0 +1,9 @@
+/* Attention, see attention_tmpl.h. */
+#include "kernels/attention.h"
+#include "kernels/x86/simd.h"
+#include "kernels/x86/attention_tmpl.h"
+
+void vbg_attention_init_avx2(vbg_attention_kernels *k)
+{
+    fill(k);
+}
