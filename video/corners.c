@@ -16,10 +16,10 @@ typedef struct candidate {
 struct vbg_corners {
     int w, h;
     float *response;
-    int32_t *sum[3];      /* running column sums, SIDE columns on either side  */
-    candidate *list;      /* local maxima                                      */
-    int *cell, *next;     /* grid: first point of a cell, next of the same one */
-    int cap;              /* of list and next                                  */
+    int32_t *sum[3];  /* running column sums, SIDE columns on either side  */
+    candidate *list;  /* local maxima                                      */
+    int *cell, *next; /* grid: first point of a cell, next of the same one */
+    int cap;          /* of list and next                                  */
 };
 
 vbg_status vbg_corners_new(vbg_corners **out, int w, int h, vbg_err *err)
@@ -44,7 +44,8 @@ vbg_status vbg_corners_new(vbg_corners **out, int w, int h, vbg_err *err)
     }
     if (!ok) {
         vbg_corners_free(c);
-        return vbg_fail(err, VBG_ENOMEM, "not enough memory to find corners in %dx%d", w, h);
+        return vbg_fail(err, VBG_ENOMEM, "not enough memory to find corners in %dx%d", w,
+                        h);
     }
     *out = c;
     return VBG_OK;
@@ -98,8 +99,8 @@ const float *vbg_corners_response(vbg_corners *c, vbg_ctx *ctx, const vbg_plane 
                 sum[t][-i] = sum[t][vbg_reflect(-i, w)];
                 sum[t][w - 1 + i] = sum[t][vbg_reflect(w - 1 + i, w)];
             }
-        k->corner_response(c->response + (size_t)y * (size_t)w, sum, w,
-                           opt->block, s * s, opt->harris ? opt->k : -1.0f);
+        k->corner_response(c->response + (size_t)y * (size_t)w, sum, w, opt->block, s * s,
+                           opt->harris ? opt->k : -1.0f);
         change_row(sum, k, im, y - half, -1);
     }
     return c->response;

@@ -75,7 +75,8 @@ static bool iterate(const job *j, const vbg_lk_patch *p, const vbg_plane *im, fl
 }
 
 /* One point on one level.  *to: in and out in pixels of this level. */
-static void track_level(const job *j, int index, int level, vbg_lk_patch *p, vbg_point *to)
+static void track_level(const job *j, int index, int level, vbg_lk_patch *p,
+                        vbg_point *to)
 {
     const vbg_plane *prev = &j->prev->level[level], *next = &j->next->level[level];
     const vbg_flow_opt *opt = j->opt;
@@ -113,8 +114,8 @@ static void track_level(const job *j, int index, int level, vbg_lk_patch *p, vbg
     if (!inside || !place(&s, next, opt, to->x - half_x, to->y - half_y))
         j->status[index] = 0;
     else if (j->err && !opt->want_eigenvalue)
-        j->err[index] = (float)j->k->residual(p, next, &s) /
-                        (float)(32 * opt->win_w * opt->win_h);
+        j->err[index] =
+            (float)j->k->residual(p, next, &s) / (float)(32 * opt->win_w * opt->win_h);
 }
 
 static void track_chunk(void *arg, size_t chunk, int thread)

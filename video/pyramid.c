@@ -38,8 +38,8 @@ vbg_status vbg_pyramid_new(vbg_pyramid *out, int w, int h, int max_level, int wi
 
     if (w < 1 || h < 1 || w > 32768 || h > 32768 || window < 1 ||
         window > VBG_LK_WINDOW_MAX || max_level < 0)
-        return vbg_fail(err, VBG_ELIMIT, "pyramid of %dx%d, window %d: out of range", w, h,
-                        window);
+        return vbg_fail(err, VBG_ELIMIT, "pyramid of %dx%d, window %d: out of range", w,
+                        h, window);
     for (int lw = (w + 1) / 2, lh = (h + 1) / 2;
          p.levels <= max_level && p.levels < VBG_PYRAMID_LEVELS && lw > window &&
          lh > window;
@@ -82,9 +82,10 @@ static void mirror(const vbg_pyramid *p, const vbg_plane *im)
     for (int i = 1; i <= pad; i++) {
         const ptrdiff_t stride = (ptrdiff_t)im->stride;
         const int bottom = im->h - 1 + i;
-        memcpy(data - i * stride - pad, data + vbg_reflect(-i, im->h) * stride - pad, width);
-        memcpy(data + bottom * stride - pad, data + vbg_reflect(bottom, im->h) * stride - pad,
+        memcpy(data - i * stride - pad, data + vbg_reflect(-i, im->h) * stride - pad,
                width);
+        memcpy(data + bottom * stride - pad,
+               data + vbg_reflect(bottom, im->h) * stride - pad, width);
     }
 }
 
@@ -101,8 +102,8 @@ void vbg_pyramid_build(vbg_pyramid *p, const uint8_t *y, size_t stride,
             const uint8_t *rows[5];
             for (int t = 0; t < 5; t++)
                 rows[t] = src->data + (ptrdiff_t)src->stride * (2 * r - 2 + t);
-            k->halve((uint8_t *)(uintptr_t)dst->data + (size_t)r * dst->stride, rows, dst->w,
-                     p->row);
+            k->halve((uint8_t *)(uintptr_t)dst->data + (size_t)r * dst->stride, rows,
+                     dst->w, p->row);
         }
         mirror(p, dst);
     }

@@ -21,9 +21,9 @@ enum { VBG_PYRAMID_LEVELS = 10 };
 
 typedef struct vbg_pyramid {
     vbg_plane level[VBG_PYRAMID_LEVELS];
-    int levels;   /* levels present, at least 1               */
-    int pad;      /* mirrored pixels around each level        */
-    void *memory; /* owned                                    */
+    int levels;    /* levels present, at least 1               */
+    int pad;       /* mirrored pixels around each level        */
+    void *memory;  /* owned                                    */
     uint16_t *row; /* scratch of the halving                  */
 } vbg_pyramid;
 

@@ -1,6 +1,7 @@
 /* Reference of the tracking kernels: plain loops, exact integers.
  * Sources: Bouguet 2000, "Pyramidal implementation of the Lucas Kanade feature tracker";
- * Burt and Adelson 1983 (5-tap pyramid); Shi and Tomasi 1994; Harris and Stephens 1988. */
+ * Burt and Adelson 1983 (5-tap pyramid); Shi and Tomasi 1994; Harris and Stephens 1988.
+ */
 #include "kernels/lk.h"
 
 #include <math.h>
@@ -108,7 +109,8 @@ static void corner_row(int32_t *const sum[3], const uint8_t *const rows[3], int 
     const uint8_t *a = rows[0], *b = rows[1], *c = rows[2];
 
     for (int x = 0; x < w; x++) {
-        const int dx = a[x + 1] - a[x - 1] + c[x + 1] - c[x - 1] + 2 * (b[x + 1] - b[x - 1]);
+        const int dx =
+            a[x + 1] - a[x - 1] + c[x + 1] - c[x - 1] + 2 * (b[x + 1] - b[x - 1]);
         const int dy = c[x - 1] - a[x - 1] + c[x + 1] - a[x + 1] + 2 * (c[x] - a[x]);
         sum[0][x] += sign * dx * dx;
         sum[1][x] += sign * dx * dy;
