@@ -190,7 +190,8 @@ static vbg_layout layout_of(const char *name, int rank, const int64_t *dim,
     for (; plain && *plain; plain++)
         if (strstr(name, *plain))
             return VBG_LAYOUT_PLAIN;
-    if (strstr(name, "embedding") || (rank != 2 && rank != 4))
+    bool table = strstr(name, "embedding") && rank < 4 && !strstr(name, "time_embedding");
+    if (table || (rank != 2 && rank != 4))
         return VBG_LAYOUT_PLAIN;
     if (rank == 4 && dim[1] == 1 && dim[0] > 1)
         return VBG_LAYOUT_DEPTHWISE;

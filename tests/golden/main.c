@@ -46,7 +46,7 @@ static void open_parts(golden *g, const char *dir, const char *stem)
     snprintf(g->suffix, sizeof g->suffix, "%s", cut ? cut + 1 : "");
     snprintf(path, sizeof path, "%s/%s.json", dir, stem);
     if (access(path, R_OK) == 0) {
-        g->json = json_load_file(path, 0, &jerr);
+        g->json = json_load_file(path, JSON_ALLOW_NUL, &jerr);
         if (!g->json)
             golden_fail(g, "%s.json: %s", stem, jerr.text);
     }
