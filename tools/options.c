@@ -11,7 +11,7 @@
 #include <sys/random.h>
 
 const vbg_option vbg_shared_options[] = {
-    { "threads", 0, VBG_OPT_INT, "N", "0", "0..1024", "threads to use (0: all cores)",
+    { "threads", 't', VBG_OPT_INT, "N", "0", "0..1024", "threads to use (0: all cores)",
       "machine", VBG_OPT_CONFIG },
     { "isa", 0, VBG_OPT_CHOICE, "NAME", NULL, "ref|avx2|avx512|avx512_bf16|amx_bf16",
       "highest instruction set to use", "machine", VBG_OPT_CONFIG },

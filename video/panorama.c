@@ -119,13 +119,13 @@ static const float *pixel(const float *pano, int w, int h, int c, int x, int y)
 }
 
 void vbg_equirect_sample(float *out, const float *pano, int w, int h, int c, double u,
-                         double v, vbg_filter filter)
+                         double v, vbg_sphere_filter filter)
 {
     const int x = (int)floor(u), y = (int)floor(v);
     double wx[4] = { 0, 1.0 - (u - x), u - x, 0 }, wy[4] = { 0, 1.0 - (v - y), v - y, 0 };
     double sum[4] = { 0, 0, 0, 0 };
 
-    if (filter == VBG_FILTER_BICUBIC) {
+    if (filter == VBG_SPHERE_BICUBIC) {
         vbg_cubic_weights(wx, u - x);
         vbg_cubic_weights(wy, v - y);
     }

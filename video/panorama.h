@@ -23,10 +23,10 @@ typedef struct vbg_pinhole {
 } vbg_pinhole;
 
 /* How pictures are read between their pixels. */
-typedef enum vbg_filter {
-    VBG_FILTER_BILINEAR,
-    VBG_FILTER_BICUBIC /* cubic convolution, Keys 1981, A = -0.75 */
-} vbg_filter;
+typedef enum vbg_sphere_filter {
+    VBG_SPHERE_BILINEAR,
+    VBG_SPHERE_BICUBIC /* cubic convolution, Keys 1981, A = -0.75 */
+} vbg_sphere_filter;
 
 /* r (row-major 3x3) = Ry(yaw) Rx(pitch) Rz(roll). */
 void vbg_rotation_from_angles(double r[9], double yaw, double pitch, double roll);
@@ -54,6 +54,6 @@ void vbg_cubic_weights(double weight[4], double t);
 /* Reads pano (f32 [h, w, c], c at most 4) at (u, v) into out[c].  Columns wrap; rows
  * beyond a pole continue on the other side of it. */
 void vbg_equirect_sample(float *out, const float *pano, int w, int h, int c, double u,
-                         double v, vbg_filter filter);
+                         double v, vbg_sphere_filter filter);
 
 #endif

@@ -25,7 +25,7 @@ typedef struct job {
     const camera *cameras;
     const double *sine, *cosine; /* of the columns' longitudes */
     int n, w, h;
-    vbg_filter filter;
+    vbg_sphere_filter filter;
     float *f32; /* one of the two outputs */
     vbg_picture *u8;
     uint8_t *covered;
@@ -33,13 +33,13 @@ typedef struct job {
 
 /* Adds weight * picture(x, y) to sum; positions outside repeat the border pixels. */
 static void add_sample(double sum[3], const vbg_picture *p, double x, double y,
-                       double weight, vbg_filter filter)
+                       double weight, vbg_sphere_filter filter)
 {
     const int ix = (int)floor(x), iy = (int)floor(y);
     double wx[4] = { 0, 1.0 - (x - ix), x - ix, 0 },
            wy[4] = { 0, 1.0 - (y - iy), y - iy, 0 };
 
-    if (filter == VBG_FILTER_BICUBIC) {
+    if (filter == VBG_SPHERE_BICUBIC) {
         vbg_cubic_weights(wx, x - ix);
         vbg_cubic_weights(wy, y - iy);
     }
@@ -150,7 +150,7 @@ static vbg_status run(vbg_ctx *c, job *j, const vbg_picture *pictures,
 
 vbg_status vbg_stitch_f32(vbg_ctx *c, float *out, uint8_t *covered, int w, int h,
                           const vbg_picture *pictures, const vbg_pinhole *views, int n,
-                          vbg_filter filter, vbg_err *err)
+                          vbg_sphere_filter filter, vbg_err *err)
 {
     job j = { .n = n, .w = w, .h = h, .filter = filter, .f32 = out, .covered = covered };
 
@@ -161,7 +161,7 @@ vbg_status vbg_stitch(vbg_ctx *c, vbg_picture *out, uint8_t *covered,
                       const vbg_picture *pictures, const vbg_pinhole *views, int n,
                       vbg_err *err)
 {
-    job j = { .n = n, .w = out->w, .h = out->h, .filter = VBG_FILTER_BICUBIC, .u8 = out };
+    job j = { .n = n, .w = out->w, .h = out->h, .filter = VBG_SPHERE_BICUBIC, .u8 = out };
     uint8_t *own = NULL;
 
     if (out->channels != 3)
