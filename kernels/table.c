@@ -35,4 +35,7 @@ void vbg_kernels_init(vbg_kernels *k, vbg_isa cap)
     vbg_pointwise_init_avx512_bf16(&k->pointwise);
     vbg_norm_init_avx512_bf16(&k->norm);
     vbg_resample_init_avx512_bf16(&k->resample);
+    if (isa < VBG_ISA_AMX_BF16)
+        return;
+    vbg_attention_init_amx_bf16(&k->attention);
 }

@@ -1,0 +1,418 @@
+/* Attention with bf16 tiles; f32 goes the way of attention_tmpl.h.
+ *
+ * As there, queries lie in the lanes and everything is transposed, 32 queries to a
+ * tile of work.  In tile registers (A is 16 x 32, B 32 x 16 in pairs, C 16 x 16):
+ *
+ *     S^T [16 keys][16 queries]  +=  K [16 keys][32 of d] * Q^T [32 of d][16 queries]
+ *     O^T [16 of d][16 queries]  +=  V^T [16 of d][32 keys] * P^T [32 keys][16 queries]
+ *
+ * so maxima and sums run down the rows, and two neighbouring rows of S^T, packed to
+ * bf16, already are a row of the B tile P^T: P overwrites S in place.  K and V^T are
+ * repacked to whole tiles once per call, Q^T once per tile of queries.
+ *
+ * The online softmax moves its maximum only when it grows by more than 2^8, so the
+ * sums are rarely rescaled; probabilities up to 256 cost nothing in bf16.
+ * exp2 takes 8 micro-operations: f = t - floor(t), a cubic (7.5e-5, against 2e-3 of
+ * bf16), then scalef, which applies floor(t) by itself. */
+#include "kernels/attention.h"
+#include "kernels/x86/simd.h"
+#include "kernels/x86/attention_tmpl.h"
+
+enum {
+    AMX_KEYS = 256,                     /* keys of a block: S is 32 KB */
+    A_TILE = 16 * 32,                   /* elements of a tile of 1 KB  */
+    S_ROW = TILE * (int)sizeof(float),  /* bytes */
+    O_ROW = TILE * (int)sizeof(float)
+};
+#define RESCALE_ABOVE 8.0f
+
+/* Sizes in tiles, and where things lie in the scratch. */
+typedef struct amx_plan {
+    size_t d, kd;      /* head width; steps of 32 along it */
+    size_t vd;         /* tiles of 16 along it */
+    size_t keys;       /* padded to 32 */
+    uint16_t *k, *v;   /* [keys/16][kd] and [keys/32][vd] tiles */
+    float *s;
+    uint16_t *q[GROUP]; /* [kd][2] tiles */
+    flash_tile tile[GROUP];
+} amx_plan;
+
+static amx_plan plan_of(const vbg_attention_args *a)
+{
+    size_t d = (size_t)a->d;
+
+    return (amx_plan){ .d = d,
+                       .kd = (d + 31) / 32,
+                       .vd = (d + 15) / 16,
+                       .keys = vbg_round_up((size_t)a->tk, 32) };
+}
+
+/* Bytes of O, maximum, sum and Q^T of one tile of queries. */
+static size_t tile_bytes(const amx_plan *p)
+{
+    return (p->vd * 16 + 2) * O_ROW + p->kd * 2 * A_TILE * sizeof(uint16_t);
+}
+
+static size_t amx_scratch(const vbg_attention_args *a)
+{
+    amx_plan p = plan_of(a);
+
+    if (a->t != VBG_BF16)
+        return flash_scratch(a);
+    return p.keys * (p.kd * 32 + p.vd * 16) * sizeof(uint16_t) +
+           (size_t)AMX_KEYS * S_ROW + GROUP * tile_bytes(&p) + 64;
+}
+
+static void place(amx_plan *p, void *scratch)
+{
+    char *at = (char *)(((uintptr_t)scratch + 63) & ~(uintptr_t)63);
+
+    p->s = (float *)(void *)at;
+    at += (size_t)AMX_KEYS * S_ROW;
+    for (size_t i = 0; i < GROUP; i++) {
+        flash_tile *t = &p->tile[i];
+        t->o = (float *)(void *)at;
+        t->top = t->o + p->vd * 16 * TILE;
+        t->sum = t->top + TILE;
+        p->q[i] = (uint16_t *)(void *)(t->sum + TILE);
+        at += tile_bytes(p);
+    }
+    p->k = (uint16_t *)(void *)at;
+    p->v = p->k + p->keys * p->kd * 32;
+}
+
+/* All eight registers 16 rows of 64 bytes.  gcc 12 may drop plain stores into the
+ * struct, hence volatile. */
+static void configure_tiles(void)
+{
+    volatile struct {
+        uint8_t palette, start_row, zero[14];
+        uint16_t bytes[16];
+        uint8_t rows[16];
+    } config;
+
+    for (size_t i = 0; i < sizeof config; i++)
+        ((volatile uint8_t *)&config)[i] = 0;
+    config.palette = 1;
+    for (size_t i = 0; i < 8; i++) {
+        config.bytes[i] = 64;
+        config.rows[i] = 16;
+    }
+    __asm__ volatile("" ::: "memory");
+    _tile_loadconfig((const void *)(uintptr_t)&config);
+}
+
+/* Rows of up to 32 values as 16 dwords; zero beyond n. */
+static __m512i load_row(const uint16_t *p, size_t n)
+{
+    return _mm512_maskz_loadu_epi16(n < 32 ? (1u << n) - 1 : ~0u, p);
+}
+
+/* [key/16][d/32][16 keys][32 of d], zero where there is neither. */
+static void pack_keys(const vbg_attention_args *a, const amx_plan *p)
+{
+    const uint16_t *k = a->k;
+
+    for (size_t i = 0; i < p->keys; i++)
+        for (size_t s = 0; s < p->kd; s++) {
+            size_t left = p->d - s * 32;
+            __m512i r = _mm512_setzero_si512();
+            if (i < (size_t)a->tk)
+                r = load_row(k + i * a->ldk + s * 32, left < 32 ? left : 32);
+            _mm512_store_si512(p->k + ((i / 16 * p->kd + s) * 16 + i % 16) * 32, r);
+        }
+}
+
+/* One tile [16 of d][32 keys] from n rows of 16 values at v, c of them real. */
+static void pack_value_tile(uint16_t *tile, const uint16_t *v, size_t ldv, size_t n, size_t c)
+{
+    vf r[16];
+
+    VF_UNROLL
+    for (size_t i = 0; i < 16; i++) {
+        __m512i lo = _mm512_setzero_si512(), hi = lo;
+        if (2 * i < n)
+            lo = _mm512_cvtepu16_epi32(
+                _mm256_maskz_loadu_epi16(vf_mask(c), v + 2 * i * ldv));
+        if (2 * i + 1 < n)
+            hi = _mm512_cvtepu16_epi32(
+                _mm256_maskz_loadu_epi16(vf_mask(c), v + (2 * i + 1) * ldv));
+        r[i] = _mm512_castsi512_ps(_mm512_or_si512(lo, _mm512_slli_epi32(hi, 16)));
+    }
+    vf_transpose(r);
+    VF_UNROLL
+    for (size_t i = 0; i < 16; i++)
+        _mm512_store_ps((float *)(void *)(tile + i * 32), r[i]);
+}
+
+static void pack_values(const vbg_attention_args *a, const amx_plan *p)
+{
+    const uint16_t *v = a->v;
+
+    for (size_t i = 0; i < p->keys; i += 32)
+        for (size_t j = 0; j < p->vd; j++) {
+            size_t n = (size_t)a->tk - i, c = p->d - j * 16;
+            pack_value_tile(p->v + (i / 32 * p->vd + j) * A_TILE, v + i * a->ldv + j * 16,
+                            a->ldv, n < 32 ? n : 32, c < 16 ? c : 16);
+        }
+}
+
+/* Q^T of one tile of queries: [d/32][2][16 pairs of d][16 queries]. */
+static void pack_queries(const vbg_attention_args *a, const amx_plan *p, const flash_tile *t,
+                         uint16_t *dst)
+{
+    const uint16_t *q = a->q;
+
+    for (size_t s = 0; s < p->kd; s++)
+        for (size_t half = 0; half < 2; half++) {
+            size_t left = p->d - s * 32;
+            vf r[16];
+            VF_UNROLL
+            for (size_t i = 0; i < 16; i++) {
+                int at = t->q0 + vbg_min_int((int)(half * 16 + i), t->count - 1);
+                r[i] = _mm512_castsi512_ps(
+                    load_row(q + (size_t)at * a->ldq + s * 32, left < 32 ? left : 32));
+            }
+            vf_transpose(r);
+            uint16_t *tile = dst + (s * 2 + half) * A_TILE;
+            VF_UNROLL
+            for (size_t i = 0; i < 16; i++)
+                _mm512_store_ps((float *)(void *)(tile + i * 32), r[i]);
+        }
+}
+
+/* S of 16 keys each, heads of at most 64: Q^T stays in four registers. */
+static void scores_narrow(float *s, const uint16_t *k, const uint16_t *q, size_t keys,
+                          size_t kd)
+{
+    _tile_loadd(4, q, 64);
+    _tile_loadd(5, q + A_TILE, 64);
+    if (kd > 1) {
+        _tile_loadd(6, q + 2 * A_TILE, 64);
+        _tile_loadd(7, q + 3 * A_TILE, 64);
+    }
+    for (size_t i = 0; i < keys; i += 16, s += 16 * TILE, k += kd * A_TILE) {
+        _tile_loadd(2, k, 64);
+        _tile_zero(0);
+        _tile_zero(1);
+        _tile_dpbf16ps(0, 2, 4);
+        _tile_dpbf16ps(1, 2, 5);
+        if (kd > 1) {
+            _tile_loadd(3, k + A_TILE, 64);
+            _tile_dpbf16ps(0, 3, 6);
+            _tile_dpbf16ps(1, 3, 7);
+        }
+        _tile_stored(0, s, S_ROW);
+        _tile_stored(1, s + 16, S_ROW);
+    }
+}
+
+/* The same for any width, 32 keys at a time. */
+static void scores_wide(float *s, const uint16_t *k, const uint16_t *q, size_t keys,
+                        size_t kd)
+{
+    for (size_t i = 0; i < keys; i += 32, s += 32 * TILE, k += 2 * kd * A_TILE) {
+        _tile_zero(0);
+        _tile_zero(1);
+        _tile_zero(2);
+        _tile_zero(3);
+        for (size_t j = 0; j < kd; j++) {
+            _tile_loadd(4, k + j * A_TILE, 64);
+            _tile_loadd(6, q + 2 * j * A_TILE, 64);
+            _tile_loadd(7, q + (2 * j + 1) * A_TILE, 64);
+            _tile_dpbf16ps(0, 4, 6);
+            _tile_dpbf16ps(1, 4, 7);
+            _tile_loadd(5, k + (kd + j) * A_TILE, 64);
+            _tile_dpbf16ps(2, 5, 6);
+            _tile_dpbf16ps(3, 5, 7);
+        }
+        _tile_stored(0, s, S_ROW);
+        _tile_stored(1, s + 16, S_ROW);
+        _tile_stored(2, s + 16 * TILE, S_ROW);
+        _tile_stored(3, s + 16 * TILE + 16, S_ROW);
+    }
+}
+
+/* O^T [vd*16][32] += V^T * P^T over `keys` keys, two tiles of channels at a time; an
+ * odd last one is computed twice over rather than written again. */
+static void weigh_values(float *o, const uint16_t *v, const float *s, size_t keys,
+                         size_t vd, bool first)
+{
+    const char *p = (const char *)s;
+
+    for (size_t j = 0; j < vd; j += 2) {
+        float *o0 = o + j * 16 * TILE, *o1 = o0 + 16 * TILE;
+        bool two = j + 1 < vd;
+        const uint16_t *v0 = v + j * A_TILE, *v1 = two ? v0 + A_TILE : v0;
+        if (first) {
+            _tile_zero(0);
+            _tile_zero(1);
+            _tile_zero(2);
+            _tile_zero(3);
+        } else {
+            _tile_loadd(0, o0, O_ROW);
+            _tile_loadd(1, o0 + 16, O_ROW);
+            if (two) {
+                _tile_loadd(2, o1, O_ROW);
+                _tile_loadd(3, o1 + 16, O_ROW);
+            }
+        }
+        for (size_t i = 0; i < keys / 32; i++) {
+            _tile_loadd(4, v0 + i * vd * A_TILE, 64);
+            _tile_loadd(6, p + i * 16 * S_ROW, S_ROW);
+            _tile_loadd(7, p + i * 16 * S_ROW + 64, S_ROW);
+            _tile_dpbf16ps(0, 4, 6);
+            _tile_dpbf16ps(1, 4, 7);
+            _tile_loadd(5, v1 + i * vd * A_TILE, 64);
+            _tile_dpbf16ps(2, 5, 6);
+            _tile_dpbf16ps(3, 5, 7);
+        }
+        _tile_stored(0, o0, O_ROW);
+        _tile_stored(1, o0 + 16, O_ROW);
+        if (two) {
+            _tile_stored(2, o1, O_ROW);
+            _tile_stored(3, o1 + 16, O_ROW);
+        }
+    }
+}
+
+/* 2^t, relative error 7.5e-5, with half a unit of bf16 added: cut to 16 bits it is
+ * rounded to nearest. */
+VF_INLINE vf exp2_half_up(vf t)
+{
+    enum { FLOOR = _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC };
+    vf f = _mm512_reduce_ps(t, FLOOR);
+    vf p = vf_fma(vf_set1(0.0780245168f), f, vf_set1(0.226067164f));
+    p = vf_fma(p, f, vf_set1(0.695833538f));
+    p = vf_fma(p, f, vf_set1(0.999925219f + 0x1p-8f));
+    return _mm512_scalef_ps(p, t);
+}
+
+/* Two rows of S to one row of P^T for 16 queries; the sum is that of the rounded. */
+VF_INLINE vf pack_pair(float *s, size_t i, vf c, vf m, vf sum)
+{
+    vf p0 = exp2_half_up(_mm512_fmsub_ps(vf_load(s + i * TILE), c, m));
+    vf p1 = exp2_half_up(_mm512_fmsub_ps(vf_load(s + (i + 1) * TILE), c, m));
+    __m512i low = _mm512_srli_epi32(_mm512_castps_si512(p0), 16);
+    __m512i pair = _mm512_mask_mov_epi16(low, 0xaaaaaaaau, _mm512_castps_si512(p1));
+    __m512bh bits, ones;
+    const __m512i one = _mm512_set1_epi16(0x3f80);
+
+    _mm512_store_ps(s + i / 2 * TILE, _mm512_castsi512_ps(pair));
+    memcpy(&bits, &pair, sizeof bits);
+    memcpy(&ones, &one, sizeof ones);
+    return _mm512_dpbf16_ps(sum, bits, ones);
+}
+
+/* The maximum follows where it grew by more than RESCALE_ABOVE. */
+static vf move_top(const amx_plan *p, const flash_tile *t, size_t x, vf m, bool first)
+{
+    vf old = vf_load(t->top + x);
+    __mmask16 grew =
+        _mm512_cmp_ps_mask(m, vf_add(old, vf_set1(RESCALE_ABOVE)), _CMP_GT_OQ);
+
+    if (!grew)
+        return old;
+    m = _mm512_mask_mov_ps(old, grew, m);
+    vf_store(t->top + x, m);
+    if (!first) {
+        vf shrink = vf_exp2(vf_sub(old, m));
+        vf_store(t->sum + x, vf_mul(vf_load(t->sum + x), shrink));
+        for (size_t j = 0; j < p->vd * 16; j++)
+            vf_store(t->o + j * TILE + x, vf_mul(vf_load(t->o + j * TILE + x), shrink));
+    }
+    return m;
+}
+
+/* S of one block becomes P^T in place. */
+static void softmax_block(const amx_plan *p, const flash_tile *t, size_t keys, float factor,
+                          bool first)
+{
+    const vf c = vf_set1(factor);
+
+    for (size_t x = 0; x < TILE; x += VF) {
+        float *s = p->s + x;
+        vf m0 = vf_load(s), m1 = vf_load(s + TILE), m2 = m0, m3 = m1;
+        for (size_t i = 0; i < keys; i += 4) {
+            m0 = vf_max(m0, vf_load(s + i * TILE));
+            m1 = vf_max(m1, vf_load(s + (i + 1) * TILE));
+            m2 = vf_max(m2, vf_load(s + (i + 2) * TILE));
+            m3 = vf_max(m3, vf_load(s + (i + 3) * TILE));
+        }
+        m0 = vf_mul(vf_max(vf_max(m0, m1), vf_max(m2, m3)), c);
+        vf m = move_top(p, t, x, m0, first), sum0 = vf_zero(), sum1 = vf_zero();
+        for (size_t i = 0; i < keys; i += 4) {
+            sum0 = pack_pair(s, i, c, m, sum0);
+            sum1 = pack_pair(s, i + 2, c, m, sum1);
+        }
+        sum0 = vf_add(sum0, sum1);
+        vf_store(t->sum + x, first ? sum0 : vf_add(vf_load(t->sum + x), sum0));
+    }
+}
+
+/* Keys [k0, k0+n) for one tile of queries. */
+static void amx_block(const vbg_attention_args *a, const amx_plan *p, size_t i, size_t k0,
+                      size_t n)
+{
+    const flash_tile *t = &p->tile[i];
+    const uint16_t *k = p->k + k0 / 16 * p->kd * A_TILE;
+    size_t keys = vbg_round_up(n, 32);
+    bool first = k0 == 0;
+
+    if (p->kd <= 2)
+        scores_narrow(p->s, k, p->q[i], keys, p->kd);
+    else
+        scores_wide(p->s, k, p->q[i], keys, p->kd);
+    for (size_t j = n * TILE; j < keys * TILE; j++)
+        p->s[j] = FLASH_MASKED;
+    if (a->causal && (int)(k0 + n) > t->q0 + 1)
+        mask_causal(p->s, (int)k0, n, t->q0);
+    softmax_block(p, t, keys, a->scale * 1.44269504f, first);
+    weigh_values(t->o, p->v + k0 / 32 * p->vd * A_TILE, p->s, keys, p->vd, first);
+}
+
+static void amx_group(const vbg_attention_args *a, amx_plan *p, int q0, int q1)
+{
+    size_t tiles = 0;
+
+    for (int q = q0; q < q1 && tiles < GROUP; q += TILE, tiles++) {
+        flash_tile *t = &p->tile[tiles];
+        t->q0 = q;
+        t->count = vbg_min_int(TILE, q1 - q);
+        for (size_t i = 0; i < TILE; i++)
+            t->top[i] = FLASH_MASKED;
+        pack_queries(a, p, t, p->q[tiles]);
+    }
+    for (size_t k0 = 0; k0 < (size_t)a->tk; k0 += AMX_KEYS)
+        for (size_t i = 0; i < tiles; i++) {
+            size_t n = (size_t)a->tk - k0;
+            if (!a->causal || (int)k0 < p->tile[i].q0 + p->tile[i].count)
+                amx_block(a, p, i, k0, n < AMX_KEYS ? n : AMX_KEYS);
+        }
+    for (size_t i = 0; i < tiles; i++)
+        tile_finish(a, &p->tile[i]);
+}
+
+static void amx_run(const vbg_attention_args *a, int q0, int q1, void *scratch)
+{
+    amx_plan p = plan_of(a);
+
+    if (a->t != VBG_BF16) {
+        flash_run(a, q0, q1, scratch);
+        return;
+    }
+    place(&p, scratch);
+    pack_keys(a, &p);
+    pack_values(a, &p);
+    configure_tiles();
+    for (; q0 < q1; q0 += GROUP * TILE)
+        amx_group(a, &p, q0, q1);
+    _tile_release();
+}
+
+void vbg_attention_init_amx_bf16(vbg_attention_kernels *k)
+{
+    fill(k);
+    k->run = amx_run;
+    k->scratch = amx_scratch;
+}
