@@ -44,6 +44,13 @@ typedef struct vbg_picture_kernels {
      * step apart; the mean of the block before rounding */
     void (*rgb_uv)(uint8_t *u, uint8_t *v, size_t step, const uint8_t *a,
                    const uint8_t *b, const vbg_yuv_matrix *m, size_t n);
+    /* The guided filter's coefficients from means of I, p, I*p, I*I:
+     *   a = (ip - i*p) / (ii - i*i + eps), b = p - a*i; a and b may be ip and p */
+    void (*guided)(float *a, float *b, const float *i, const float *p, const float *ip,
+                   const float *ii, float eps, size_t n);
+    /* dst[x] = to_u8(a[x]*src[x] + 255 b[x]) */
+    void (*apply)(uint8_t *dst, const float *a, const float *b, const uint8_t *src,
+                  size_t n);
     /* dst = round((front*a + back*(255 - a)) / 255), n pixels of 3, a one byte each */
     void (*mix)(uint8_t *dst, const uint8_t *front, const uint8_t *back,
                 const uint8_t *alpha, size_t n);

@@ -97,6 +97,23 @@ static void rgb_uv(uint8_t *u, uint8_t *v, size_t step, const uint8_t *a, const 
     }
 }
 
+static void guided(float *a, float *b, const float *i, const float *p, const float *ip,
+                   const float *ii, float eps, size_t n)
+{
+    for (size_t x = 0; x < n; x++) {
+        float mean = p[x], slope = (ip[x] - i[x] * mean) / (ii[x] - i[x] * i[x] + eps);
+        a[x] = slope;
+        b[x] = mean - slope * i[x];
+    }
+}
+
+static void apply(uint8_t *dst, const float *a, const float *b, const uint8_t *src,
+                  size_t n)
+{
+    for (size_t x = 0; x < n; x++)
+        dst[x] = clip8((double)(a[x] * (float)src[x] + 255.0f * b[x]));
+}
+
 static void mix(uint8_t *dst, const uint8_t *front, const uint8_t *back,
                 const uint8_t *alpha, size_t n)
 {
@@ -118,6 +135,8 @@ void vbg_picture_init_ref(vbg_picture_kernels *k)
         .yuv_rgb = yuv_rgb,
         .rgb_y = rgb_y,
         .rgb_uv = rgb_uv,
+        .guided = guided,
+        .apply = apply,
         .mix = mix,
     };
 }
