@@ -44,6 +44,9 @@ typedef struct vbg_picture_kernels {
      * step apart; the mean of the block before rounding */
     void (*rgb_uv)(uint8_t *u, uint8_t *v, size_t step, const uint8_t *a,
                    const uint8_t *b, const vbg_yuv_matrix *m, size_t n);
+    /* i *= scale, ip = i*p, ii = i*i */
+    void (*products)(float *i, float *ip, float *ii, const float *p, float scale,
+                     size_t n);
     /* The guided filter's coefficients from means of I, p, I*p, I*I:
      *   a = (ip - i*p) / (ii - i*i + eps), b = p - a*i; a and b may be ip and p */
     void (*guided)(float *a, float *b, const float *i, const float *p, const float *ip,

@@ -192,12 +192,10 @@ void vbg_refiner_run(vbg_refiner *r, const vbg_kernels *k, vbg_picture *alpha,
               radius);
     vbg_resizer_u8_f32(r->luma_down, k, &p[0], luma);
     vbg_resizer_f32(r->mask_to_small, k, &p[1], mask);
-    for (int y = 0; y < r->small_h; y++) {
-        float *i = vbg_image_row(&p[0], y), *m = vbg_image_row(&p[1], y);
-        k->pointwise.affine(i, i, VBG_F32, sw, 1.0f / 255.0f, 0);
-        k->pointwise.mul(vbg_image_row(&p[2], y), i, m, VBG_F32, sw);
-        k->pointwise.mul(vbg_image_row(&p[3], y), i, i, VBG_F32, sw);
-    }
+    for (int y = 0; y < r->small_h; y++)
+        k->picture.products(vbg_image_row(&p[0], y), vbg_image_row(&p[2], y),
+                            vbg_image_row(&p[3], y), vbg_image_row(&p[1], y),
+                            1.0f / 255.0f, sw);
     /* means wander: II -> 4, Ip -> 3, p -> 2, I -> 1, each into the freed plane */
     small_mean(r, &k->picture, &p[4], &p[3], radius);
     small_mean(r, &k->picture, &p[3], &p[2], radius);

@@ -97,6 +97,15 @@ static void rgb_uv(uint8_t *u, uint8_t *v, size_t step, const uint8_t *a, const 
     }
 }
 
+static void products(float *i, float *ip, float *ii, const float *p, float scale, size_t n)
+{
+    for (size_t x = 0; x < n; x++) {
+        i[x] *= scale;
+        ip[x] = i[x] * p[x];
+        ii[x] = i[x] * i[x];
+    }
+}
+
 static void guided(float *a, float *b, const float *i, const float *p, const float *ip,
                    const float *ii, float eps, size_t n)
 {
@@ -135,6 +144,7 @@ void vbg_picture_init_ref(vbg_picture_kernels *k)
         .yuv_rgb = yuv_rgb,
         .rgb_y = rgb_y,
         .rgb_uv = rgb_uv,
+        .products = products,
         .guided = guided,
         .apply = apply,
         .mix = mix,
