@@ -140,9 +140,10 @@ static void nearest(vbg_picture *dst, const vbg_picture *src)
 {
     size_t ch = (size_t)src->channels;
 
-    for (int y = 0; y < dst->h; y++) {
-        /* Pillow walks: half a step, then whole steps, added up in double. */
-        int sy = (int)((y + 0.5) * ((double)src->h / dst->h));
+    /* Pillow walks: half a step, then whole steps, added up in double. */
+    double down = 0.5 * ((double)src->h / dst->h);
+    for (int y = 0; y < dst->h; y++, down += (double)src->h / dst->h) {
+        int sy = (int)down;
         uint8_t *d = dst->data + (size_t)y * dst->stride;
         const uint8_t *s = src->data + (size_t)vbg_min_int(sy, src->h - 1) * src->stride;
         double at = 0.5 * ((double)src->w / dst->w);
