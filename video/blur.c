@@ -261,13 +261,14 @@ static vbg_status box(vbg_picture *u8, vbg_image *f32, const vbg_picture *src, i
         free(sums);
         free(line);
         free(copy);
-        return vbg_fail(err, VBG_ENOMEM, "not enough memory to blur %dx%d", src->w, src->h);
+        return vbg_fail(err, VBG_ENOMEM, "not enough memory to blur %dx%d", src->w,
+                        src->h);
     }
     for (int y = 0; y < src->h; y++)
         memcpy(copy + (size_t)y * n, vbg_picture_row(src, y), n);
     for (int y = -before; y < size - before; y++)
-        add_row(sums,
-                copy + (size_t)border_index(y, src->h, VBG_BORDER_REFLECT_101) * n, n, 1);
+        add_row(sums, copy + (size_t)border_index(y, src->h, VBG_BORDER_REFLECT_101) * n,
+                n, 1);
     for (int y = 0; y < src->h; y++) {
         box_line(line, sums, src->w, src->channels, size);
         for (size_t i = 0; i < n; i++) {
@@ -293,8 +294,7 @@ vbg_status vbg_box_u8(vbg_picture *dst, const vbg_picture *src, int size, vbg_er
     return box(dst, NULL, src, size, err);
 }
 
-vbg_status vbg_box_u8_f32(vbg_image *dst, const vbg_picture *src, int size,
-                          vbg_err *err)
+vbg_status vbg_box_u8_f32(vbg_image *dst, const vbg_picture *src, int size, vbg_err *err)
 {
     return box(NULL, dst, src, size, err);
 }

@@ -36,7 +36,6 @@ vbg_status vbg_gauss_u8(const vbg_kernels *k, vbg_picture *dst, const vbg_pictur
  * Errors: VBG_ENOMEM, VBG_EUSAGE (size outside 1..4095). */
 vbg_status vbg_box_u8(vbg_picture *dst, const vbg_picture *src, int size, vbg_err *err);
 /* As above into f32, not rounded. */
-vbg_status vbg_box_u8_f32(vbg_image *dst, const vbg_picture *src, int size,
-                          vbg_err *err);
+vbg_status vbg_box_u8_f32(vbg_image *dst, const vbg_picture *src, int size, vbg_err *err);
 
 #endif

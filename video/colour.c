@@ -42,11 +42,17 @@ static row_view row_of(const vbg_yuv *f, int y)
         return (row_view){ luma, uv, uv + 1, 1, 2, 1 };
     }
     case VBG_YUV_I420:
-        return (row_view){ luma, f->plane[1] + half * f->stride[1],
-                           f->plane[2] + half * f->stride[2], 1, 1, 1 };
+        return (row_view){ luma,
+                           f->plane[1] + half * f->stride[1],
+                           f->plane[2] + half * f->stride[2],
+                           1,
+                           1,
+                           1 };
     default:
-        return (row_view){ luma, f->plane[1] + at * f->stride[1],
-                           f->plane[2] + at * f->stride[2], 1, 1, 0 };
+        return (row_view){
+            luma, f->plane[1] + at * f->stride[1], f->plane[2] + at * f->stride[2], 1, 1,
+            0
+        };
     }
 }
 

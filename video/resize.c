@@ -17,8 +17,8 @@ struct vbg_resizer {
     int w, h, out_w, out_h, channels;
     bool nearest, same_w;
     axis x, y;
-    float *row;       /* the vertical sum of one row, then its padding */
-    float *out;       /* one output row */
+    float *row;        /* the vertical sum of one row, then its padding */
+    float *out;        /* one output row */
     const void **rows; /* [y.taps] */
 };
 
