@@ -22,6 +22,7 @@ void vbg_kernels_init(vbg_kernels *k, vbg_isa cap)
     vbg_pointwise_init_avx2(&k->pointwise);
     vbg_norm_init_avx2(&k->norm);
     vbg_resample_init_avx2(&k->resample);
+    vbg_picture_init_avx2(&k->picture);
     if (isa < VBG_ISA_AVX512)
         return;
     vbg_gemm_init_avx512(&k->gemm);
@@ -29,6 +30,7 @@ void vbg_kernels_init(vbg_kernels *k, vbg_isa cap)
     vbg_pointwise_init_avx512(&k->pointwise);
     vbg_norm_init_avx512(&k->norm);
     vbg_resample_init_avx512(&k->resample);
+    vbg_picture_init_avx512(&k->picture);
     if (isa < VBG_ISA_AVX512_BF16)
         return;
     vbg_attention_init_avx512_bf16(&k->attention);

@@ -1,7 +1,7 @@
 /* Plain reference of kernels/picture.h. */
 #include "kernels/picture.h"
 
-#include <math.h>
+#include "kernels/ref/picture_scalar.h"
 
 static void column_u8(float *dst, const uint8_t *const *rows, const float *w, int taps,
                       size_t n)
@@ -49,18 +49,10 @@ static void row_filter(float *dst, const float *src, const float *w, int taps, s
     }
 }
 
-/* Rounding mode of the machine: nearest, ties to even. */
-static uint8_t clip8(double v)
-{
-    double r = rint(v);
-
-    return (uint8_t)(r > 255 ? 255 : r > 0 ? r : 0);
-}
-
 static void to_u8(uint8_t *dst, const float *src, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        dst[i] = clip8((double)src[i]);
+        dst[i] = vbg_clip_level((double)src[i]);
 }
 
 static void yuv_rgb(uint8_t *rgb, const uint8_t *y, size_t y_step, const uint8_t *u,
@@ -69,11 +61,7 @@ static void yuv_rgb(uint8_t *rgb, const uint8_t *y, size_t y_step, const uint8_t
 {
     for (size_t x = 0; x < n; x++, rgb += 3) {
         size_t c = (x >> shift) * step;
-        double luma = m->ry * (y[x * y_step] - m->y_off);
-        double du = u[c] - 128.0, dv = v[c] - 128.0;
-        rgb[0] = clip8(luma + m->rv * dv);
-        rgb[1] = clip8(luma + m->gu * du + m->gv * dv);
-        rgb[2] = clip8(luma + m->bu * du);
+        vbg_yuv_pixel(rgb, y[x * y_step], u[c], v[c], m);
     }
 }
 
@@ -81,19 +69,17 @@ static void rgb_y(uint8_t *y, size_t y_step, const uint8_t *rgb, const vbg_yuv_m
                   size_t n)
 {
     for (size_t x = 0; x < n; x++, rgb += 3)
-        y[x * y_step] =
-            clip8(m->y_off + m->y[0] * rgb[0] + m->y[1] * rgb[1] + m->y[2] * rgb[2]);
+        y[x * y_step] = vbg_luma_pixel(rgb, m);
 }
 
 static void rgb_uv(uint8_t *u, uint8_t *v, size_t step, const uint8_t *a, const uint8_t *b,
                    const vbg_yuv_matrix *m, size_t n)
 {
     for (size_t x = 0; x < n; x++, a += 6, b += 6) {
-        double s[3];
+        int sum[3];
         for (int c = 0; c < 3; c++)
-            s[c] = 0.25 * (a[c] + a[c + 3] + b[c] + b[c + 3]);
-        u[x * step] = clip8(128 + m->u[0] * s[0] + m->u[1] * s[1] + m->u[2] * s[2]);
-        v[x * step] = clip8(128 + m->v[0] * s[0] + m->v[1] * s[1] + m->v[2] * s[2]);
+            sum[c] = a[c] + a[c + 3] + b[c] + b[c + 3];
+        vbg_chroma_block(u + x * step, v + x * step, sum, m);
     }
 }
 
@@ -120,7 +106,7 @@ static void apply(uint8_t *dst, const float *a, const float *b, const uint8_t *s
                   size_t n)
 {
     for (size_t x = 0; x < n; x++)
-        dst[x] = clip8((double)(a[x] * (float)src[x] + 255.0f * b[x]));
+        dst[x] = vbg_clip_level((double)(a[x] * (float)src[x] + 255.0f * b[x]));
 }
 
 static void mix(uint8_t *dst, const uint8_t *front, const uint8_t *back,
