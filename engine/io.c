@@ -56,6 +56,18 @@ done:
     return st;
 }
 
+vbg_status vbg_map_zero(vbg_map *out, uint64_t bytes, vbg_err *err)
+{
+    void *p = mmap(NULL, (size_t)bytes, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (p == MAP_FAILED)
+        return vbg_fail(err, VBG_ENOMEM, "out of memory (%llu bytes of address space)",
+                        (unsigned long long)bytes);
+    *out = (vbg_map){ .data = p, .bytes = (size_t)bytes };
+    return VBG_OK;
+}
+
 void vbg_map_close(vbg_map *m)
 {
     if (m->data)

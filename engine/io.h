@@ -22,6 +22,8 @@ vbg_status vbg_map_open(vbg_map *out, const char *path, uint64_t max_bytes, vbg_
  * messages. */
 vbg_status vbg_map_open_at(vbg_map *out, int dir, const char *name, const char *shown,
                            uint64_t max_bytes, vbg_err *err);
+/* A private mapping of zero bytes, writable until closed.  Errors: VBG_ENOMEM. */
+vbg_status vbg_map_zero(vbg_map *out, uint64_t bytes, vbg_err *err);
 void vbg_map_close(vbg_map *m); /* accepts a zeroed map */
 /* Tells the kernel that whole pages inside [offset, offset+bytes) may leave memory. */
 void vbg_map_release(const vbg_map *m, size_t offset, size_t bytes);

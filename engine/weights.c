@@ -30,6 +30,7 @@ struct vbg_weights {
     size_t meta_count;
     vbg_entry *entry;
     size_t count;
+    unsigned char *asked; /* previews: entries that were found by name */
 };
 
 typedef struct section {
@@ -350,31 +351,60 @@ static vbg_status read_index(vbg_weights *w, section s, size_t data, vbg_err *er
     return VBG_OK;
 }
 
-vbg_status vbg_weights_open(vbg_weights **out, const char *path, vbg_err *err)
+/* Checks everything in w->map; on success *out is w, else w is closed. */
+static vbg_status open_mapped(vbg_weights **out, vbg_weights *w, vbg_err *err)
 {
-    vbg_weights *w = calloc(1, sizeof *w);
     section meta = { 0 }, index = { 0 };
     size_t data = 0;
-    vbg_status st = VBG_ENOMEM;
+    vbg_status st = check_header(w, &meta, &index, &data, err);
 
-    if (!w || !(w->path = strdup(path))) {
-        vbg_fail(err, st, "%s: out of memory", path);
-        goto done;
-    }
-    st = vbg_map_open(&w->map, path, VBG_MAX_MODEL_BYTES, err);
-    if (st == VBG_OK)
-        st = check_header(w, &meta, &index, &data, err);
     if (st == VBG_OK)
         st = read_meta(w, meta, err);
     if (st == VBG_OK)
         st = read_index(w, index, data, err);
-    if (st == VBG_OK) {
+    if (st == VBG_OK)
         *out = w;
-        w = NULL;
-    }
-done:
-    vbg_weights_close(w);
+    else
+        vbg_weights_close(w);
     return st;
+}
+
+vbg_status vbg_weights_open(vbg_weights **out, const char *path, vbg_err *err)
+{
+    vbg_weights *w = calloc(1, sizeof *w);
+    vbg_status st = VBG_ENOMEM;
+
+    if (!w || !(w->path = strdup(path))) {
+        free(w);
+        return vbg_fail(err, st, "%s: out of memory", path);
+    }
+    st = vbg_map_open(&w->map, path, VBG_MAX_MODEL_BYTES, err);
+    if (st != VBG_OK) {
+        vbg_weights_close(w);
+        return st;
+    }
+    return open_mapped(out, w, err);
+}
+
+vbg_status vbg_weights_open_preview(vbg_weights **out, vbg_map *map, vbg_err *err)
+{
+    vbg_weights *w = calloc(1, sizeof *w);
+
+    if (!w || !(w->path = strdup("preview"))) {
+        free(w);
+        vbg_map_close(map);
+        return vbg_fail(err, VBG_ENOMEM, "out of memory");
+    }
+    w->map = *map;
+    *map = (vbg_map){ 0 };
+    vbg_status st = open_mapped(out, w, err);
+    if (st != VBG_OK)
+        return st;
+    w->asked = calloc(w->count + 1, 1);
+    if (w->asked)
+        return VBG_OK;
+    vbg_weights_close(w);
+    return vbg_fail(err, VBG_ENOMEM, "out of memory");
 }
 
 void vbg_weights_close(vbg_weights *w)
@@ -385,6 +415,7 @@ void vbg_weights_close(vbg_weights *w)
     free(w->path);
     free(w->meta);
     free(w->entry);
+    free(w->asked);
     free(w);
 }
 
@@ -396,14 +427,22 @@ const vbg_entry *vbg_weights_find(const vbg_weights *w, const char *component,
     while (lo < hi) {
         size_t mid = lo + (hi - lo) / 2;
         int c = compare_names(&w->entry[mid], component, name);
-        if (c == 0)
+        if (c == 0) {
+            if (w->asked)
+                w->asked[mid] = 1;
             return &w->entry[mid];
+        }
         if (c < 0)
             lo = mid + 1;
         else
             hi = mid;
     }
     return NULL;
+}
+
+bool vbg_weights_asked(const vbg_weights *w, size_t i)
+{
+    return w->asked && w->asked[i];
 }
 
 size_t vbg_weights_count(const vbg_weights *w)

@@ -80,6 +80,13 @@ vbg_status vbg_writer_bytes(vbg_writer *w, const char *key, const void *data,
 vbg_status vbg_writer_declare(vbg_writer *w, const char *component, const char *name,
                               vbg_dtype dtype, vbg_layout layout, int rank,
                               const int64_t *dim, vbg_err *err);
+/* A writer without a file, only for vbg_writer_preview; abort frees it. */
+vbg_status vbg_writer_new_preview(vbg_writer **out, vbg_err *err);
+/* The file as it will be, with every value zero: names, shapes and metadata can be
+ * bound before any data is there.  vbg_weights_asked tells what was looked up. */
+vbg_status vbg_writer_preview(vbg_writer *w, vbg_weights **out, vbg_err *err);
+/* Whether vbg_weights_find ever returned entry i (previews only). */
+bool vbg_weights_asked(const vbg_weights *w, size_t i);
 /* values: f32 in PyTorch order for float dtypes (rounded and packed here), raw
  * elements otherwise. */
 vbg_status vbg_writer_data(vbg_writer *w, const char *component, const char *name,

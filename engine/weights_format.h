@@ -22,6 +22,7 @@
 #ifndef VBG_ENGINE_WEIGHTS_FORMAT_H
 #define VBG_ENGINE_WEIGHTS_FORMAT_H
 
+#include "engine/io.h"
 #include "engine/weights.h"
 
 #define VBG_FILE_MAGIC "vbgmodel"
@@ -60,6 +61,10 @@ bool vbg_layout_bytes(size_t *bytes, vbg_dtype dtype, vbg_layout layout, int ran
  * in an empty tensor; product of the non-zero dims <= 2^40).  A zero dim never skips
  * the checks of the others. */
 bool vbg_dims_count(size_t *count, int rank, const int64_t *dim);
+
+/* Opens bytes that are already mapped (taken over in every case) and counts lookups. */
+
+vbg_status vbg_weights_open_preview(vbg_weights **out, vbg_map *map, vbg_err *err);
 
 /* Name of a layout for listings. */
 const char *vbg_layout_name(vbg_layout layout);

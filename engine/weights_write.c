@@ -64,6 +64,18 @@ vbg_status vbg_writer_new(vbg_writer **out, const char *path, vbg_err *err)
     return VBG_OK;
 }
 
+vbg_status vbg_writer_new_preview(vbg_writer **out, vbg_err *err)
+{
+    vbg_writer *w = calloc(1, sizeof *w);
+
+    if (!w || !(w->path = strdup("model"))) {
+        free(w);
+        return vbg_fail(err, VBG_ENOMEM, "out of memory");
+    }
+    *out = w;
+    return VBG_OK;
+}
+
 void vbg_writer_abort(vbg_writer *w)
 {
     if (!w)
@@ -249,6 +261,8 @@ static vbg_status place(vbg_writer *w, vbg_err *err)
                             VBG_MAX_COMPONENTS);
     }
     w->placed = true;
+    if (!w->file)
+        return VBG_OK;
     return vbg_file_resize(w->file, w->end + VBG_FILE_TAIL, err);
 }
 
@@ -376,21 +390,11 @@ static void put_index(const vbg_writer *w, unsigned char *p)
     }
 }
 
-vbg_status vbg_writer_finish(vbg_writer *w, vbg_err *err)
+/* Header, metadata and index into head, which has room for them and is zeroed. */
+static void put_head(const vbg_writer *w, unsigned char *head)
 {
-    vbg_status st = place(w, err);
-    unsigned char *head, *p;
+    unsigned char *p = head;
 
-    if (st != VBG_OK)
-        return st;
-    for (size_t i = 0; i < w->count; i++)
-        VBG_CHECK(w->tensor[i].written, "no data for %s/%s", w->tensor[i].component,
-                  w->tensor[i].name);
-    size_t bytes = VBG_FILE_HEADER + w->meta_bytes + w->index_bytes;
-    head = vbg_alloc(bytes);
-    if (!head)
-        return vbg_fail(err, VBG_ENOMEM, "%s: out of memory", w->path);
-    p = head;
     put(&p, VBG_FILE_MAGIC, 8);
     put32(&p, VBG_FILE_VERSION);
     put32(&p, 0);
@@ -401,7 +405,36 @@ vbg_status vbg_writer_finish(vbg_writer *w, vbg_err *err)
     put64(&p, w->data_at);
     put_meta(w, head + VBG_FILE_HEADER);
     put_index(w, head + VBG_FILE_HEADER + w->meta_bytes);
-    put64(&p, XXH3_64bits(head, bytes));
+    put64(&p, XXH3_64bits(head, VBG_FILE_HEADER + w->meta_bytes + w->index_bytes));
+}
+
+vbg_status vbg_writer_preview(vbg_writer *w, vbg_weights **out, vbg_err *err)
+{
+    vbg_map map;
+    vbg_status st = place(w, err);
+
+    if (st == VBG_OK)
+        st = vbg_map_zero(&map, w->end + VBG_FILE_TAIL, err);
+    if (st != VBG_OK)
+        return st;
+    put_head(w, (unsigned char *)(uintptr_t)map.data);
+    return vbg_weights_open_preview(out, &map, err);
+}
+
+vbg_status vbg_writer_finish(vbg_writer *w, vbg_err *err)
+{
+    vbg_status st = place(w, err);
+
+    if (st != VBG_OK)
+        return st;
+    for (size_t i = 0; i < w->count; i++)
+        VBG_CHECK(w->tensor[i].written, "no data for %s/%s", w->tensor[i].component,
+                  w->tensor[i].name);
+    size_t bytes = VBG_FILE_HEADER + w->meta_bytes + w->index_bytes;
+    unsigned char *head = vbg_alloc(bytes);
+    if (!head)
+        return vbg_fail(err, VBG_ENOMEM, "%s: out of memory", w->path);
+    put_head(w, head);
     st = vbg_file_write_at(w->file, head, bytes, 0, err);
     vbg_free_mem(head);
     if (st != VBG_OK)
