@@ -19,8 +19,8 @@
 #include "kernels/x86/attention_tmpl.h"
 
 enum {
-    AMX_KEYS = 256,                     /* keys of a block: S is 32 KB */
-    A_TILE = 16 * 32,                   /* elements of a tile of 1 KB  */
+    AMX_KEYS = 128,         /* of a block: S, K and V take 16 KB of L1 each at d = 64 */
+    A_TILE = 16 * 32,       /* elements of a tile of 1 KB  */
     S_ROW = TILE * (int)sizeof(float),  /* bytes */
     O_ROW = TILE * (int)sizeof(float)
 };

@@ -156,7 +156,7 @@ static inline void vf_store_bf16_n(uint16_t *p, vf v, size_t n)
 }
 
 /* r[i] lane j becomes r[j] lane i. */
-static inline void vf_transpose(vf r[16])
+VF_INLINE void vf_transpose(vf r[16])
 {
     vf t[16];
 
@@ -323,7 +323,7 @@ static inline void vf_store_bf16_n(uint16_t *p, vf v, size_t n)
     vf_store_bf16(lanes, v);
     memcpy(p, lanes, n * sizeof *p);
 }
-static inline void vf_transpose(vf r[8])
+VF_INLINE void vf_transpose(vf r[8])
 {
     vf t[8];
 
