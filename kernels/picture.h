@@ -23,8 +23,8 @@ typedef struct vbg_picture_kernels {
                       size_t n);
     void (*column_f32)(float *dst, const float *const *rows, const float *w, int taps,
                        size_t n);
-    /* dst[x*ch + c] = sum_k w[x*taps + k] * src[(first[x] + k)*ch + c], x < n; src is
-     * followed by 64 readable bytes, dst by 16 writable ones */
+    /* dst[x*ch + c] = sum_k w[k*n + x] * src[(first[x] + k)*ch + c], x < n; first
+     * ascends; src is followed by 64 readable bytes, dst by 16 writable ones */
     void (*row_taps)(float *dst, const float *src, const int *first, const float *w,
                      int taps, size_t n, int ch);
     /* dst[i] = sum_k w[k] * src[i + k*step], i < n */

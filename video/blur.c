@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "video/resize.h"
+
 enum { MAX_TAPS = 2047, MAX_BOX = 4095 };
 
 /* ---- kernels ---- */
@@ -215,6 +217,81 @@ vbg_status vbg_gauss_u8(const vbg_kernels *k, vbg_picture *dst, const vbg_pictur
     if (st != VBG_OK)
         return st;
     return vbg_filter_u8(k, dst, src, w, taps, VBG_BORDER_REFLECT_101, err);
+}
+
+/* ---- wide blurs of every frame ---- */
+
+struct vbg_blurrer {
+    vbg_resizer *down, *up;
+    vbg_image small, blurred;
+    float weight[MAX_TAPS];
+    int taps;
+    work scratch;
+};
+
+vbg_status vbg_blurrer_new(vbg_blurrer **out, int w, int h, int channels, double sigma,
+                           vbg_err *err)
+{
+    int scale = 1;
+
+    if (!(sigma >= 0.5 && sigma <= 200))
+        return vbg_fail(err, VBG_EUSAGE, "blur of %g pixels (0.5 to 200)", sigma);
+    while (sigma / scale > 4 && 2 * scale <= w && 2 * scale <= h)
+        scale *= 2;
+    /* Shrinking by means and widening by triangles blur too: scale^2/12 + scale^2/6 */
+    double own = scale > 1 ? 0.25 * scale * scale : 0;
+    double left = sqrt(sigma * sigma - own) / scale;
+    int sw = (w + scale - 1) / scale, sh = (h + scale - 1) / scale;
+    vbg_blurrer *b = calloc(1, sizeof *b);
+    if (!b)
+        return vbg_fail(err, VBG_ENOMEM, "not enough memory to blur %dx%d", w, h);
+    vbg_status st = gauss_weights(b->weight, &b->taps, left, 3, err);
+    if (st == VBG_OK)
+        st = vbg_resizer_new(&b->down, w, h, sw, sh, channels, VBG_INTERP_AREA, err);
+    if (st == VBG_OK)
+        st = vbg_resizer_new(&b->up, sw, sh, w, h, channels, VBG_INTERP_LINEAR, err);
+    if (st == VBG_OK)
+        st = vbg_image_new(&b->small, sw, sh, channels, err);
+    if (st == VBG_OK)
+        st = vbg_image_new(&b->blurred, sw, sh, channels, err);
+    const source s = { .f32 = &b->small, .w = sw, .h = sh, .ch = channels };
+    if (st == VBG_OK && !work_new(&b->scratch, &s, b->taps / 2, b->taps))
+        st = vbg_fail(err, VBG_ENOMEM, "not enough memory to blur %dx%d", w, h);
+    if (st == VBG_OK)
+        *out = b;
+    else
+        vbg_blurrer_free(b);
+    return st;
+}
+
+void vbg_blurrer_free(vbg_blurrer *b)
+{
+    if (!b)
+        return;
+    vbg_resizer_free(b->down);
+    vbg_resizer_free(b->up);
+    vbg_image_free(&b->small);
+    vbg_image_free(&b->blurred);
+    work_free(&b->scratch);
+    free(b);
+}
+
+void vbg_blurrer_run(vbg_blurrer *b, const vbg_kernels *k, vbg_picture *dst,
+                     const vbg_picture *src)
+{
+    const vbg_image *small = &b->small;
+    const source s = {
+        .f32 = small, .w = small->w, .h = small->h, .ch = small->channels
+    };
+
+    vbg_resizer_u8_f32(b->down, k, &b->small, src);
+    for (int y = 0; y < s.h; y++) {
+        filter_row(&k->picture, &b->scratch, &s, y, b->weight, b->taps,
+                   VBG_BORDER_REFLECT_101);
+        memcpy(vbg_image_row(&b->blurred, y), b->scratch.out,
+               (size_t)s.w * (size_t)s.ch * sizeof(float));
+    }
+    vbg_resizer_f32_u8(b->up, k, dst, &b->blurred);
 }
 
 /* ---- box ---- */

@@ -31,6 +31,18 @@ vbg_status vbg_gauss_f32(const vbg_kernels *k, vbg_image *dst, const vbg_image *
 vbg_status vbg_gauss_u8(const vbg_kernels *k, vbg_picture *dst, const vbg_picture *src,
                         int taps, double sigma, vbg_err *err);
 
+/* Wide blurs of every frame: the picture is shrunk until sigma is 2 to 4 pixels,
+ * blurred there and widened bilinearly; within two levels of the exact one.  Made once
+ * per size and sigma (0.5 to 200). */
+typedef struct vbg_blurrer vbg_blurrer;
+/* Errors: VBG_EUSAGE, VBG_ENOMEM. */
+vbg_status vbg_blurrer_new(vbg_blurrer **out, int w, int h, int channels, double sigma,
+                           vbg_err *err);
+void vbg_blurrer_free(vbg_blurrer *b); /* accepts NULL */
+/* dst may be src; sizes and channels as given.  Not for two threads with one b. */
+void vbg_blurrer_run(vbg_blurrer *b, const vbg_kernels *k, vbg_picture *dst,
+                     const vbg_picture *src);
+
 /* Mean over size x size pixels, anchor at size/2 (even sizes reach one further left
  * and up), reflect-101, sums exact in integers.  dst may be src.
  * Errors: VBG_ENOMEM, VBG_EUSAGE (size outside 1..4095). */

@@ -11,6 +11,7 @@ enum { MAX_SIZE = 1023, MAX_TIMES = 64 };
 /* a[i] = max(a[i], a[i + step]) for i < n; a ascends, so one array is enough. */
 static void max_step(uint8_t *a, size_t step, size_t n)
 {
+#pragma omp simd
     for (size_t i = 0; i < n; i++)
         a[i] = a[i] > a[i + step] ? a[i] : a[i + step];
 }

@@ -20,6 +20,7 @@ struct vbg_resizer {
     float *row;        /* the vertical sum of one row, then its padding */
     float *out;        /* one output row */
     const void **rows; /* [y.taps] */
+    float *x_weight;   /* x.weight transposed: [taps][out_w] */
 };
 
 static double kernel(vbg_interp mode, double x)
@@ -141,13 +142,16 @@ vbg_status vbg_resizer_new(vbg_resizer **out, int w, int h, int out_w, int out_h
         r->row = vbg_alloc(((size_t)w * ch + 16) * sizeof *r->row);
         r->out = vbg_alloc(((size_t)out_w * ch + 16) * sizeof *r->out);
         r->rows = calloc((size_t)r->y.taps, sizeof *r->rows);
-        ok = r->row && r->out && r->rows;
+        r->x_weight = malloc((size_t)out_w * (size_t)r->x.taps * sizeof *r->x_weight);
+        ok = r->row && r->out && r->rows && r->x_weight;
     }
     if (!ok) {
         vbg_resizer_free(r);
         return vbg_fail(err, VBG_ENOMEM, "not enough memory to resize to %dx%d", out_w,
                         out_h);
     }
+    for (size_t i = 0, n = (size_t)out_w, t = (size_t)r->x.taps; i < n * t; i++)
+        r->x_weight[i % t * n + i / t] = r->x.weight[i];
     r->w = w;
     r->h = h;
     r->out_w = out_w;
@@ -168,6 +172,7 @@ void vbg_resizer_free(vbg_resizer *r)
     vbg_free_mem(r->row);
     vbg_free_mem(r->out);
     free(r->rows);
+    free(r->x_weight);
     free(r);
 }
 
@@ -218,7 +223,7 @@ static void run(vbg_resizer *r, const vbg_picture_kernels *k, side dst, side src
             k->column_f32(r->row, (const float *const *)r->rows, w + skip, taps, n);
         const float *line = r->row;
         if (!r->same_w) {
-            k->row_taps(r->out, r->row, r->x.first, r->x.weight, r->x.taps,
+            k->row_taps(r->out, r->row, r->x.first, r->x_weight, r->x.taps,
                         (size_t)r->out_w, r->channels);
             line = r->out;
         }

@@ -28,12 +28,12 @@ static void column_f32(float *dst, const float *const *rows, const float *w, int
 static void row_taps(float *dst, const float *src, const int *first, const float *w,
                      int taps, size_t n, int ch)
 {
-    for (size_t x = 0; x < n; x++, w += taps)
+    for (size_t x = 0; x < n; x++)
         for (int c = 0; c < ch; c++) {
             const float *p = src + (size_t)first[x] * (size_t)ch + c;
             float s = 0;
             for (int k = 0; k < taps; k++)
-                s += w[k] * p[k * ch];
+                s += w[(size_t)k * n + x] * p[k * ch];
             *dst++ = s;
         }
 }

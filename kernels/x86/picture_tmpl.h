@@ -176,45 +176,44 @@ static void row_filter(float *dst, const float *src, const float *w, int taps, s
 
 /* VF outputs of one channel.  When they come from fewer than VF neighbours (growing)
  * a load and a permutation serve each tap, otherwise a gather. */
-static inline vf gray_taps(const float *src, const int *first, const float *w, int taps)
+static inline vf gray_taps(const float *src, const int *first, const float *w, int taps,
+                           size_t n)
 {
-    vi at = vi_load(first);
-    bool close = first[VF - 1] - first[0] < VF && first[VF - 1] >= first[0];
-    float column[VF];
+    vi at = vi_load(first), near = vi_sub(at, vi_set1(first[0]));
     vf s = vf_zero();
 
-    for (int k = 0; k < taps; k++) {
-        for (int x = 0; x < VF; x++)
-            column[x] = w[x * taps + k];
-        vf v = close ? vf_permute(vf_load(src + first[0] + k),
-                                  vi_sub(at, vi_set1(first[0])))
-                     : vf_gather(src + k, at);
-        s = vf_fma(vf_load(column), v, s);
-    }
+    if (first[VF - 1] - first[0] < VF)
+        for (int k = 0; k < taps; k++)
+            s = vf_fma(vf_load(w + (size_t)k * n),
+                       vf_permute(vf_load(src + first[0] + k), near), s);
+    else
+        for (int k = 0; k < taps; k++)
+            s = vf_fma(vf_load(w + (size_t)k * n), vf_gather(src + k, at), s);
     return s;
 }
 
 /* One pixel of up to four channels in a register of four. */
-static inline __m128 pixel_taps(const float *p, const float *w, int taps, int ch)
+static inline __m128 pixel_taps(const float *p, const float *w, int taps, size_t n,
+                                size_t ch)
 {
     __m128 s = _mm_setzero_ps();
 
-    for (int k = 0; k < taps; k++, p += ch)
-        s = _mm_fmadd_ps(_mm_set1_ps(w[k]), _mm_loadu_ps(p), s);
+    for (int k = 0; k < taps; k++, p += ch, w += n)
+        s = _mm_fmadd_ps(_mm_set1_ps(*w), _mm_loadu_ps(p), s);
     return s;
 }
 
 static void row_taps(float *dst, const float *src, const int *first, const float *w,
                      int taps, size_t n, int ch)
 {
-    size_t x = 0, c = (size_t)ch, t = (size_t)taps;
+    size_t x = 0, c = (size_t)ch;
 
     if (ch == 1)
         for (; x + VF <= n; x += VF)
-            vf_store(dst + x, gray_taps(src, first + x, w + x * t, taps));
+            vf_store(dst + x, gray_taps(src, first + x, w + x, taps, n));
     for (; x < n; x++) /* each store runs over the next pixel, which comes later */
         _mm_storeu_ps(dst + x * c,
-                      pixel_taps(src + (size_t)first[x] * c, w + x * t, taps, ch));
+                      pixel_taps(src + (size_t)first[x] * c, w + x, taps, n, c));
 }
 
 static void to_u8(uint8_t *dst, const float *src, size_t n)
