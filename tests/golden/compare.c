@@ -65,6 +65,13 @@ static double *stored_f64(golden *g, const vbg_st_tensor *t)
 
     if (t->dtype == VBG_F64) {
         memcpy(d, t->data, t->count * sizeof *d);
+    } else if (t->dtype == VBG_DTYPES && t->bytes == 2 * t->count) {
+        /* I16 (derivatives of seg/flow), a type that the product never stores */
+        for (size_t i = 0; i < t->count; i++) {
+            int16_t v;
+            memcpy(&v, (const char *)t->data + 2 * i, sizeof v);
+            d[i] = v;
+        }
     } else if (t->dtype == VBG_I64) {
         for (size_t i = 0; i < t->count; i++) {
             int64_t v;
