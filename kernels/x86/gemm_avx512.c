@@ -1,55 +1,34 @@
 /* f32 matrix products and convolutions with AVX-512: tiles of 14 x 32 sums. */
-#include <immintrin.h>
-#include <stdint.h>
+#include "kernels/x86/gemm_x86.h"
+#include "kernels/x86/vf_avx512.h"
 
-typedef __m512 vf;
-enum { LANES = 16, MR = 14, NB = 2 };
-
-static inline vf vf_zero(void) { return _mm512_setzero_ps(); }
-static inline vf vf_set1(float v) { return _mm512_set1_ps(v); }
-static inline vf vf_load(const float *p) { return _mm512_loadu_ps(p); }
-static inline void vf_store(float *p, vf v) { _mm512_storeu_ps(p, v); }
-static inline vf vf_add(vf a, vf b) { return _mm512_add_ps(a, b); }
-static inline vf vf_mul(vf a, vf b) { return _mm512_mul_ps(a, b); }
-static inline vf vf_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
-static inline vf vf_max(vf a, vf b) { return _mm512_max_ps(a, b); }
-static inline vf vf_min(vf a, vf b) { return _mm512_min_ps(a, b); }
-
-static inline vf vf_load_bf16(const uint16_t *p)
-{
-    __m512i v = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)p));
-    return _mm512_castsi512_ps(_mm512_slli_epi32(v, 16));
-}
-
-/* Round to nearest even; NaN stays a (quiet) NaN. */
-static inline void vf_store_bf16(uint16_t *p, vf v)
-{
-    __m512i u = _mm512_castps_si512(v);
-    __m512i odd = _mm512_and_si512(_mm512_srli_epi32(u, 16), _mm512_set1_epi32(1));
-    __m512i r = _mm512_add_epi32(u, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
-    __mmask16 nan = _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);
-    r = _mm512_mask_or_epi32(r, nan, u, _mm512_set1_epi32(0x400000));
-    _mm256_storeu_si256((__m256i *)(void *)p,
-                        _mm512_cvtepi32_epi16(_mm512_srli_epi32(r, 16)));
-}
-
-/* One of each pair of 16-bit weights, 16 pairs at p. */
-static inline vf vf_pair_bf16(const char *p, int odd)
-{
-    __m512i v = _mm512_loadu_si512(p);
-    return _mm512_castsi512_ps(odd ? _mm512_and_si512(v, _mm512_set1_epi32(-65536))
-                                   : _mm512_slli_epi32(v, 16));
-}
-
-static inline vf vf_pair_f16(const char *p, int odd)
-{
-    __m512i v = _mm512_loadu_si512(p);
-    return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(odd ? _mm512_srli_epi32(v, 16) : v));
-}
+enum { MR = 14, NB = 2 };
 
 #include "kernels/x86/store_tmpl.h"
 #include "kernels/x86/gemm_f32_tmpl.h"
 #include "kernels/x86/conv_small_tmpl.h"
+
+void vbg_gemm_avx512(const vbg_gemm_args *a, size_t r0, size_t r1, size_t b0, size_t b1,
+                     void *scratch)
+{
+    gemm(a, r0, r1, b0, b1, scratch);
+}
+
+size_t vbg_gemm_scratch_avx512(const vbg_gemm_args *a)
+{
+    return gemm_scratch(a);
+}
+
+void vbg_conv_avx512(const vbg_conv_args *a, size_t r0, size_t r1, size_t b0, size_t b1,
+                     void *scratch)
+{
+    conv(a, r0, r1, b0, b1, scratch);
+}
+
+size_t vbg_conv_scratch_avx512(const vbg_conv_args *a)
+{
+    return conv_scratch(a);
+}
 
 void vbg_gemm_init_avx512(vbg_gemm_kernels *k)
 {

@@ -7,8 +7,6 @@
 #include "kernels/gemm.h"
 #include "kernels/ref/act.h"
 
-#include <math.h>
-
 typedef struct vbg_store {
     void *y;
     size_t ldy, oc;
@@ -16,38 +14,96 @@ typedef struct vbg_store {
     vbg_epilogue ep;
 } vbg_store;
 
-static float act_one(float v, vbg_act act)
+static inline float act_one(float v, vbg_act act)
 {
     return (float)vbg_act_ref((double)v, act);
 }
 
-/* Activations that are a few instructions; false for the others. */
-static inline bool act_cheap(vbg_act act)
+/* e^x, within 2 units in the last place; beyond +-87 it stays at the border. */
+static inline vf vf_exp(vf x)
 {
-    return act == VBG_ACT_NONE || act == VBG_ACT_RELU || act == VBG_ACT_RELU6 ||
-           act == VBG_ACT_HSWISH || act == VBG_ACT_HSIGMOID;
+    x = vf_min(vf_set1(87.5f), vf_max(vf_set1(-87.0f), x));
+    vf n = vf_round(vf_mul(x, vf_set1(1.44269504f)));
+    vf r = vf_fma(n, vf_set1(-0.693145752f), x); /* ln 2 in two parts */
+    r = vf_fma(n, vf_set1(-1.42860677e-6f), r);
+    vf p = vf_set1(1.0f / 720);
+    p = vf_fma(p, r, vf_set1(1.0f / 120));
+    p = vf_fma(p, r, vf_set1(1.0f / 24));
+    p = vf_fma(p, r, vf_set1(1.0f / 6));
+    p = vf_fma(p, r, vf_set1(0.5f));
+    p = vf_fma(p, r, vf_set1(1));
+    p = vf_fma(p, r, vf_set1(1));
+    return vf_scale2(p, n);
+}
+
+/* 1 / (1 + e^-x) */
+static inline vf vf_sigmoid(vf x)
+{
+    vf one = vf_set1(1);
+    return vf_div(one, vf_add(one, vf_exp(vf_sub(vf_zero(), x))));
+}
+
+/* x * Phi(x), absolute error below 1e-7 |x|.  With h = erfc(|x|/sqrt 2)/2 it is
+ * x - x h above zero and x h below.  erfc: Abramowitz and Stegun 7.1.26. */
+static inline vf vf_gelu(vf x)
+{
+    vf z = vf_mul(vf_abs(x), vf_set1(0.707106781f));
+    vf t = vf_div(vf_set1(1), vf_fma(z, vf_set1(0.3275911f), vf_set1(1)));
+    vf p = vf_set1(0.5f * 1.061405429f);
+    p = vf_fma(p, t, vf_set1(0.5f * -1.453152027f));
+    p = vf_fma(p, t, vf_set1(0.5f * 1.421413741f));
+    p = vf_fma(p, t, vf_set1(0.5f * -0.284496736f));
+    p = vf_fma(p, t, vf_set1(0.5f * 0.254829592f));
+    vf h = vf_mul(vf_mul(p, t), vf_exp(vf_sub(vf_zero(), vf_mul(z, z))));
+    vf xh = vf_mul(x, h);
+    return vf_if_negative(x, xh, vf_sub(x, xh));
+}
+
+/* The same for results that are rounded to bf16: Phi as an odd polynomial on
+ * [-4, 4], minimax in x Phi(x), error 4e-5 inside and 8e-5 |x| beyond. */
+static inline vf vf_gelu_fast(vf x)
+{
+    vf v = vf_min(vf_set1(4), vf_max(vf_set1(-4), x)), u = vf_mul(v, v);
+    vf p = vf_set1(-1.30128047e-09f);
+    p = vf_fma(p, u, vf_set1(1.04195191e-07f));
+    p = vf_fma(p, u, vf_set1(-3.65711199e-06f));
+    p = vf_fma(p, u, vf_set1(7.48547852e-05f));
+    p = vf_fma(p, u, vf_set1(-0.00100648864f));
+    p = vf_fma(p, u, vf_set1(0.00950539212f));
+    p = vf_fma(p, u, vf_set1(-0.0658878327f));
+    p = vf_fma(p, u, vf_set1(0.398673388f));
+    return vf_mul(x, vf_fma(p, v, vf_set1(0.5f)));
 }
 
 static inline vf vf_act(vf v, vbg_act act)
 {
     const vf zero = vf_zero(), six = vf_set1(6);
 
-    if (act == VBG_ACT_RELU)
+    switch (act) {
+    case VBG_ACT_NONE:
+        return v;
+    case VBG_ACT_RELU:
         return vf_max(zero, v);
-    if (act == VBG_ACT_RELU6)
+    case VBG_ACT_RELU6:
         return vf_min(six, vf_max(zero, v));
-    if (act == VBG_ACT_HSWISH || act == VBG_ACT_HSIGMOID) {
+    case VBG_ACT_SILU:
+        return vf_mul(v, vf_sigmoid(v));
+    case VBG_ACT_GELU:
+        return vf_gelu(v);
+    case VBG_ACT_QUICK_GELU:
+        return vf_mul(v, vf_sigmoid(vf_mul(v, vf_set1(1.702f))));
+    case VBG_ACT_HSWISH:
+    case VBG_ACT_HSIGMOID: {
         vf t = vf_min(six, vf_max(zero, vf_add(v, vf_set1(3))));
         t = vf_mul(t, vf_set1(1.0f / 6));
         return act == VBG_ACT_HSWISH ? vf_mul(v, t) : t;
     }
-    if (act == VBG_ACT_NONE)
-        return v;
-    float t[LANES];
-    vf_store(t, v);
-    for (int i = 0; i < LANES; i++)
-        t[i] = act_one(t[i], act);
-    return vf_load(t);
+    case VBG_ACT_SIGMOID:
+        return vf_sigmoid(v);
+    case VBG_ACT_TANH: /* 2 sigmoid(2x) - 1 */
+        return vf_sub(vf_mul(vf_set1(2), vf_sigmoid(vf_add(v, v))), vf_set1(1));
+    }
+    return v;
 }
 
 static inline vf load_any(const void *p, vbg_dtype t, size_t i)
@@ -64,13 +120,13 @@ static inline void store_any(void *p, vbg_dtype t, size_t i, vf v)
         vf_store_bf16((uint16_t *)p + i, v);
 }
 
-static float load_one(const void *p, vbg_dtype t, size_t i)
+static inline float load_one(const void *p, vbg_dtype t, size_t i)
 {
     return t == VBG_F32 ? ((const float *)p)[i]
                         : vbg_bf16_to_f32(((const uint16_t *)p)[i]);
 }
 
-static void store_one(void *p, vbg_dtype t, size_t i, float v)
+static inline void store_one(void *p, vbg_dtype t, size_t i, float v)
 {
     if (t == VBG_F32)
         ((float *)p)[i] = v;
