@@ -40,4 +40,5 @@ void vbg_kernels_init(vbg_kernels *k, vbg_isa cap)
     if (isa < VBG_ISA_AMX_BF16)
         return;
     vbg_attention_init_amx_bf16(&k->attention);
+    vbg_gemm_init_amx_bf16(&k->gemm);
 }
