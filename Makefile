@@ -77,7 +77,12 @@ $(O)/bin/test_%: $(O)/tests/test_%.o $(call obj,$(TOOL_SRC)) $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) -lcriterion
 
-tests: $(TESTS:%=$(O)/bin/%) $(O)/bin/check-golden all
+# Random full-size checkpoints for measurements: build/release/bin/make_checkpoint OUT
+$(O)/bin/make_checkpoint: $(O)/tests/tools/make_checkpoint.o $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+tests: $(O)/bin/make_checkpoint $(TESTS:%=$(O)/bin/%) $(O)/bin/check-golden all
 
 # What a bare Debian 12 lacks: required, then optional parts, then what tests need.
 DEPS_REQUIRED := build-essential pkg-config libpng-dev libjpeg62-turbo-dev libjansson-dev \

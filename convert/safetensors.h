@@ -50,6 +50,12 @@ typedef struct vbg_st_out {
     int64_t dim[VBG_MAX_RANK];
     const void *data;
 } vbg_st_out;
+/* fill gives the bytes of one tensor (in sorted order), valid until the next call; NULL
+ * stops with VBG_ECANCEL.  Tensors whose data is not NULL need no call. */
+typedef const void *vbg_st_fill(void *arg, const vbg_st_out *t);
+vbg_status vbg_st_write_stream(const char *path, const vbg_st_out *t, size_t count,
+                               const char *const *meta, vbg_st_fill *fill, void *arg,
+                               vbg_err *err);
 /* meta: pairs key, value, NULL-terminated; may be NULL. */
 vbg_status vbg_st_write(const char *path, const vbg_st_out *t, size_t count,
                         const char *const *meta, vbg_err *err);

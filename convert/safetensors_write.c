@@ -81,9 +81,14 @@ static vbg_status plan(const vbg_st_out **sorted, size_t *bytes, const vbg_st_ou
     return VBG_OK;
 }
 
+typedef struct stream {
+    vbg_st_fill *fill;
+    void *arg;
+} stream;
+
 static vbg_status write_all(vbg_file *f, const char *text,
                             const vbg_st_out *const *sorted, const size_t *bytes,
-                            size_t count, vbg_err *err)
+                            size_t count, stream from, vbg_err *err)
 {
     uint64_t length = strlen(text), padded = vbg_round_up(length, 8);
     vbg_status st = vbg_file_write(f, &padded, 8, err);
@@ -92,13 +97,25 @@ static vbg_status write_all(vbg_file *f, const char *text,
         st = vbg_file_write(f, text, length, err);
     if (st == VBG_OK)
         st = vbg_file_write(f, "        ", padded - length, err);
-    for (size_t i = 0; i < count && st == VBG_OK; i++)
-        st = vbg_file_write(f, sorted[i]->data, bytes[i], err);
+    for (size_t i = 0; i < count && st == VBG_OK; i++) {
+        const void *data = sorted[i]->data;
+        if (!data && bytes[i])
+            data = from.fill(from.arg, sorted[i]);
+        st = data || !bytes[i] ? vbg_file_write(f, data, bytes[i], err)
+                               : vbg_fail(err, VBG_ECANCEL, "stopped");
+    }
     return st;
 }
 
 vbg_status vbg_st_write(const char *path, const vbg_st_out *t, size_t count,
                         const char *const *meta, vbg_err *err)
+{
+    return vbg_st_write_stream(path, t, count, meta, NULL, NULL, err);
+}
+
+vbg_status vbg_st_write_stream(const char *path, const vbg_st_out *t, size_t count,
+                               const char *const *meta, vbg_st_fill *fill, void *arg,
+                               vbg_err *err)
 {
     const vbg_st_out **sorted = calloc(count + 1, sizeof *sorted);
     size_t *bytes = calloc(count + 1, sizeof *bytes);
@@ -120,7 +137,7 @@ vbg_status vbg_st_write(const char *path, const vbg_st_out *t, size_t count,
     }
     st = vbg_file_create(&file, path, err);
     if (st == VBG_OK)
-        st = write_all(file, text, sorted, bytes, count, err);
+        st = write_all(file, text, sorted, bytes, count, (stream){ fill, arg }, err);
     if (st == VBG_OK) {
         st = vbg_file_commit(file, err);
         file = NULL;

@@ -87,7 +87,7 @@ static vbg_status check_clip(networks *n, const vbg_weights *w, vbg_err *err)
     if (vbg_weights_has_component(w, "text"))
         st = vbg_clip_text_bind(&n->text, w, "text", "", opt, err);
     if (st == VBG_OK && vbg_weights_has_component(w, "vision"))
-        st = vbg_clip_image_bind(&n->image, w, "vision", "", "visual_projection.weight",
+        st = vbg_clip_image_bind(&n->image, w, "vision", "", "visual_projection",
                                  opt, err);
     return st;
 }
