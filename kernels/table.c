@@ -10,6 +10,7 @@ void vbg_kernels_init(vbg_kernels *k, vbg_isa cap)
     *k = (vbg_kernels){ .isa = isa };
     vbg_gemm_init_ref(&k->gemm);
     vbg_attention_init_ref(&k->attention);
+    vbg_caa_init_ref(&k->caa);
     vbg_pointwise_init_ref(&k->pointwise);
     vbg_norm_init_ref(&k->norm);
     vbg_resample_init_ref(&k->resample);
@@ -19,6 +20,7 @@ void vbg_kernels_init(vbg_kernels *k, vbg_isa cap)
         return;
     vbg_gemm_init_avx2(&k->gemm);
     vbg_attention_init_avx2(&k->attention);
+    vbg_caa_init_avx2(&k->caa);
     vbg_pointwise_init_avx2(&k->pointwise);
     vbg_norm_init_avx2(&k->norm);
     vbg_resample_init_avx2(&k->resample);
@@ -27,6 +29,7 @@ void vbg_kernels_init(vbg_kernels *k, vbg_isa cap)
         return;
     vbg_gemm_init_avx512(&k->gemm);
     vbg_attention_init_avx512(&k->attention);
+    vbg_caa_init_avx512(&k->caa);
     vbg_pointwise_init_avx512(&k->pointwise);
     vbg_norm_init_avx512(&k->norm);
     vbg_resample_init_avx512(&k->resample);
@@ -34,6 +37,7 @@ void vbg_kernels_init(vbg_kernels *k, vbg_isa cap)
     if (isa < VBG_ISA_AVX512_BF16)
         return;
     vbg_attention_init_avx512_bf16(&k->attention);
+    vbg_caa_init_avx512_bf16(&k->caa);
     vbg_pointwise_init_avx512_bf16(&k->pointwise);
     vbg_norm_init_avx512_bf16(&k->norm);
     vbg_resample_init_avx512_bf16(&k->resample);

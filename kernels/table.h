@@ -8,6 +8,7 @@
 #include "kernels/isa.h"
 #include "kernels/gemm.h"
 #include "kernels/attention.h"
+#include "kernels/caa.h"
 #include "kernels/pointwise.h"
 #include "kernels/norm.h"
 #include "kernels/resample.h"
@@ -18,6 +19,7 @@ typedef struct vbg_kernels {
     vbg_isa isa; /* the level in use */
     vbg_gemm_kernels gemm;
     vbg_attention_kernels attention;
+    vbg_caa_kernels caa;
     vbg_pointwise_kernels pointwise;
     vbg_norm_kernels norm;
     vbg_resample_kernels resample;

@@ -2,7 +2,7 @@
 #ifndef VBG_TESTS_GOLDEN_MVD_H
 #define VBG_TESTS_GOLDEN_MVD_H
 
-#include "models/unet.h"
+#include "models/mvunet.h"
 #include "tests/golden/golden.h"
 
 /* A JSON object of the oracle as text (for the config readers), owned by g. */
@@ -20,6 +20,31 @@ void mvd_trace(void *arg, vbg_ctx *c, const char *name, const vbg_tensor *x);
 /* NCHW <-> NHWC copies owned by g. */
 float *mvd_to_nhwc(golden *g, const float *x, int n, int c, int h, int w);
 float *mvd_to_nchw(golden *g, const float *x, int n, int c, int h, int w);
+
+/* Cameras of the recorded in.K and in.R, first batch item; *views of them. */
+vbg_camera *mvd_cameras(golden *g, int *views);
+/* Reports own geometry of a level (PREFIX.xy_rel, PREFIX.mask), then puts in the
+ * recorded one unless own geometry is under test. */
+void mvd_geometry(golden *g, vbg_caa_level *l, const char *prefix);
+
+/* A multi-view UNet with its rig, made of the oracle's weights and cameras. */
+typedef struct mvd_model {
+    vbg_weights *unet_file, *caa_file;
+    vbg_mvunet m;
+    vbg_rig *rig;
+    int views, w, h; /* latents */
+} mvd_model;
+
+/* config: key of the UNet's config in the JSON.  False with the oracle failed. */
+bool mvd_model_open(golden *g, mvd_model *m, const char *config, int picture, int w,
+                    int h);
+void mvd_model_close(mvd_model *m);
+
+/* One call of the multi-view UNet: x [n][h][w][in] f32 -> y [n][h][w][out] f32;
+ * couple off: the plain UNet.  False with the oracle failed. */
+bool mvd_model_run(golden *g, mvd_model *m, const vbg_unet_text *text, const float *x,
+                   int n, const double *time, int times, bool couple, bool trace,
+                   float *y);
 
 /* Oracles in their own files. */
 void run_caa(golden *g);

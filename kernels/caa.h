@@ -1,0 +1,63 @@
+/* Correspondence-aware attention: every pixel of a view asks 3x3 places around its
+ * own image in each of two neighbouring views (MVDiffusion, Tang et al. 2023).
+ *
+ * An entry e = gather(F) + enc goes through LayerNorm and the K and V projections.
+ * Both are linear but for a scalar shift and scale, so the projections are made once
+ * per map and gathered instead; with A = Wk diag(gamma):
+ *
+ *     k = (gather(A F) + A enc - mean(e) A 1) / std(e) + Wk beta       (v alike)
+ *
+ * Entries outside the neighbour's picture are the constant token (Wk beta, Wv beta).
+ *
+ * The 9 entries of one neighbour share their sub-pixel position: they lie in a patch
+ * of 4x4 pixels.  Entry dx*3 + dy (dx, dy in 0..2) reads the columns dx, dx+1 and the
+ * rows dy, dy+1 of the patch:
+ *
+ *      (x0,y0) o . . .        entry 0 (dx = 0, dy = 0): the upper left 2x2
+ *              . . . .        entry 4: the middle 2x2
+ *              . . . .        pixels outside the map count as zero
+ *              . . . .
+ */
+#ifndef VBG_KERNELS_CAA_H
+#define VBG_KERNELS_CAA_H
+
+#include "engine/base.h"
+
+enum { VBG_CAA_HEAD = 32, VBG_CAA_ENTRIES = 18 };
+
+/* One pixel and one neighbour. */
+typedef struct vbg_caa_spot {
+    int32_t x0, y0; /* corner of the patch, may lie outside */
+    float fx, fy;   /* in [0, 1) */
+    uint32_t row;   /* of the first in-view entry in the tables */
+    uint32_t mask;  /* bit e: entry e is in view */
+} vbg_caa_spot;
+
+/* Query image of h*w pixels; c is a multiple of 32, heads are 32 wide.  Maps and
+ * tables are of type t (f32, bf16).  Tables hold one row of c values per in-view
+ * entry, in the order pixel, neighbour, entry. */
+typedef struct vbg_caa_args {
+    const void *q; /* [h*w][c] */
+    void *y;       /* [h*w][c] */
+    const void *x[2], *k[2], *v[2]; /* F, A F, Av F of the neighbours [h*w][c] */
+    size_t ldq, ldy, ldx, ldk, ldv;
+    const void *enc, *ek, *ev; /* tables: enc, A enc, Av enc */
+    const float *k_one, *v_one, *k_null, *v_null; /* A 1, Av 1, Wk beta, Wv beta */
+    const vbg_caa_spot *spot; /* [h*w][2] */
+    int h, w, c;
+    vbg_dtype t;
+    float eps; /* of the LayerNorm */
+} vbg_caa_args;
+
+typedef struct vbg_caa_kernels {
+    /* Pixels [p0, p1). */
+    void (*run)(const vbg_caa_args *a, size_t p0, size_t p1);
+} vbg_caa_kernels;
+
+/* Each fills in what its level has and leaves the rest as it was. */
+void vbg_caa_init_ref(vbg_caa_kernels *k);
+void vbg_caa_init_avx2(vbg_caa_kernels *k);
+void vbg_caa_init_avx512(vbg_caa_kernels *k);
+void vbg_caa_init_avx512_bf16(vbg_caa_kernels *k);
+
+#endif

@@ -1,0 +1,330 @@
+/* Correspondence-aware attention; see models/caa.h. */
+#include "models/caa.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const float EPS = 1e-5f;
+
+enum {
+    SPOTS = 256 /* per piece of table making: at most 2304 rows */
+};
+
+/* Rows of vec, f32 [c] each. */
+enum { K_ONE, V_ONE, K_NULL, V_NULL, ZERO, VECS };
+
+struct vbg_caa_tables {
+    const vbg_caa_level *level;
+    const float *freq;
+    vbg_dtype t;
+    int c;
+    float *vec;       /* [VECS][c] */
+    void *centre;     /* enc(0), [c] of type t */
+    void *enc, *ek, *ev; /* [rows][c] of type t */
+    bool shared;      /* enc belongs to another */
+};
+
+void vbg_caa_bind(vbg_bind *b, vbg_caa_block *m, int c, const char *prefix)
+{
+    char p[96];
+    size_t bands = (size_t)c / 4;
+
+    m->c = c;
+    if (c % VBG_CAA_HEAD)
+        vbg_bind_problem(b, "%s: %d channels do not divide into heads of 32", prefix, c);
+    snprintf(p, sizeof p, "%stransformer", prefix);
+    vbg_bind_layer(b, &m->q, c, c, 1, 1, 0, "%s.attn1.to_q", p);
+    vbg_bind_layer(b, &m->k, c, c, 1, 1, 0, "%s.attn1.to_k", p);
+    vbg_bind_layer(b, &m->v, c, c, 1, 1, 0, "%s.attn1.to_v", p);
+    vbg_bind_layer(b, &m->out, c, c, 1, 1, VBG_BIND_BIAS, "%s.attn1.to_out", p);
+    vbg_bind_layer(b, &m->ff1, 8 * c, c, 1, 1, VBG_BIND_BIAS, "%s.ff.net.0.proj", p);
+    vbg_bind_layer(b, &m->ff2, c, 4 * c, 1, 1, VBG_BIND_BIAS, "%s.ff.net.2", p);
+    vbg_bind_norm(b, &m->norm1, c, "%s.norm1", p);
+    vbg_bind_norm(b, &m->norm2, c, "%s.norm2", p);
+    m->freq = vbg_bind_vector(b, bands, NULL, "%spe.freq_bands", prefix);
+}
+
+/* ---- tables ---- */
+
+typedef struct making {
+    vbg_caa_tables *t;
+    const vbg_caa_block *m;
+    size_t spot0, spot1; /* of the piece at work */
+    float *enc;
+} making;
+
+/* Encodings of the in-view entries of one spot. */
+static void encode_spot(void *arg, size_t index, int thread)
+{
+    const making *k = arg;
+    const vbg_caa_level *l = k->t->level;
+    const size_t at = k->spot0 + index, c = (size_t)k->t->c;
+    const vbg_caa_spot *s = &l->spot[at];
+    float *row = k->enc + (size_t)(s->row - l->spot[k->spot0].row) * c;
+
+    (void)thread;
+    for (size_t e = 0; e < VBG_CAA_ENTRIES / 2; e++) {
+        if (!(s->mask >> e & 1))
+            continue;
+        const float *d = l->offset + (at * (VBG_CAA_ENTRIES / 2) + e) * 2;
+        vbg_encoding(row, d, k->m->freq, k->t->c / 4);
+        row += c;
+    }
+}
+
+/* x (f32) times gamma, as the activation type. */
+static vbg_tensor *times_gamma(vbg_ctx *c, const vbg_caa_block *m, const vbg_tensor *x,
+                               const float *zero)
+{
+    return vbg_scale_shift(c, x, m->norm1.gamma, zero, VBG_ACT_NONE);
+}
+
+/* Table rows of the piece: enc, A enc, Av enc. */
+static void make_piece(vbg_ctx *c, making *k, size_t rows)
+{
+    vbg_caa_tables *t = k->t;
+    const size_t at = (size_t)t->level->spot[k->spot0].row * (size_t)t->c *
+                      vbg_dtype_size(t->t);
+
+    vbg_scope_open(c);
+    vbg_tensor *enc = vbg_new_typed(c, VBG_F32, 1, 1, (int)rows, t->c);
+    k->enc = enc->data;
+    if (!vbg_planning(c)) {
+        vbg_parallel(c, k->spot1 - k->spot0, encode_spot, k);
+        if (!t->shared)
+            vbg_copy_out(c, (char *)t->enc + at, t->t, enc);
+    }
+    vbg_tensor *g = times_gamma(c, k->m, enc, t->vec + (size_t)ZERO * (size_t)t->c);
+    g = vbg_cast(c, g, t->t);
+    vbg_tensor *y = vbg_linear(c, g, &k->m->k);
+    vbg_copy_out(c, (char *)t->ek + at, t->t, y);
+    y = vbg_linear(c, g, &k->m->v);
+    vbg_copy_out(c, (char *)t->ev + at, t->t, y);
+    vbg_scope_close(c, NULL);
+}
+
+/* W times one vector, into row `to` of vec. */
+static void project_vector(vbg_ctx *c, vbg_caa_tables *t, const float *v,
+                           const vbg_weight *w, int to)
+{
+    vbg_scope_open(c);
+    vbg_tensor *x = vbg_wrap(c, v, VBG_F32, 1, 1, 1, t->c);
+    vbg_tensor *y = vbg_linear_ex(c, x, w, (vbg_linear_opt){ .f32_out = true });
+    vbg_copy_out(c, t->vec + (size_t)to * (size_t)t->c, VBG_F32, y);
+    vbg_scope_close(c, NULL);
+}
+
+static vbg_status make_tables(vbg_ctx *c, void *arg, vbg_err *err)
+{
+    making *k = arg;
+    const vbg_caa_level *l = k->t->level;
+    const size_t spots = (size_t)l->poses * (size_t)l->h * (size_t)l->w * 2;
+
+    (void)err;
+    project_vector(c, k->t, k->m->norm1.gamma, &k->m->k, K_ONE);
+    project_vector(c, k->t, k->m->norm1.gamma, &k->m->v, V_ONE);
+    project_vector(c, k->t, k->m->norm1.beta, &k->m->k, K_NULL);
+    project_vector(c, k->t, k->m->norm1.beta, &k->m->v, V_NULL);
+    for (size_t s = 0; s < spots; s += SPOTS) {
+        k->spot0 = s;
+        k->spot1 = s + SPOTS < spots ? s + SPOTS : spots;
+        size_t end = k->spot1 < spots ? l->spot[k->spot1].row : l->rows;
+        if (end > l->spot[s].row)
+            make_piece(c, k, end - l->spot[s].row);
+    }
+    return VBG_OK;
+}
+
+size_t vbg_caa_tables_bytes(const vbg_caa_block *m, const vbg_caa_level *level,
+                            bool shared, vbg_dtype t)
+{
+    return level->rows * (size_t)m->c * vbg_dtype_size(t) * (shared ? 2 : 3) +
+           (size_t)m->c * (VECS + 1) * sizeof(float);
+}
+
+static bool take_memory(vbg_caa_tables *t, const vbg_caa_tables *share)
+{
+    const size_t c = (size_t)t->c, row = c * vbg_dtype_size(t->t);
+    const size_t bytes = (t->level->rows + 1) * row;
+
+    t->vec = vbg_alloc(VECS * c * sizeof *t->vec);
+    t->centre = vbg_alloc(row);
+    t->ek = vbg_alloc(bytes);
+    t->ev = vbg_alloc(bytes);
+    t->shared = share && share->level == t->level && share->c == t->c &&
+                memcmp(share->freq, t->freq, c / 4 * sizeof(float)) == 0;
+    t->enc = t->shared ? share->enc : vbg_alloc(bytes);
+    return t->vec && t->centre && t->ek && t->ev && t->enc;
+}
+
+/* enc(0): sines 0, cosines 1. */
+static void fill_centre(vbg_caa_tables *t)
+{
+    for (int i = t->c / 2; i < t->c; i++) {
+        if (t->t == VBG_BF16)
+            ((uint16_t *)t->centre)[i] = vbg_f32_to_bf16(1);
+        else
+            ((float *)t->centre)[i] = 1;
+    }
+}
+
+vbg_status vbg_caa_tables_new(vbg_caa_tables **out, vbg_ctx *c, const vbg_caa_block *m,
+                              const vbg_caa_level *level, const vbg_caa_tables *share,
+                              vbg_err *err)
+{
+    vbg_caa_tables *t = calloc(1, sizeof *t);
+    making k = { .t = t, .m = m };
+    vbg_status st = VBG_ENOMEM;
+
+    if (t) {
+        *t = (vbg_caa_tables){ .level = level, .freq = m->freq, .t = vbg_ctx_act(c),
+                               .c = m->c };
+        if (take_memory(t, share))
+            st = VBG_OK;
+    }
+    if (st != VBG_OK) {
+        vbg_fail(err, st, "not enough memory for the tables of the camera rig");
+        goto done;
+    }
+    fill_centre(t);
+    st = vbg_run(c, make_tables, &k, err);
+    if (st == VBG_OK) {
+        *out = t;
+        t = NULL;
+    }
+done:
+    vbg_caa_tables_free(t);
+    return st;
+}
+
+void vbg_caa_tables_free(vbg_caa_tables *t)
+{
+    if (!t)
+        return;
+    vbg_free_mem(t->vec);
+    vbg_free_mem(t->centre);
+    vbg_free_mem(t->ek);
+    vbg_free_mem(t->ev);
+    if (!t->shared)
+        vbg_free_mem(t->enc);
+    free(t);
+}
+
+/* ---- forward ---- */
+
+typedef struct attending {
+    const vbg_caa_kernels *kernel;
+    const vbg_caa_tables *t;
+    const vbg_tensor *x, *q, *k, *v;
+    vbg_tensor *y;
+} attending;
+
+/* First pixel of image n. */
+static const void *image(const vbg_tensor *t, size_t n)
+{
+    size_t pixels = (size_t)t->h * (size_t)t->w;
+
+    return (const char *)t->data + n * pixels * t->ld * vbg_dtype_size(t->dtype);
+}
+
+/* One row of pixels of one image. */
+static void attend_row(void *arg, size_t index, int thread)
+{
+    const attending *j = arg;
+    const vbg_caa_tables *t = j->t;
+    const vbg_caa_level *l = t->level;
+    const size_t h = (size_t)l->h, w = (size_t)l->w, c = (size_t)t->c;
+    const size_t n = index / h, row = index % h, views = (size_t)l->views;
+    const size_t first = n / views * views, view = n % views;
+    const size_t near[2] = { first + (view + views - 1) % views,
+                             first + (view + 1) % views };
+    vbg_caa_args a = { .q = image(j->q, n),
+                       .y = (void *)(uintptr_t)image(j->y, n),
+                       .ldq = j->q->ld,
+                       .ldy = j->y->ld,
+                       .ldx = j->x->ld,
+                       .ldk = j->k->ld,
+                       .ldv = j->v->ld,
+                       .enc = t->enc,
+                       .ek = t->ek,
+                       .ev = t->ev,
+                       .k_one = t->vec + K_ONE * c,
+                       .v_one = t->vec + V_ONE * c,
+                       .k_null = t->vec + K_NULL * c,
+                       .v_null = t->vec + V_NULL * c,
+                       .spot = l->spot + (size_t)l->pose[view] * h * w * 2,
+                       .h = l->h,
+                       .w = l->w,
+                       .c = t->c,
+                       .t = t->t,
+                       .eps = EPS };
+
+    (void)thread;
+    for (int side = 0; side < 2; side++) {
+        a.x[side] = image(j->x, near[side]);
+        a.k[side] = image(j->k, near[side]);
+        a.v[side] = image(j->v, near[side]);
+    }
+    j->kernel->run(&a, row * w, (row + 1) * w);
+}
+
+/* next, made from old, which is no longer needed. */
+static vbg_tensor *after(vbg_ctx *c, vbg_tensor *old, vbg_tensor *next)
+{
+    vbg_drop(c, old);
+    return next;
+}
+
+vbg_tensor *vbg_caa_query(vbg_ctx *c, const vbg_caa_block *m, const vbg_caa_tables *t,
+                          const vbg_tensor *x)
+{
+    vbg_scope_open(c);
+    vbg_tensor *g = vbg_add(c, x, vbg_wrap(c, t->centre, t->t, 1, 1, 1, t->c),
+                            VBG_ACT_NONE);
+    g = after(c, g, vbg_layer_norm(c, g, &m->norm1, EPS));
+    return vbg_scope_close(c, vbg_linear(c, g, &m->q));
+}
+
+/* Attention before to_out. */
+static vbg_tensor *attention(vbg_ctx *c, const vbg_caa_block *m, const vbg_caa_tables *t,
+                             const vbg_tensor *x)
+{
+    const vbg_caa_level *l = t->level;
+
+    VBG_CHECK(x->c == t->c && x->h == l->h && x->w == l->w && x->n % l->views == 0 &&
+                  x->dtype == t->t,
+              "caa: [%d,%d,%d,%d] for %d views of [%d,%d,%d]", x->n, x->h, x->w, x->c,
+              l->views, l->h, l->w, t->c);
+    vbg_scope_open(c);
+    attending j = { .kernel = &vbg_ctx_kernels(c)->caa, .t = t, .x = x };
+    vbg_tensor *g = vbg_scale_shift(c, x, m->norm1.gamma,
+                                    t->vec + (size_t)ZERO * (size_t)t->c, VBG_ACT_NONE);
+    j.k = vbg_linear(c, g, &m->k);
+    j.v = vbg_linear(c, g, &m->v);
+    vbg_drop(c, g);
+    j.q = vbg_caa_query(c, m, t, x);
+    j.y = vbg_new(c, x->n, x->h, x->w, x->c);
+    if (!vbg_planning(c))
+        vbg_parallel(c, (size_t)x->n * (size_t)x->h, attend_row, &j);
+    return vbg_scope_close(c, j.y);
+}
+
+vbg_tensor *vbg_caa_attend(vbg_ctx *c, const vbg_caa_block *m, const vbg_caa_tables *t,
+                           const vbg_tensor *x)
+{
+    vbg_scope_open(c);
+    return vbg_scope_close(c, vbg_linear(c, attention(c, m, t, x), &m->out));
+}
+
+vbg_tensor *vbg_caa_forward(vbg_ctx *c, const vbg_caa_block *m, const vbg_caa_tables *t,
+                            const vbg_tensor *x)
+{
+    vbg_scope_open(c);
+    vbg_tensor *h = attention(c, m, t, x);
+    h = after(c, h, vbg_linear_ex(c, h, &m->out, (vbg_linear_opt){ .residual = x }));
+    vbg_tensor *f = vbg_layer_norm(c, h, &m->norm2, EPS);
+    f = after(c, f, vbg_linear_geglu(c, f, &m->ff1));
+    h = vbg_linear_ex(c, f, &m->ff2, (vbg_linear_opt){ .residual = h });
+    return vbg_scope_close(c, h);
+}
