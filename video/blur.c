@@ -46,10 +46,12 @@ int vbg_gauss_length(double sigma, double spread)
 /* Where position i of an axis of n is taken from. */
 static int border_index(int i, int n, vbg_border border)
 {
+    int edge = border == VBG_BORDER_REFLECT; /* the end itself is repeated */
+
     if (border == VBG_BORDER_REPLICATE || n == 1)
         return i < 0 ? 0 : i >= n ? n - 1 : i;
     while (i < 0 || i >= n) /* more than once for windows wider than the picture */
-        i = i < 0 ? -i : 2 * (n - 1) - i;
+        i = i < 0 ? -i - edge : 2 * (n - 1) + edge - i;
     return i;
 }
 
@@ -287,7 +289,7 @@ void vbg_blurrer_run(vbg_blurrer *b, const vbg_kernels *k, vbg_picture *dst,
     vbg_resizer_u8_f32(b->down, k, &b->small, src);
     for (int y = 0; y < s.h; y++) {
         filter_row(&k->picture, &b->scratch, &s, y, b->weight, b->taps,
-                   VBG_BORDER_REFLECT_101);
+                   VBG_BORDER_REFLECT);
         memcpy(vbg_image_row(&b->blurred, y), b->scratch.out,
                (size_t)s.w * (size_t)s.ch * sizeof(float));
     }

@@ -7,7 +7,8 @@
 
 typedef enum vbg_border {
     VBG_BORDER_REFLECT_101, /* dcb|abcd|cba (OpenCV's default, SciPy's mirror) */
-    VBG_BORDER_REPLICATE    /* aaa|abcd|ddd (SciPy's nearest) */
+    VBG_BORDER_REPLICATE,   /* aaa|abcd|ddd (SciPy's nearest) */
+    VBG_BORDER_REFLECT      /* cba|abcd|dcb (SciPy's reflect) */
 } vbg_border;
 
 /* Normalised Gaussian of n taps (odd).  sigma <= 0: 0.3*((n-1)/2 - 1) + 0.8, and for
