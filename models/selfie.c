@@ -1,0 +1,158 @@
+/* Selfie segmentation; see models/selfie.h. */
+#include "models/selfie.h"
+
+static const vbg_selfie_plan table[VBG_SELFIE_BLOCKS] = {
+    { .k = 3, .stride = 2, .se = true },
+    { .k = 3, .stride = 2 },
+    { .k = 3, .stride = 1, .skip = true },
+    { .k = 5, .stride = 2, .hswish = true, .se = true },
+    { .k = 5, .stride = 1, .hswish = true, .se = true, .skip = true },
+    { .k = 5, .stride = 1, .hswish = true, .se = true, .skip = true },
+    { .k = 5, .stride = 1, .hswish = true, .se = true, .skip = true },
+    { .k = 5, .stride = 1, .hswish = true, .se = true, .skip = true },
+};
+
+/* Skips of the decoder: B and C lie behind these blocks. */
+enum { BLOCK_B = 0, BLOCK_C = 2 };
+
+const vbg_selfie_plan *vbg_selfie_block_plan(int i)
+{
+    return &table[i];
+}
+
+static void bind_block(vbg_bind *b, vbg_selfie_block *m, int ch, int i)
+{
+    const vbg_selfie_plan *p = &table[i];
+    const int n = i + 1;
+
+    vbg_bind_layer(b, &m->expand, 0, ch, 1, 1, VBG_BIND_BIAS, "block%d.expand", n);
+    const int mid = m->expand.oc;
+    vbg_bind_layer(b, &m->depthwise, mid, 1, p->k, p->k,
+                   VBG_BIND_BIAS | VBG_BIND_DEPTHWISE, "block%d.depthwise", n);
+    if (p->se) {
+        vbg_bind_layer(b, &m->se1, 0, mid, 1, 1, VBG_BIND_BIAS, "block%d.se1", n);
+        vbg_bind_layer(b, &m->se2, mid, m->se1.oc, 1, 1, VBG_BIND_BIAS, "block%d.se2", n);
+    }
+    vbg_bind_layer(b, &m->project, p->skip ? ch : 0, mid, 1, 1, VBG_BIND_BIAS,
+                   "block%d.project", n);
+}
+
+/* width: channels of the skip and of the map from below. */
+static void bind_up(vbg_bind *b, vbg_selfie_up *m, int width, int below, int i)
+{
+    vbg_bind_layer(b, &m->gate1, 0, width, 1, 1, VBG_BIND_BIAS, "up%d.gate1", i);
+    vbg_bind_layer(b, &m->gate2, width, m->gate1.oc, 1, 1, VBG_BIND_BIAS, "up%d.gate2", i);
+    vbg_bind_layer(b, &m->conv, 0, width, 1, 1, VBG_BIND_BIAS, "up%d.conv", i);
+    vbg_bind_layer(b, &m->depthwise, m->conv.oc, 1, 3, 3,
+                   VBG_BIND_BIAS | VBG_BIND_DEPTHWISE, "up%d.depthwise", i);
+    if (below)
+        vbg_bind_layer(b, &m->project, below, m->conv.oc, 1, 1, VBG_BIND_BIAS,
+                       "up%d.project", i);
+}
+
+vbg_status vbg_selfie_bind(vbg_selfie *m, const vbg_weights *w, const char *component,
+                           vbg_err *err)
+{
+    vbg_bind b;
+
+    *m = (vbg_selfie){ 0 };
+    vbg_bind_start(&b, w, component);
+    vbg_bind_layer(&b, &m->stem, 0, 3, 3, 3, VBG_BIND_BIAS, "stem");
+    int ch = m->stem.oc;
+    for (int i = 0; i < VBG_SELFIE_BLOCKS; i++) {
+        bind_block(&b, &m->block[i], ch, i);
+        ch = m->block[i].project.oc;
+    }
+    const int at_a = m->stem.oc, at_b = m->block[BLOCK_B].project.oc;
+    const int at_c = m->block[BLOCK_C].project.oc;
+    vbg_bind_layer(&b, &m->head, 0, ch, 1, 1, VBG_BIND_BIAS, "head");
+    vbg_bind_layer(&b, &m->head_gate, m->head.oc, ch, 1, 1, VBG_BIND_BIAS, "head_gate");
+    vbg_bind_layer(&b, &m->head_project, at_c, m->head.oc, 1, 1, VBG_BIND_BIAS,
+                   "head_project");
+    bind_up(&b, &m->up[0], at_c, at_b, 0);
+    bind_up(&b, &m->up[1], at_b, at_a, 1);
+    bind_up(&b, &m->up[2], at_a, 0, 2);
+    vbg_bind_layer(&b, &m->out, 1, m->up[2].conv.oc, 2, 2,
+                   VBG_BIND_BIAS | VBG_BIND_TRANSPOSED, "out");
+    return vbg_bind_finish(&b, err);
+}
+
+/* sigmoid(w2 relu(w1 mean x)), [n,1,1,c] */
+static vbg_tensor *attention(vbg_ctx *c, const vbg_weight *w1, const vbg_weight *w2,
+                             const vbg_tensor *x)
+{
+    vbg_scope_open(c);
+    vbg_tensor *s = vbg_linear_ex(c, vbg_global_mean(c, x), w1,
+                                  (vbg_linear_opt){ .act = VBG_ACT_RELU });
+    s = vbg_linear_ex(c, s, w2, (vbg_linear_opt){ .act = VBG_ACT_SIGMOID });
+    return vbg_scope_close(c, s);
+}
+
+/* Inverted residual of MobileNetV3. */
+static vbg_tensor *block(vbg_ctx *c, const vbg_selfie_block *m, const vbg_selfie_plan *p,
+                         const vbg_tensor *x)
+{
+    const vbg_act act = p->hswish ? VBG_ACT_HSWISH : VBG_ACT_RELU;
+
+    vbg_scope_open(c);
+    vbg_tensor *y = vbg_linear_ex(c, x, &m->expand, (vbg_linear_opt){ .act = act });
+    y = vbg_conv2d(c, y, &m->depthwise,
+                   (vbg_conv_opt){ .stride = p->stride, .same = true, .act = act });
+    if (p->se)
+        y = vbg_mul(c, y, attention(c, &m->se1, &m->se2, y));
+    y = vbg_linear_ex(c, y, &m->project,
+                      (vbg_linear_opt){ .residual = p->skip ? x : NULL });
+    return vbg_scope_close(c, y);
+}
+
+/* Weighs the skip by the mean of skip + below, then y + dw(y); the last has no way up. */
+static vbg_tensor *up(vbg_ctx *c, const vbg_selfie_up *m, const vbg_tensor *skip,
+                      const vbg_tensor *below)
+{
+    const vbg_linear_opt relu = { .act = VBG_ACT_RELU };
+
+    vbg_scope_open(c);
+    const vbg_tensor *gate =
+        attention(c, &m->gate1, &m->gate2, vbg_add(c, skip, below, VBG_ACT_NONE));
+    vbg_tensor *y = vbg_add(c, vbg_mul(c, skip, gate), below, VBG_ACT_NONE);
+    y = vbg_linear_ex(c, y, &m->conv, relu);
+    vbg_tensor *d =
+        vbg_conv2d(c, y, &m->depthwise, (vbg_conv_opt){ .same = true, .act = VBG_ACT_RELU });
+    y = vbg_add(c, y, d, VBG_ACT_NONE);
+    if (m->project.data) {
+        /* The file resizes first; a 1x1 convolution commutes with that. */
+        y = vbg_linear(c, y, &m->project);
+        y = vbg_resize(c, y, y->h * 2, y->w * 2, VBG_RESIZE_BILINEAR);
+    }
+    return vbg_scope_close(c, y);
+}
+
+vbg_tensor *vbg_selfie_forward(vbg_ctx *c, const vbg_selfie *m, const vbg_tensor *x,
+                               const vbg_probe *probe)
+{
+    vbg_tensor *deep = NULL, *at_b = NULL, *at_c = NULL;
+
+    VBG_CHECK(x->h % 16 == 0 && x->w % 16 == 0, "selfie of %dx%d, not in steps of 16", x->w,
+              x->h);
+    vbg_scope_open(c);
+    vbg_tensor *at_a = vbg_conv2d(
+        c, x, &m->stem, (vbg_conv_opt){ .stride = 2, .same = true, .act = VBG_ACT_HSWISH });
+    vbg_see(c, probe, "stem", at_a);
+    for (int i = 0; i < VBG_SELFIE_BLOCKS; i++) {
+        deep = block(c, &m->block[i], &table[i], i ? deep : at_a);
+        if (i == BLOCK_B)
+            at_b = deep;
+        if (i == BLOCK_C)
+            at_c = deep;
+    }
+    vbg_tensor *gate = vbg_linear_ex(c, vbg_global_mean(c, deep), &m->head_gate,
+                                     (vbg_linear_opt){ .act = VBG_ACT_SIGMOID });
+    vbg_tensor *y =
+        vbg_linear_ex(c, deep, &m->head, (vbg_linear_opt){ .act = VBG_ACT_RELU });
+    y = vbg_linear(c, vbg_mul(c, y, gate), &m->head_project);
+    y = vbg_resize(c, y, y->h * 2, y->w * 2, VBG_RESIZE_BILINEAR);
+    y = up(c, &m->up[0], at_c, y);
+    y = up(c, &m->up[1], at_b, y);
+    y = up(c, &m->up[2], at_a, y);
+    return vbg_scope_close(c, vbg_conv_transpose2d(c, y, &m->out, 2, 0, 0, VBG_ACT_NONE));
+}
