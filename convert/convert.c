@@ -46,6 +46,17 @@ static vbg_status declare(const job *j, vbg_writer *w, vbg_err *err)
     for (size_t i = 0; i < sizeof meta / sizeof *meta && st == VBG_OK; i++)
         if (meta[i].value)
             st = vbg_writer_string(w, meta[i].key, meta[i].value, err);
+    const struct {
+        const char *key;
+        int value;
+    } sizes[] = {
+        { "segmenter.width", p->width },
+        { "segmenter.height", p->height },
+        { "segmenter.stride", p->stride },
+    };
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes && st == VBG_OK; i++)
+        if (sizes[i].value)
+            st = vbg_writer_int(w, sizes[i].key, sizes[i].value, err);
     if (st == VBG_OK && t->merges)
         st = vbg_writer_bytes(w, "tokenizer.merges", t->merges, t->merges_bytes, err);
     for (size_t i = 0; i < p->count && st == VBG_OK; i++) {

@@ -9,6 +9,7 @@
 
 #include "convert/names.h"
 #include "convert/source.h"
+#include "convert/tflite_map.h"
 #include "engine/weights_format.h"
 
 static json_t *shape_of(int rank, const int64_t *dim)
@@ -59,9 +60,18 @@ static void add_metadata(json_t *meta, const vbg_weights *w)
     size_t bytes;
     char text[64];
 
+    static const char *const sizes[] = { "segmenter.width", "segmenter.height",
+                                         "segmenter.stride", "segmenter.person" };
+    int64_t number;
+
     for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
         if (vbg_weights_string(w, strings[i], &value))
             json_object_set_new(meta, strings[i], json_string(value));
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        if (vbg_weights_int(w, sizes[i], &number)) {
+            snprintf(text, sizeof text, "%lld", (long long)number);
+            json_object_set_new(meta, sizes[i], json_string(text));
+        }
     if (vbg_weights_bytes(w, "tokenizer.merges", &data, &bytes)) {
         snprintf(text, sizeof text, "%zu bytes", bytes);
         json_object_set_new(meta, "tokenizer.merges", json_string(text));
@@ -133,6 +143,52 @@ static vbg_status list_source(json_t **out, const char *path, vbg_err *err)
     return VBG_OK;
 }
 
+/* Constants are the tensors of a listing; activations belong to the graph. */
+static vbg_status list_tflite(json_t **out, const char *path, vbg_err *err)
+{
+    vbg_tflite *m = NULL;
+    vbg_tfl_network *net = calloc(1, sizeof *net);
+    uint64_t parameters = 0, bytes = 0;
+    char text[64];
+    vbg_status st = net ? vbg_tflite_open(&m, path, err)
+                        : vbg_fail(err, VBG_ENOMEM, "out of memory");
+
+    if (st != VBG_OK) {
+        free(net);
+        return st;
+    }
+    json_t *root = frame(path, "tflite");
+    if (vbg_tflite_recognise(net, m, path, NULL) == VBG_OK) {
+        json_object_set_new(root, "arch", json_string(net->arch));
+        json_object_set_new(root, "what", json_string(net->what));
+    }
+    json_t *meta = json_object_get(root, "metadata");
+    snprintf(text, sizeof text, "%d operators, %d tensors", vbg_tflite_ops(m),
+             vbg_tflite_tensors(m));
+    json_object_set_new(meta, "graph", json_string(text));
+    json_object_set_new(meta, "description", json_string(vbg_tflite_description(m)));
+    for (int i = 0; i < vbg_tflite_tensors(m); i++) {
+        const vbg_tfl_tensor *t = vbg_tflite_tensor(m, i);
+        int64_t dim[VBG_TFL_MAX_RANK];
+        if (!t->data)
+            continue;
+        for (int k = 0; k < t->rank; k++)
+            dim[k] = t->dim[k];
+        json_array_append_new(json_object_get(root, "tensors"),
+                              json_pack("{s:s,s:s,s:o,s:I}", "name", t->name, "dtype",
+                                        vbg_dtype_name(t->dtype), "shape",
+                                        shape_of(t->rank, dim), "bytes",
+                                        (json_int_t)t->bytes));
+        parameters += t->count;
+        bytes += t->bytes;
+    }
+    set_totals(root, parameters, bytes);
+    vbg_tflite_close(m);
+    free(net);
+    *out = root;
+    return VBG_OK;
+}
+
 static bool ends_with(const char *s, const char *end)
 {
     size_t n = strlen(s), m = strlen(end);
@@ -171,7 +227,6 @@ vbg_status vbg_list(json_t **out, const char *path, vbg_err *err)
     if (memcmp(head, VBG_FILE_MAGIC, 8) == 0 || ends_with(path, ".vbg"))
         return list_vbg(out, path, err);
     if (memcmp(head + 4, "TFL3", 4) == 0 || ends_with(path, ".tflite"))
-        return vbg_fail(err, VBG_EUNSUPPORTED, "%s: .tflite files are not read yet",
-                        path);
+        return list_tflite(out, path, err);
     return list_source(out, path, err);
 }

@@ -349,6 +349,7 @@ void vbg_package_close(vbg_package *p)
     free(p->unknown);
     free(p->name);
     free(p->hash);
+    free(p->path);
     vbg_source_free_texts(&p->texts);
     vbg_source_close(p->source[0]);
     vbg_source_close(p->source[1]);

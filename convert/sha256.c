@@ -37,10 +37,12 @@ vbg_status vbg_package_hash(vbg_package *p, vbg_err *err)
     vbg_status st = VBG_OK;
     char text[16];
 
-    if (!p->source[0])
+    if (!p->source[0] && !p->path)
         return VBG_OK;
     sha256_init(&ctx);
-    for (size_t i = 0; i < p->source[0]->files && st == VBG_OK; i++)
+    if (p->path)
+        st = add_file(&ctx, p->path, err);
+    for (size_t i = 0; p->source[0] && i < p->source[0]->files && st == VBG_OK; i++)
         st = add_file(&ctx, p->source[0]->file_path[i], err);
     if (st != VBG_OK)
         return st;

@@ -1,15 +1,6 @@
 /* BodyPix; see models/bodypix.h. */
 #include "models/bodypix.h"
 
-vbg_bodypix_plan vbg_bodypix_layer_plan(int i, int output_stride)
-{
-    const bool dense = output_stride == 8;
-
-    if (i == 2 || i == 4 || (i == 6 && !dense))
-        return (vbg_bodypix_plan){ 2, 1 };
-    return (vbg_bodypix_plan){ 1, dense && i > 6 ? 2 : 1 };
-}
-
 vbg_status vbg_bodypix_bind(vbg_bodypix *m, const vbg_weights *w, const char *component,
                             int output_stride, vbg_err *err)
 {
@@ -39,7 +30,7 @@ vbg_tensor *vbg_bodypix_forward(vbg_ctx *c, const vbg_bodypix *m, const vbg_tens
     vbg_tensor *y = vbg_conv2d(
         c, x, &m->conv0, (vbg_conv_opt){ .stride = 2, .same = true, .act = VBG_ACT_RELU6 });
     for (int i = 0; i < VBG_BODYPIX_LAYERS; i++) {
-        vbg_bodypix_plan p = vbg_bodypix_layer_plan(i + 1, m->output_stride);
+        vbg_stride_plan p = vbg_bodypix_layer_plan(i + 1, m->output_stride);
         vbg_tensor *d = vbg_conv2d(c, y, &m->dw[i],
                                    (vbg_conv_opt){ .stride = p.stride,
                                                    .dilation = p.dilation,

@@ -10,15 +10,8 @@
 #ifndef VBG_MODELS_BODYPIX_H
 #define VBG_MODELS_BODYPIX_H
 
+#include "convert/tflite_plans.h"
 #include "models/convnet.h"
-
-enum { VBG_BODYPIX_LAYERS = 13 };
-
-/* Stride and dilation of depthwise layer i in 1..13 for an output stride of 8 or 16. */
-typedef struct vbg_bodypix_plan {
-    int stride, dilation;
-} vbg_bodypix_plan;
-vbg_bodypix_plan vbg_bodypix_layer_plan(int i, int output_stride);
 
 typedef struct vbg_bodypix {
     vbg_weight conv0, dw[VBG_BODYPIX_LAYERS], pw[VBG_BODYPIX_LAYERS], segments;

@@ -5,7 +5,10 @@
 #include <string.h>
 
 #include "models/bisenet.h"
+#include "models/bodypix.h"
 #include "models/deeplab.h"
+#include "models/deeplab_tflite.h"
+#include "models/selfie.h"
 
 typedef union networks {
     vbg_bisenet bisenet;
@@ -13,6 +16,9 @@ typedef union networks {
     vbg_bisenet2 bisenet2;
     vbg_deeplab deeplab;
     vbg_lraspp lraspp;
+    vbg_selfie selfie;
+    vbg_bodypix bodypix;
+    vbg_deeplab_tflite deeplab_tflite;
 } networks;
 
 vbg_status vbg_check_segmenter(const vbg_weights *w, const char *arch, bool *known,
@@ -36,6 +42,12 @@ vbg_status vbg_check_segmenter(const vbg_weights *w, const char *arch, bool *kno
         st = vbg_deeplab_bind(&n->deeplab, pool, w, component, err);
     else if (strcmp(arch, "lraspp-mobilenetv3") == 0)
         st = vbg_lraspp_bind(&n->lraspp, pool, w, component, err);
+    else if (strcmp(arch, "selfie") == 0)
+        st = vbg_selfie_bind(&n->selfie, w, component, err);
+    else if (strcmp(arch, "bodypix-mobilenet") == 0)
+        st = vbg_bodypix_bind(&n->bodypix, w, component, 8, err);
+    else if (strcmp(arch, "deeplab-tflite") == 0)
+        st = vbg_deeplab_tflite_bind(&n->deeplab_tflite, w, component, err);
     else
         *known = false;
     vbg_pool_free(pool);

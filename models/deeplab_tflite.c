@@ -1,12 +1,6 @@
 /* DeepLab on MobileNetV2; see models/deeplab_tflite.h. */
 #include "models/deeplab_tflite.h"
 
-vbg_deeplab_tflite_plan vbg_deeplab_tflite_block_plan(int i)
-{
-    return (vbg_deeplab_tflite_plan){ .stride = i == 1 || i == 3 ? 2 : 1,
-                                      .dilation = i >= 14 ? 4 : i >= 7 ? 2 : 1 };
-}
-
 static void bind_block(vbg_bind *b, vbg_deeplab_tflite_block *m, int ch, int i)
 {
     int mid = ch;
@@ -43,7 +37,7 @@ vbg_status vbg_deeplab_tflite_bind(vbg_deeplab_tflite *m, const vbg_weights *w,
 
 /* Inverted residual with a linear bottleneck. */
 static vbg_tensor *block(vbg_ctx *c, const vbg_deeplab_tflite_block *m, const vbg_tensor *x,
-                         vbg_deeplab_tflite_plan p)
+                         vbg_stride_plan p)
 {
     const bool skip = m->expand.data && p.stride == 1 && m->project.oc == x->c;
     const vbg_tensor *y = x;

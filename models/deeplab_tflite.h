@@ -11,15 +11,8 @@
 #ifndef VBG_MODELS_DEEPLAB_TFLITE_H
 #define VBG_MODELS_DEEPLAB_TFLITE_H
 
+#include "convert/tflite_plans.h"
 #include "models/convnet.h"
-
-enum { VBG_DEEPLAB_TFLITE_BLOCKS = 17 };
-
-/* Stride and dilation of block i's depthwise convolution. */
-typedef struct vbg_deeplab_tflite_plan {
-    int stride, dilation;
-} vbg_deeplab_tflite_plan;
-vbg_deeplab_tflite_plan vbg_deeplab_tflite_block_plan(int i);
 
 /* expand is absent in block 0. */
 typedef struct vbg_deeplab_tflite_block {

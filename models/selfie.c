@@ -1,39 +1,20 @@
 /* Selfie segmentation; see models/selfie.h. */
 #include "models/selfie.h"
 
-static const vbg_selfie_plan table[VBG_SELFIE_BLOCKS] = {
-    { .k = 3, .stride = 2, .se = true },
-    { .k = 3, .stride = 2 },
-    { .k = 3, .stride = 1, .skip = true },
-    { .k = 5, .stride = 2, .hswish = true, .se = true },
-    { .k = 5, .stride = 1, .hswish = true, .se = true, .skip = true },
-    { .k = 5, .stride = 1, .hswish = true, .se = true, .skip = true },
-    { .k = 5, .stride = 1, .hswish = true, .se = true, .skip = true },
-    { .k = 5, .stride = 1, .hswish = true, .se = true, .skip = true },
-};
-
-/* Skips of the decoder: B and C lie behind these blocks. */
-enum { BLOCK_B = 0, BLOCK_C = 2 };
-
-const vbg_selfie_plan *vbg_selfie_block_plan(int i)
-{
-    return &table[i];
-}
-
 static void bind_block(vbg_bind *b, vbg_selfie_block *m, int ch, int i)
 {
-    const vbg_selfie_plan *p = &table[i];
+    const vbg_selfie_plan p = vbg_selfie_block_plan(i);
     const int n = i + 1;
 
     vbg_bind_layer(b, &m->expand, 0, ch, 1, 1, VBG_BIND_BIAS, "block%d.expand", n);
     const int mid = m->expand.oc;
-    vbg_bind_layer(b, &m->depthwise, mid, 1, p->k, p->k,
+    vbg_bind_layer(b, &m->depthwise, mid, 1, p.k, p.k,
                    VBG_BIND_BIAS | VBG_BIND_DEPTHWISE, "block%d.depthwise", n);
-    if (p->se) {
+    if (p.se) {
         vbg_bind_layer(b, &m->se1, 0, mid, 1, 1, VBG_BIND_BIAS, "block%d.se1", n);
         vbg_bind_layer(b, &m->se2, mid, m->se1.oc, 1, 1, VBG_BIND_BIAS, "block%d.se2", n);
     }
-    vbg_bind_layer(b, &m->project, p->skip ? ch : 0, mid, 1, 1, VBG_BIND_BIAS,
+    vbg_bind_layer(b, &m->project, p.skip ? ch : 0, mid, 1, 1, VBG_BIND_BIAS,
                    "block%d.project", n);
 }
 
@@ -63,8 +44,8 @@ vbg_status vbg_selfie_bind(vbg_selfie *m, const vbg_weights *w, const char *comp
         bind_block(&b, &m->block[i], ch, i);
         ch = m->block[i].project.oc;
     }
-    const int at_a = m->stem.oc, at_b = m->block[BLOCK_B].project.oc;
-    const int at_c = m->block[BLOCK_C].project.oc;
+    const int at_a = m->stem.oc, at_b = m->block[VBG_SELFIE_BLOCK_B].project.oc;
+    const int at_c = m->block[VBG_SELFIE_BLOCK_C].project.oc;
     vbg_bind_layer(&b, &m->head, 0, ch, 1, 1, VBG_BIND_BIAS, "head");
     vbg_bind_layer(&b, &m->head_gate, m->head.oc, ch, 1, 1, VBG_BIND_BIAS, "head_gate");
     vbg_bind_layer(&b, &m->head_project, at_c, m->head.oc, 1, 1, VBG_BIND_BIAS,
@@ -89,19 +70,19 @@ static vbg_tensor *attention(vbg_ctx *c, const vbg_weight *w1, const vbg_weight 
 }
 
 /* Inverted residual of MobileNetV3. */
-static vbg_tensor *block(vbg_ctx *c, const vbg_selfie_block *m, const vbg_selfie_plan *p,
+static vbg_tensor *block(vbg_ctx *c, const vbg_selfie_block *m, vbg_selfie_plan p,
                          const vbg_tensor *x)
 {
-    const vbg_act act = p->hswish ? VBG_ACT_HSWISH : VBG_ACT_RELU;
+    const vbg_act act = p.hswish ? VBG_ACT_HSWISH : VBG_ACT_RELU;
 
     vbg_scope_open(c);
     vbg_tensor *y = vbg_linear_ex(c, x, &m->expand, (vbg_linear_opt){ .act = act });
     y = vbg_conv2d(c, y, &m->depthwise,
-                   (vbg_conv_opt){ .stride = p->stride, .same = true, .act = act });
-    if (p->se)
+                   (vbg_conv_opt){ .stride = p.stride, .same = true, .act = act });
+    if (p.se)
         y = vbg_mul(c, y, attention(c, &m->se1, &m->se2, y));
     y = vbg_linear_ex(c, y, &m->project,
-                      (vbg_linear_opt){ .residual = p->skip ? x : NULL });
+                      (vbg_linear_opt){ .residual = p.skip ? x : NULL });
     return vbg_scope_close(c, y);
 }
 
@@ -139,10 +120,10 @@ vbg_tensor *vbg_selfie_forward(vbg_ctx *c, const vbg_selfie *m, const vbg_tensor
         c, x, &m->stem, (vbg_conv_opt){ .stride = 2, .same = true, .act = VBG_ACT_HSWISH });
     vbg_see(c, probe, "stem", at_a);
     for (int i = 0; i < VBG_SELFIE_BLOCKS; i++) {
-        deep = block(c, &m->block[i], &table[i], i ? deep : at_a);
-        if (i == BLOCK_B)
+        deep = block(c, &m->block[i], vbg_selfie_block_plan(i), i ? deep : at_a);
+        if (i == VBG_SELFIE_BLOCK_B)
             at_b = deep;
-        if (i == BLOCK_C)
+        if (i == VBG_SELFIE_BLOCK_C)
             at_c = deep;
     }
     vbg_tensor *gate = vbg_linear_ex(c, vbg_global_mean(c, deep), &m->head_gate,

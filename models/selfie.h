@@ -8,23 +8,15 @@
  *   out       transposed 2x2/2 to one logit                           1/1
  *
  * Input v / 255.  The stored tensors keep roles as names: "block4.se1", "up1.gate2";
- * widths come from the file, kernel sizes, strides and activations from the table in
- * selfie.c.  Batch norms were folded by the authors.
+ * widths come from the file, kernel sizes, strides and activations from
+ * convert/tflite_plans.h.  Batch norms were folded by the authors.
  * Source: the operator list of the published file (spec/seeds.md 5.1); blocks as in
  * Howard et al. 2019. */
 #ifndef VBG_MODELS_SELFIE_H
 #define VBG_MODELS_SELFIE_H
 
+#include "convert/tflite_plans.h"
 #include "models/convnet.h"
-
-enum { VBG_SELFIE_BLOCKS = 8, VBG_SELFIE_UPS = 3 };
-
-/* What the file does not say: block i of the table. */
-typedef struct vbg_selfie_plan {
-    int k, stride; /* of the depthwise convolution */
-    bool hswish, se, skip;
-} vbg_selfie_plan;
-const vbg_selfie_plan *vbg_selfie_block_plan(int i);
 
 /* se1 and se2 are absent where the table has none. */
 typedef struct vbg_selfie_block {
