@@ -143,19 +143,42 @@ size_t vbg_caa_tables_bytes(const vbg_caa_block *m, const vbg_caa_level *level,
            (size_t)m->c * (VECS + 1) * sizeof(float);
 }
 
-static bool take_memory(vbg_caa_tables *t, const vbg_caa_tables *share)
+/* A new object with its vectors, tables still missing; NULL: no memory. */
+static vbg_caa_tables *start(const vbg_caa_block *m, const vbg_caa_level *level,
+                             vbg_dtype dtype, vbg_err *err)
 {
-    const size_t c = (size_t)t->c, row = c * vbg_dtype_size(t->t);
-    const size_t bytes = (t->level->rows + 1) * row;
+    vbg_caa_tables *t = calloc(1, sizeof *t);
 
-    t->vec = vbg_alloc(VECS * c * sizeof *t->vec);
-    t->centre = vbg_alloc(row);
+    if (t) {
+        *t = (vbg_caa_tables){ .level = level, .freq = m->freq, .t = dtype, .c = m->c };
+        t->vec = vbg_alloc(VECS * (size_t)t->c * sizeof *t->vec);
+        t->centre = vbg_alloc((size_t)t->c * vbg_dtype_size(dtype));
+    }
+    if (t && t->vec && t->centre)
+        return t;
+    vbg_fail(err, VBG_ENOMEM, "not enough memory for the tables of the camera rig");
+    vbg_caa_tables_free(t);
+    return NULL;
+}
+
+vbg_status vbg_caa_tables_shape(vbg_caa_tables **out, const vbg_caa_block *m,
+                                const vbg_caa_level *level, vbg_dtype t, vbg_err *err)
+{
+    *out = start(m, level, t, err);
+    return *out ? VBG_OK : VBG_ENOMEM;
+}
+
+static bool take_tables(vbg_caa_tables *t, const vbg_caa_tables *share)
+{
+    const size_t c = (size_t)t->c;
+    const size_t bytes = (t->level->rows + 1) * c * vbg_dtype_size(t->t);
+
     t->ek = vbg_alloc(bytes);
     t->ev = vbg_alloc(bytes);
     t->shared = share && share->level == t->level && share->c == t->c &&
                 memcmp(share->freq, t->freq, c / 4 * sizeof(float)) == 0;
     t->enc = t->shared ? share->enc : vbg_alloc(bytes);
-    return t->vec && t->centre && t->ek && t->ev && t->enc;
+    return t->ek && t->ev && t->enc;
 }
 
 /* enc(0): sines 0, cosines 1. */
@@ -173,27 +196,20 @@ vbg_status vbg_caa_tables_new(vbg_caa_tables **out, vbg_ctx *c, const vbg_caa_bl
                               const vbg_caa_level *level, const vbg_caa_tables *share,
                               vbg_err *err)
 {
-    vbg_caa_tables *t = calloc(1, sizeof *t);
+    vbg_caa_tables *t = start(m, level, vbg_ctx_act(c), err);
     making k = { .t = t, .m = m };
     vbg_status st = VBG_ENOMEM;
 
-    if (t) {
-        *t = (vbg_caa_tables){ .level = level, .freq = m->freq, .t = vbg_ctx_act(c),
-                               .c = m->c };
-        if (take_memory(t, share))
-            st = VBG_OK;
-    }
-    if (st != VBG_OK) {
+    if (t && take_tables(t, share)) {
+        fill_centre(t);
+        st = vbg_run(c, make_tables, &k, err);
+    } else {
         vbg_fail(err, st, "not enough memory for the tables of the camera rig");
-        goto done;
     }
-    fill_centre(t);
-    st = vbg_run(c, make_tables, &k, err);
     if (st == VBG_OK) {
         *out = t;
         t = NULL;
     }
-done:
     vbg_caa_tables_free(t);
     return st;
 }

@@ -36,6 +36,9 @@ typedef struct vbg_caa_tables vbg_caa_tables;
 vbg_status vbg_caa_tables_new(vbg_caa_tables **out, vbg_ctx *c, const vbg_caa_block *m,
                               const vbg_caa_level *level, const vbg_caa_tables *share,
                               vbg_err *err);
+/* Tables without contents, enough to plan a forward pass. */
+vbg_status vbg_caa_tables_shape(vbg_caa_tables **out, const vbg_caa_block *m,
+                                const vbg_caa_level *level, vbg_dtype t, vbg_err *err);
 void vbg_caa_tables_free(vbg_caa_tables *t); /* accepts NULL */
 /* Bytes such tables take (without the job that makes them). */
 size_t vbg_caa_tables_bytes(const vbg_caa_block *m, const vbg_caa_level *level,

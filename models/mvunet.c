@@ -106,6 +106,16 @@ vbg_status vbg_rig_tables(vbg_rig *r, vbg_ctx *c, int place, vbg_err *err)
                               first < place ? r->tables[first] : NULL, err);
 }
 
+vbg_status vbg_rig_shapes(vbg_rig *r, vbg_dtype t, vbg_err *err)
+{
+    vbg_status st = VBG_OK;
+
+    for (int i = 0; i < r->m->places && st == VBG_OK; i++)
+        st = vbg_caa_tables_shape(&r->tables[i], &r->m->caa[i],
+                                  &r->level[level_of(r->levels, i)], t, err);
+    return st;
+}
+
 size_t vbg_rig_bytes(const vbg_rig *r, vbg_dtype t)
 {
     size_t sum = 0;

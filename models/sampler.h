@@ -38,7 +38,8 @@ typedef enum vbg_sampler_kind {
 const char *vbg_sampler_name(vbg_sampler_kind kind);
 /* False when name is none of them (case and '-' versus '_' do not matter). */
 bool vbg_sampler_parse(vbg_sampler_kind *out, const char *name);
-/* The name other programs write into pictures: "DDIM", "Euler a", "DPM++ 2M", ... */
+/* The name other programs write into pictures: "DDIM", "PLMS", "Euler", "Euler a",
+ * "DPM++ 2M"; with " Karras" at the end for Karras sigmas. */
 const char *vbg_sampler_label(vbg_sampler_kind kind);
 
 typedef enum vbg_spacing {

@@ -97,6 +97,7 @@ static vbg_tensor *text_of(const call *k, const vbg_transformer *t, bool values)
     const vbg_unet_text *s = k->text;
     const size_t at = (values ? s->v : s->k)[t->index];
 
+    /* only wrapped, not touched, where there are just shapes */
     return vbg_wrap(k->c, s->data + at, s->dtype, s->n, 1, s->tokens, t->cross.k.oc);
 }
 
@@ -396,7 +397,7 @@ vbg_status vbg_unet_text_new(vbg_unet_text **out, vbg_ctx *c, const vbg_unet *m,
     vbg_unet_text *t = calloc(1, sizeof *t);
     text_run r = { .m = m, .j = { .state = state, .texts = texts, .pick = pick } };
 
-    for (int i = 0; i < n; i++)
+    for (int i = 0; state && i < n; i++)
         VBG_CHECK(pick[i] >= 0 && pick[i] < texts, "prompt %d of %d", pick[i], texts);
     if (t) {
         *t = (vbg_unet_text){ .n = n, .tokens = tokens, .dtype = vbg_ctx_act(c) };
@@ -405,11 +406,11 @@ vbg_status vbg_unet_text_new(vbg_unet_text **out, vbg_ctx *c, const vbg_unet *m,
         r.j.t = t;
         if (t->k && t->v) {
             each_transformer(m, place_text, &r.j);
-            t->data = vbg_alloc(r.j.bytes);
+            t->data = vbg_alloc(state ? r.j.bytes : 64);
         }
     }
     if (t && t->data)
-        st = vbg_run(c, run_text, &r, err);
+        st = state ? vbg_run(c, run_text, &r, err) : VBG_OK;
     else
         vbg_fail(err, st, "not enough memory for the prompts' keys and values");
     if (st == VBG_OK) {

@@ -80,8 +80,9 @@ vbg_status vbg_unet_bind(vbg_unet *m, const vbg_unet_config *cfg, const vbg_weig
 /* Keys and values of all cross-attentions for `texts` prompts. */
 typedef struct vbg_unet_text vbg_unet_text;
 
-/* state [texts][tokens][context] f32.  pick [n]: which prompt each of the n images
- * of a batch attends to.  *out is freed by the caller.  Errors: VBG_ENOMEM. */
+/* state [texts][tokens][context] f32, or NULL: only shapes, enough to plan a forward
+ * pass.  pick [n]: which prompt each of the n images of a batch attends to (not read
+ * without state).  *out is freed by the caller.  Errors: VBG_ENOMEM. */
 vbg_status vbg_unet_text_new(vbg_unet_text **out, vbg_ctx *c, const vbg_unet *m,
                              const float *state, int texts, int tokens, const int *pick,
                              int n, vbg_err *err);
