@@ -15,6 +15,7 @@ void vbg_kernels_init(vbg_kernels *k, vbg_isa cap)
     vbg_norm_init_ref(&k->norm);
     vbg_resample_init_ref(&k->resample);
     vbg_lk_init_ref(&k->lk);
+    vbg_view_init_ref(&k->view);
     vbg_picture_init_ref(&k->picture);
     if (isa < VBG_ISA_AVX2)
         return;
@@ -25,6 +26,7 @@ void vbg_kernels_init(vbg_kernels *k, vbg_isa cap)
     vbg_norm_init_avx2(&k->norm);
     vbg_resample_init_avx2(&k->resample);
     vbg_picture_init_avx2(&k->picture);
+    vbg_view_init_avx2(&k->view);
     if (isa < VBG_ISA_AVX512)
         return;
     vbg_gemm_init_avx512(&k->gemm);
@@ -34,6 +36,7 @@ void vbg_kernels_init(vbg_kernels *k, vbg_isa cap)
     vbg_norm_init_avx512(&k->norm);
     vbg_resample_init_avx512(&k->resample);
     vbg_picture_init_avx512(&k->picture);
+    vbg_view_init_avx512(&k->view);
     if (isa < VBG_ISA_AVX512_BF16)
         return;
     vbg_attention_init_avx512_bf16(&k->attention);

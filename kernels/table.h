@@ -13,6 +13,7 @@
 #include "kernels/norm.h"
 #include "kernels/resample.h"
 #include "kernels/lk.h"
+#include "kernels/view.h"
 #include "kernels/picture.h"
 
 typedef struct vbg_kernels {
@@ -24,6 +25,7 @@ typedef struct vbg_kernels {
     vbg_norm_kernels norm;
     vbg_resample_kernels resample;
     vbg_lk_kernels lk;
+    vbg_view_kernels view;
     vbg_picture_kernels picture;
 } vbg_kernels;
 
