@@ -26,6 +26,7 @@ void vbg_kernels_init(vbg_kernels *k, vbg_isa cap)
     vbg_norm_init_avx2(&k->norm);
     vbg_resample_init_avx2(&k->resample);
     vbg_picture_init_avx2(&k->picture);
+    vbg_lk_init_avx2(&k->lk);
     vbg_view_init_avx2(&k->view);
     if (isa < VBG_ISA_AVX512)
         return;
@@ -36,6 +37,7 @@ void vbg_kernels_init(vbg_kernels *k, vbg_isa cap)
     vbg_norm_init_avx512(&k->norm);
     vbg_resample_init_avx512(&k->resample);
     vbg_picture_init_avx512(&k->picture);
+    vbg_lk_init_avx512(&k->lk);
     vbg_view_init_avx512(&k->view);
     if (isa < VBG_ISA_AVX512_BF16)
         return;
