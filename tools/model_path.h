@@ -1,0 +1,17 @@
+/* Where models lie. */
+#ifndef VBG_TOOLS_MODEL_PATH_H
+#define VBG_TOOLS_MODEL_PATH_H
+
+#include "engine/base.h"
+
+/* Finds a model by path, or by name (with or without .vbg) in $VBG_MODEL_PATH (folders
+ * separated by ':'), $XDG_DATA_HOME/vbg/models, PREFIX/share/vbg/models beside the
+ * program, and weights/ of the clone it was built in.
+ * Errors: VBG_EIO with the places searched. */
+vbg_status vbg_model_find(char *path, size_t size, const char *name, vbg_err *err);
+
+/* $XDG_CACHE_HOME/vbg/rooms (made when missing), else ~/.cache/vbg/rooms; false when
+ * neither exists. */
+bool vbg_cache_dir(char *path, size_t size);
+
+#endif
