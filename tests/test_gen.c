@@ -197,7 +197,7 @@ Test(gen, wrong_models, .fini = clean, .timeout = 60)
     fclose(f);
     free(data);
     refused(RUN("vbg-gen", "--text", "a", "--model", cut, "-o", out), 1, "cut.vbg", out);
-    refused(RUN("vbg-gen", "--text", "a", "--model", flat_model, "-o", out), 2, "--flat", out);
+    refused(RUN("vbg-gen", "--text", "a", "--model", flat_model, "-o", out), 2, "flat picture", out);
     snprintf(selfie, sizeof selfie,
              "%s/data/weights/selfiesegmentation_mlkit-256x256-2021_01_19-v1215.f16.tflite",
              shared_dir());
