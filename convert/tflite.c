@@ -104,8 +104,7 @@ static vbg_status read_quantisation(vbg_tflite *m, int i, vbg_fb_table table, vb
         return fail_tensor(m, i, err, "scales and zero points differ in number");
     for (size_t k = 0; k < scale.count; k++) {
         float s = vbg_fb_f32_at(&m->fb, scale, k);
-        /* biases of dead channels carry 0; nobody divides by the scale of a bias */
-        if (!(s > 0 || (s == 0 && t->dtype == VBG_I32)) || !isfinite(s))
+        if (!(s > 0) || !isfinite(s))
             return fail_tensor(m, i, err, "a scale is not a positive number");
     }
     t->quantised = true;
@@ -131,11 +130,8 @@ static vbg_status read_tensor(vbg_tflite *m, int i, vbg_fb_table table,
     if (vbg_fb_u8(f, table, 5, 0) != 0 || vbg_fb_has(f, table, 6))
         return fail_tensor(m, i, err, "variables and sparse tensors are not supported");
     vbg_status st = read_shape(m, i, shape, err);
-    if (st == VBG_OK)
-        st = read_quantisation(m, i, table, err);
     if (st != VBG_OK)
         return st;
-
     if ((size_t)buffer >= buffers.count)
         return fail_tensor(m, i, err, "its buffer does not exist");
     vbg_fb_table b = vbg_fb_table_at(f, buffers, (size_t)buffer);
@@ -144,12 +140,10 @@ static vbg_status read_tensor(vbg_tflite *m, int i, vbg_fb_table table,
     vbg_fb_vector data = vbg_fb_vec(f, b, 0, 1);
     if (f->cause)
         return fb_status(m, err);
-    if (data.count == 0)
-        return VBG_OK; /* an activation */
-    if (data.count != t->bytes)
+    if (data.count != 0 && data.count != t->bytes)
         return fail_tensor(m, i, err, "its shape and its data differ in size");
-    t->data = f->data + data.at;
-    return VBG_OK;
+    t->data = data.count ? f->data + data.at : NULL; /* NULL: an activation */
+    return read_quantisation(m, i, table, err);
 }
 
 /* ---- operators ---- */
