@@ -78,7 +78,7 @@ static vbg_status read_header(vbg_safetensors *f, size_t *data, vbg_err *err)
     if (p[8] != '{')
         return bad(f, err, "byte 8: header does not start with {");
     f->root = vbg_json_parse((const char *)p + 8, (size_t)length, MAX_DEPTH,
-                             VBG_MAX_TENSORS * 4 + 64, &cause);
+                             VBG_MAX_TENSORS * 16 + 64, &cause);
     if (!f->root)
         return vbg_fail(err, VBG_EFORMAT, "%s: header: %s", f->path, cause);
     if (!json_is_object(f->root))

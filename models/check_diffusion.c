@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "models/caa.h"
 #include "models/clip.h"
 #include "models/taesd.h"
 #include "models/unet.h"
@@ -46,6 +47,32 @@ static vbg_status check_vae(networks *n, const vbg_weights *w, vbg_err *err)
     return st == VBG_OK ? vbg_vae_bind(&n->vae, &cfg, w, "vae", err) : st;
 }
 
+/* One block per place of the UNet where views are coupled; without a UNet beside them
+ * their widths are unknown and nothing is checked. */
+static vbg_status check_caa(const vbg_weights *w, vbg_err *err)
+{
+    vbg_unet_config cfg;
+    vbg_caa_block block;
+    const char *json;
+    char prefix[64];
+    vbg_bind b;
+
+    if (!vbg_weights_string(w, "unet.config", &json))
+        return VBG_OK;
+    vbg_status st = vbg_unet_config_read(&cfg, json, err);
+    if (st != VBG_OK)
+        return st;
+    vbg_bind_start(&b, w, "caa");
+    for (int i = 0; i < cfg.levels; i++) {
+        snprintf(prefix, sizeof prefix, "cp_blocks_encoder.%d.", i);
+        vbg_caa_bind(&b, &block, cfg.width[i], prefix);
+        snprintf(prefix, sizeof prefix, "cp_blocks_decoder.%d.", i);
+        vbg_caa_bind(&b, &block, cfg.width[cfg.levels - 1 - i], prefix);
+    }
+    vbg_caa_bind(&b, &block, cfg.width[cfg.levels - 1], "cp_blocks_mid.");
+    return vbg_bind_finish(&b, err);
+}
+
 /* The first problem of each component, joined. */
 static void join(vbg_status *st, vbg_err *err, vbg_status one, const vbg_err *text)
 {
@@ -75,6 +102,9 @@ static vbg_status check_sd(networks *n, const vbg_weights *w, vbg_err *err)
     e = (vbg_err){ "" };
     if (vbg_weights_has_component(w, "text"))
         join(&st, err, vbg_clip_text_open(&n->text, w, &e), &e);
+    e = (vbg_err){ "" };
+    if (vbg_weights_has_component(w, "caa"))
+        join(&st, err, check_caa(w, &e), &e);
     return st;
 }
 
@@ -87,8 +117,8 @@ static vbg_status check_clip(networks *n, const vbg_weights *w, vbg_err *err)
     if (vbg_weights_has_component(w, "text"))
         st = vbg_clip_text_bind(&n->text, w, "text", "", opt, err);
     if (st == VBG_OK && vbg_weights_has_component(w, "vision"))
-        st = vbg_clip_image_bind(&n->image, w, "vision", "", "visual_projection",
-                                 opt, err);
+        st = vbg_clip_image_bind(&n->image, w, "vision", "", "visual_projection", opt,
+                                 err);
     return st;
 }
 
