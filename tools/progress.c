@@ -95,6 +95,8 @@ void vbg_progress_step(vbg_progress *p, long done)
         return;
     }
     long tenth = p->total ? 10 * done / p->total : 0;
+    if (now - p->start < 3) /* short work needs no lines */
+        return;
     if (tenth > p->shown_tenth || now - (p->last > 0 ? p->last : p->start) > 30) {
         fprintf(stderr, "%s\n", text);
         p->shown_tenth = tenth;
