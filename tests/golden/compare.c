@@ -245,6 +245,17 @@ static bool for_later(const json_t *check)
     return issue && strcmp(issue, "inference") != 0;
 }
 
+/* Optional tensors may be left out, with a line that says so. */
+static void note_left_out(golden *g, const char *name)
+{
+    size_t used = strlen(g->left_out);
+
+    if (used + strlen(name) + 2 < sizeof g->left_out)
+        snprintf(g->left_out + used, sizeof g->left_out - used, "%s%s", used ? " " : "",
+                 name);
+    g->nleft_out++;
+}
+
 /* One tensor against one check. */
 static void apply(golden *g, const json_t *check, const golden_caught *k,
                   const vbg_st_tensor *t, pool *pooled)
@@ -261,6 +272,8 @@ static void apply(golden *g, const json_t *check, const golden_caught *k,
                    strcmp(metric, "report") == 0;
         if (!may)
             golden_fail(g, "%s was not computed", t->name);
+        else
+            note_left_out(g, t->name);
         return;
     }
     if (against) {

@@ -34,6 +34,8 @@ struct golden {
     char skip_reason[200];
     char notes[GOLDEN_NOTES][256];
     int nnotes;
+    char left_out[200]; /* names of optional tensors that nothing computed */
+    size_t nleft_out;
 };
 
 /* '*' matches anything; caught (up to 8 spans) gets what each star matched. */

@@ -92,6 +92,8 @@ static void print_line(const golden *g, const char *key, double seconds, totals 
     }
     for (int i = g->failed ? 1 : 0; i < g->nnotes; i++)
         printf("    %s\n", g->notes[i]);
+    if (g->nleft_out)
+        printf("    SKIP: %zu optional tensors left out: %s ...\n", g->nleft_out, g->left_out);
     fflush(stdout);
 }
 
