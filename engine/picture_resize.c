@@ -64,8 +64,7 @@ static void axis_free(axis *a)
 }
 
 /* Weights of output i from the filter centred at (i + 0.5) * in/out. */
-static void fill_weights(axis *a, int i, int in, double scale, double reach,
-                         vbg_filter f)
+static void fill_weights(axis *a, int i, int in, double scale, double reach, vbg_filter f)
 {
     double stretch = scale > 1.0 ? scale : 1.0;
     double centre = ((double)i + 0.5) * scale, sum = 0;

@@ -28,8 +28,8 @@ typedef struct vbg_picture_kernels {
     void (*row_taps)(float *dst, const float *src, const int *first, const float *w,
                      int taps, size_t n, int ch);
     /* dst[i] = sum_k w[k] * src[i + k*step], i < n */
-    void (*row_filter)(float *dst, const float *src, const float *w, int taps, size_t step,
-                       size_t n);
+    void (*row_filter)(float *dst, const float *src, const float *w, int taps,
+                       size_t step, size_t n);
     /* round half to even, clip to 0..255 (NaN: 0) */
     void (*to_u8)(uint8_t *dst, const float *src, size_t n);
     /* n pixels; chroma of pixel x at [(x >> shift) * step]: planes step 1, NV12 and

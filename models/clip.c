@@ -57,17 +57,17 @@ done:
 
 /* ---- the tower ---- */
 
-const vbg_entry *vbg_clip_bind_table(vbg_bind *b, int rows, int width,
-                                     const char *prefix, const char *name)
+const vbg_entry *vbg_clip_bind_table(vbg_bind *b, int rows, int width, const char *prefix,
+                                     const char *name)
 {
     const vbg_entry *e = vbg_bind_entry(b, "%s%s", prefix, name);
 
     if (!e)
         return NULL;
     bool type = e->dtype == VBG_F32 || e->dtype == VBG_BF16 || e->dtype == VBG_F16;
-    bool shape = e->rank == 2 && e->dim[0] > 0 && e->dim[0] < MAX_SIDE &&
-                 e->dim[1] > 0 && e->dim[1] < MAX_SIDE &&
-                 (rows == 0 || e->dim[0] == rows) && (width == 0 || e->dim[1] == width);
+    bool shape = e->rank == 2 && e->dim[0] > 0 && e->dim[0] < MAX_SIDE && e->dim[1] > 0 &&
+                 e->dim[1] < MAX_SIDE && (rows == 0 || e->dim[0] == rows) &&
+                 (width == 0 || e->dim[1] == width);
     if (type && shape && e->layout == VBG_LAYOUT_PLAIN)
         return e;
     vbg_bind_problem(b, "%s%s is not a plain table", prefix, name);
@@ -140,8 +140,8 @@ static vbg_tensor *block(vbg_ctx *c, const vbg_clip_tower *t, const vbg_clip_blo
     return vbg_scope_close(c, h);
 }
 
-vbg_tensor *vbg_clip_blocks(vbg_ctx *c, const vbg_clip_tower *t, vbg_tensor *x,
-                            int first, int last, bool causal)
+vbg_tensor *vbg_clip_blocks(vbg_ctx *c, const vbg_clip_tower *t, vbg_tensor *x, int first,
+                            int last, bool causal)
 {
     VBG_CHECK(first >= 0 && last <= t->layers, "blocks up to %d of %d", last, t->layers);
     for (int i = first; i < last; i++) {
@@ -184,15 +184,14 @@ vbg_tensor *vbg_clip_pick_rows(vbg_ctx *c, const vbg_tensor *x, const int *row, 
 /* ---- the text tower ---- */
 
 vbg_status vbg_clip_text_bind(vbg_clip_text *m, const vbg_weights *w,
-                              const char *component, const char *prefix,
-                              vbg_clip_opt opt, vbg_err *err)
+                              const char *component, const char *prefix, vbg_clip_opt opt,
+                              vbg_err *err)
 {
     vbg_bind b;
 
     *m = (vbg_clip_text){ .vocab = 0 };
     vbg_bind_start(&b, w, component);
-    m->token =
-        vbg_clip_bind_table(&b, 0, 0, prefix, "embeddings.token_embedding.weight");
+    m->token = vbg_clip_bind_table(&b, 0, 0, prefix, "embeddings.token_embedding.weight");
     if (!m->token)
         return vbg_bind_finish(&b, err);
     int width = (int)m->token->dim[1];

@@ -45,7 +45,7 @@ typedef struct vbg_clip_tower {
 
 typedef struct vbg_clip_text {
     vbg_clip_tower tower;
-    int vocab, positions;          /* 49408, 77 */
+    int vocab, positions;              /* 49408, 77 */
     const vbg_entry *token, *position; /* [vocab][width], [positions][width] plain */
     vbg_norm_w final_norm;
     vbg_weight projection; /* data NULL when the file has none */
@@ -72,8 +72,8 @@ vbg_status vbg_clip_opt_read(vbg_clip_opt *opt, const char *json, const char *se
  * a component.  prefix is "" in .vbg files.  m borrows from w.
  * Errors: VBG_EFORMAT naming all missing and misshapen tensors. */
 vbg_status vbg_clip_text_bind(vbg_clip_text *m, const vbg_weights *w,
-                              const char *component, const char *prefix,
-                              vbg_clip_opt opt, vbg_err *err);
+                              const char *component, const char *prefix, vbg_clip_opt opt,
+                              vbg_err *err);
 
 /* As above with the options of the package: metadata `text.config`. Component `text`. */
 vbg_status vbg_clip_text_open(vbg_clip_text *m, const vbg_weights *w, vbg_err *err);

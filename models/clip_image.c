@@ -107,14 +107,16 @@ vbg_status vbg_clip_preprocess(vbg_picture *dst, const vbg_picture *src, int siz
         return vbg_fail(err, VBG_EUSAGE, "CLIP needs RGB, not %d channels",
                         src->channels);
     int64_t side = src->w < src->h ? src->w : src->h;
-    int w = (int)((int64_t)size * src->w / side), h = (int)((int64_t)size * src->h / side);
+    int w = (int)((int64_t)size * src->w / side),
+        h = (int)((int64_t)size * src->h / side);
     vbg_status st = vbg_picture_new(&scaled, w, h, 3, err);
     if (st == VBG_OK)
         st = vbg_picture_new(dst, size, size, 3, err);
     if (st == VBG_OK)
         st = vbg_picture_resample(&scaled, src, VBG_FILTER_BICUBIC, err);
     if (st == VBG_OK) {
-        size_t x = (size_t)crop_start(w, size, crop), y = (size_t)crop_start(h, size, crop);
+        size_t x = (size_t)crop_start(w, size, crop),
+               y = (size_t)crop_start(h, size, crop);
         for (int i = 0; i < size; i++)
             memcpy(dst->data + (size_t)i * dst->stride,
                    scaled.data + (y + (size_t)i) * scaled.stride + 3 * x,

@@ -132,8 +132,9 @@ static bool diagonalise(double *d, double *e, double *q, size_t n)
     for (size_t l = 0; l < n; l++) {
         for (int tries = 0;; tries++) {
             size_t m = l;
-            while (m + 1 < n && !(fabs(e[m]) <= DBL_EPSILON * (fabs(d[m]) + fabs(d[m + 1])) +
-                                                    DBL_EPSILON / 64 * norm))
+            while (m + 1 < n &&
+                   !(fabs(e[m]) <= DBL_EPSILON * (fabs(d[m]) + fabs(d[m + 1])) +
+                                       DBL_EPSILON / 64 * norm))
                 m++;
             if (m == l)
                 break;

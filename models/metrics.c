@@ -53,9 +53,8 @@ static void gray_row(double *dst, const vbg_picture *p, int y)
 
     for (int x = 0; x < p->w; x++, s += p->channels)
         /* fused, so that exact halves fall as in NumPy's matrix product */
-        dst[x] = p->channels < 3
-                     ? s[0]
-                     : rint(fma(0.114, s[2], fma(0.587, s[1], 0.299 * s[0])));
+        dst[x] = p->channels < 3 ? s[0]
+                                 : rint(fma(0.114, s[2], fma(0.587, s[1], 0.299 * s[0])));
 }
 
 /* Horizontal window sums of the five products of one row, [SUMS][w - 10]. */
@@ -86,8 +85,7 @@ static double ssim_pixel(const double m[SUMS])
            ((aa + bb + c1) * (m[2] - aa + m[3] - bb + c2));
 }
 
-vbg_status vbg_ssim(double *out, const vbg_picture *a, const vbg_picture *b,
-                    vbg_err *err)
+vbg_status vbg_ssim(double *out, const vbg_picture *a, const vbg_picture *b, vbg_err *err)
 {
     double kernel[TAPS], total = 0, sum = 0;
 
@@ -280,7 +278,8 @@ vbg_status vbg_frechet_distance(double *out, const float *a, size_t na, const fl
         vbg_add_size(&total, total, (centred + 3 * d) * sizeof *block))
         block = malloc(total);
     if (!block)
-        return vbg_fail(err, VBG_ENOMEM, "not enough memory for a FID of %zu features", d);
+        return vbg_fail(err, VBG_ENOMEM, "not enough memory for a FID of %zu features",
+                        d);
     double *sa = block, *sb = sa + square, *root = sb + square, *tmp = root + square;
     double *mean = tmp + 2 * square, *values = mean + 2 * d, *spare = values + d;
     moments(mean, sa, spare, a, na, d);
@@ -352,7 +351,8 @@ vbg_status vbg_inception_score(double *mean, double *deviation, const float *log
     double first = 0; /* deviations are taken from the first score: no cancellation */
     for (size_t s = 0; s < parts; s++) {
         size_t count = n / parts + (s < n % parts);
-        double v = inception_part(logits + from * classes, count, classes, p, p + classes);
+        double v =
+            inception_part(logits + from * classes, count, classes, p, p + classes);
         first = s == 0 ? v : first;
         sum += v - first;
         squares += (v - first) * (v - first);

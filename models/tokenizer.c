@@ -381,7 +381,8 @@ static void encode_word(encoder *e, const int32_t *word, size_t n)
 
 /* ---- text to words ---- */
 
-static const char *const start_text = "<|startoftext|>", *const end_text = "<|endoftext|>";
+static const char *const start_text = "<|startoftext|>", *const end_text =
+                                                             "<|endoftext|>";
 
 /* Length of `what` when it stands at s, else 0.  fold: also the letter U+017F, which
  * a case-insensitive pattern takes for s (the text is in lower case already). */
@@ -401,8 +402,9 @@ static size_t literal(const int32_t *s, size_t left, const char *what, bool fold
 /* Length of the pattern's next match at s, 0 on white space. */
 static size_t match(const int32_t *s, size_t left)
 {
-    static const char *const first[] = { "<|startoftext|>", "<|endoftext|>", "'s", "'t",
-                                         "'re", "'ve", "'m", "'ll", "'d" };
+    static const char *const first[] = {
+        "<|startoftext|>", "<|endoftext|>", "'s", "'t", "'re", "'ve", "'m", "'ll", "'d"
+    };
     size_t n = 0;
 
     if (*s == '<' || *s == '\'')

@@ -96,17 +96,17 @@ int vbg_utf8_encode(uint8_t dst[4], int32_t cp)
 /* Unassigned in Unicode 14, which the oracle's Python knows; utf8proc 2.8 has 15.
  * Listed so that ids do not change with the library's version. */
 static const range after_unicode_14[] = {
-    { 0xCF3, 0xCF3 }, { 0xECE, 0xECE }, { 0x10EFD, 0x10EFF }, { 0x1123F, 0x11241 },
-    { 0x11B00, 0x11B09 }, { 0x11F00, 0x11F10 }, { 0x11F12, 0x11F3A },
-    { 0x11F3E, 0x11F59 }, { 0x1342F, 0x1342F }, { 0x13440, 0x13455 },
-    { 0x1B132, 0x1B132 }, { 0x1B155, 0x1B155 }, { 0x1D2C0, 0x1D2D3 },
-    { 0x1DF25, 0x1DF2A }, { 0x1E030, 0x1E06D }, { 0x1E08F, 0x1E08F },
-    { 0x1E4D0, 0x1E4F9 }, { 0x1F6DC, 0x1F6DC }, { 0x1F774, 0x1F776 },
-    { 0x1F77B, 0x1F77F }, { 0x1F7D9, 0x1F7D9 }, { 0x1FA75, 0x1FA77 },
-    { 0x1FA87, 0x1FA88 }, { 0x1FAAD, 0x1FAAF }, { 0x1FABB, 0x1FABD },
-    { 0x1FABF, 0x1FABF }, { 0x1FACE, 0x1FACF }, { 0x1FADA, 0x1FADB },
-    { 0x1FAE8, 0x1FAE8 }, { 0x1FAF7, 0x1FAF8 }, { 0x2B739, 0x2B739 },
-    { 0x31350, 0x323AF },
+    { 0xCF3, 0xCF3 },     { 0xECE, 0xECE },     { 0x10EFD, 0x10EFF },
+    { 0x1123F, 0x11241 }, { 0x11B00, 0x11B09 }, { 0x11F00, 0x11F10 },
+    { 0x11F12, 0x11F3A }, { 0x11F3E, 0x11F59 }, { 0x1342F, 0x1342F },
+    { 0x13440, 0x13455 }, { 0x1B132, 0x1B132 }, { 0x1B155, 0x1B155 },
+    { 0x1D2C0, 0x1D2D3 }, { 0x1DF25, 0x1DF2A }, { 0x1E030, 0x1E06D },
+    { 0x1E08F, 0x1E08F }, { 0x1E4D0, 0x1E4F9 }, { 0x1F6DC, 0x1F6DC },
+    { 0x1F774, 0x1F776 }, { 0x1F77B, 0x1F77F }, { 0x1F7D9, 0x1F7D9 },
+    { 0x1FA75, 0x1FA77 }, { 0x1FA87, 0x1FA88 }, { 0x1FAAD, 0x1FAAF },
+    { 0x1FABB, 0x1FABD }, { 0x1FABF, 0x1FABF }, { 0x1FACE, 0x1FACF },
+    { 0x1FADA, 0x1FADB }, { 0x1FAE8, 0x1FAE8 }, { 0x1FAF7, 0x1FAF8 },
+    { 0x2B739, 0x2B739 }, { 0x31350, 0x323AF },
 };
 
 static utf8proc_category_t category(int32_t cp)
@@ -210,9 +210,8 @@ size_t vbg_text_nfc(int32_t *text, int32_t *tmp, size_t n)
     if (plain)
         return n;
     for (size_t i = 0; i < n; i++) {
-        utf8proc_ssize_t got =
-            utf8proc_decompose_char(text[i], tmp + m, (utf8proc_ssize_t)(4 * n - m),
-                                    UTF8PROC_DECOMPOSE, NULL);
+        utf8proc_ssize_t got = utf8proc_decompose_char(
+            text[i], tmp + m, (utf8proc_ssize_t)(4 * n - m), UTF8PROC_DECOMPOSE, NULL);
         if (got > 0)
             m += (size_t)got;
     }
@@ -224,8 +223,8 @@ size_t vbg_text_nfc(int32_t *text, int32_t *tmp, size_t n)
             sort_marks(tmp + i, text, end - i);
         i = end > i ? end : i + 1;
     }
-    utf8proc_ssize_t out = utf8proc_normalize_utf32(
-        tmp, (utf8proc_ssize_t)m, UTF8PROC_COMPOSE | UTF8PROC_STABLE);
+    utf8proc_ssize_t out = utf8proc_normalize_utf32(tmp, (utf8proc_ssize_t)m,
+                                                    UTF8PROC_COMPOSE | UTF8PROC_STABLE);
     m = out > 0 ? (size_t)out : 0;
     memcpy(text, tmp, m * sizeof *text);
     return m;

@@ -38,7 +38,8 @@ Test(metrics, pictures)
     memset(a, 100, sizeof a);
     memset(b, 120, sizeof b);
     cr_assert(vbg_ssim(&v, &p, &q, &err) == VBG_OK);
-    cr_assert(fabs(v - (2 * 100.0 * 120 + 6.5025) / (100.0 * 100 + 120 * 120 + 6.5025)) < 1e-9);
+    cr_assert(fabs(v - (2 * 100.0 * 120 + 6.5025) / (100.0 * 100 + 120 * 120 + 6.5025)) <
+              1e-9);
     p.w = q.w = 10;
     cr_assert(vbg_ssim(&v, &p, &q, &err) == VBG_EUSAGE);
 }
@@ -58,7 +59,8 @@ Test(metrics, masks)
               isnan(iou[3]));
     cr_assert(fabs(vbg_confusion_accuracy(counts, 4) - 5.0 / 7) < 1e-15);
     cr_assert(fabs(vbg_confusion_mean_iou(counts, 4) - 5.0 / 9) < 1e-15);
-    cr_assert(fabs(vbg_confusion_mean_recall(counts, 4) - (2.0 / 3 + 1 + 0.5) / 3) < 1e-15);
+    cr_assert(fabs(vbg_confusion_mean_recall(counts, 4) - (2.0 / 3 + 1 + 0.5) / 3) <
+              1e-15);
 }
 
 /* A v = lambda v and orthonormal rows, for full, singular and diagonal matrices. */
@@ -69,7 +71,8 @@ Test(metrics, eigenvalues)
 
     for (size_t t = 0; t < sizeof sizes / sizeof *sizes * 3; t++) {
         size_t n = sizes[t / 3], rank = t % 3 == 0 ? n : t % 3 == 1 ? n / 2 : 0;
-        double *a = calloc(4 * n * n + n, sizeof *a), *copy = a + n * n, *v = copy + n * n;
+        double *a = calloc(4 * n * n + n, sizeof *a), *copy = a + n * n,
+               *v = copy + n * n;
         double *x = v + n * n, *values = x + n * n, norm = 0;
         uint32_t s = (uint32_t)t;
         for (size_t i = 0; i < rank * n; i++)

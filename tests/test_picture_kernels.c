@@ -4,7 +4,9 @@
 #include "video/colour.h"
 
 /* Around a vector of 8 and 16, a block of 16 pixels, four vectors in flight. */
-static const size_t widths[] = { 1, 2, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 130, 320 };
+static const size_t widths[] = {
+    1, 2, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 130, 320
+};
 enum { WIDTHS = sizeof widths / sizeof widths[0], PAD = 64 };
 
 static uint32_t next(uint32_t *s)
@@ -109,11 +111,14 @@ static void row_sums(vbg_isa isa)
         size_t m = in * ch > MAX_TAPS * ch ? in * ch - (MAX_TAPS - 1) * ch : 0;
         if (m > n)
             m = n;
-        guarded fy = guard_new(VBG_F32, 1, m + 1, m + 1), fw = guard_new(VBG_F32, 1, m + 1, m + 1);
+        guarded fy = guard_new(VBG_F32, 1, m + 1, m + 1),
+                fw = guard_new(VBG_F32, 1, m + 1, m + 1);
         ((float *)guard_data(&fy))[m] = ((float *)guard_data(&fw))[m] = guard_random(&s);
         if (m && n * taps >= MAX_TAPS) {
-            ref.row_filter(guard_data(&fw), guard_data(&src), guard_data(&w), MAX_TAPS, ch, m);
-            k.row_filter(guard_data(&fy), guard_data(&src), guard_data(&w), MAX_TAPS, ch, m);
+            ref.row_filter(guard_data(&fw), guard_data(&src), guard_data(&w), MAX_TAPS,
+                           ch, m);
+            k.row_filter(guard_data(&fy), guard_data(&src), guard_data(&w), MAX_TAPS, ch,
+                         m);
             guard_check(&fy, &fw, 2 * MAX_TAPS * MAX_TAPS * 0x1p-24, 0, "row_filter", i);
         }
         guard_free(&src);
@@ -130,9 +135,9 @@ static void row_sums(vbg_isa isa)
 static void rounding(vbg_isa isa)
 {
     const vbg_picture_kernels ref = kernels_of(VBG_ISA_REF), k = kernels_of(isa);
-    const float odd[] = { -1e30f, -0.5f, -0.0f, 0.5f,   1.5f,   2.5f,    254.5f,
-                          255.4f, 256,   1e30f, NAN,    127.5f, -1e-30f, 128.5f,
-                          3e9f,   -3e9f, 0.49f, 254.51f };
+    const float odd[] = { -1e30f,  -0.5f,  -0.0f, 0.5f,  1.5f,  2.5f,
+                          254.5f,  255.4f, 256,   1e30f, NAN,   127.5f,
+                          -1e-30f, 128.5f, 3e9f,  -3e9f, 0.49f, 254.51f };
 
     for (size_t i = 0; i < WIDTHS; i++) {
         size_t n = widths[i];
@@ -174,7 +179,8 @@ static void colour_rows(vbg_isa isa)
         k.rgb_y(ly, ys, want, &m, n);
         bytes_check(ly, lw, n * ys, 0, "rgb_y", i);
         size_t pairs = n / 2;
-        uint8_t *cu = bytes_new(2 * pairs * s + 4, 6), *cw = bytes_new(2 * pairs * s + 4, 6);
+        uint8_t *cu = bytes_new(2 * pairs * s + 4, 6),
+                *cw = bytes_new(2 * pairs * s + 4, 6);
         ref.rgb_uv(cw, cw + (s > 1 ? 1 : pairs), s, want, got, &m, pairs);
         k.rgb_uv(cu, cu + (s > 1 ? 1 : pairs), s, want, got, &m, pairs);
         bytes_check(cu, cw, 2 * pairs * s + 4, 0, "rgb_uv", i);

@@ -45,7 +45,7 @@ static void fill(vbg_picture *p, int level)
 
 /* Sizes that shrink, grow, keep and degenerate. */
 static const int sizes[][4] = {
-    { 7, 5, 7, 5 },    { 7, 5, 1, 1 },    { 1, 1, 9, 4 },  { 40, 30, 13, 11 },
+    { 7, 5, 7, 5 },     { 7, 5, 1, 1 },   { 1, 1, 9, 4 },   { 40, 30, 13, 11 },
     { 13, 11, 40, 30 }, { 64, 2, 3, 50 }, { 3, 50, 64, 2 }, { 100, 80, 50, 40 },
 };
 enum { SIZES = sizeof sizes / sizeof sizes[0] };
@@ -63,8 +63,8 @@ Test(resize, constant_stays)
         vbg_picture src = picture(s[0], s[1], 3, 1), dst = picture(s[2], s[3], 3, 2);
         vbg_resizer *r = NULL;
         fill(&src, 201);
-        cr_assert(vbg_resizer_new(&r, s[0], s[1], s[2], s[3], 3, (vbg_interp)mode, &err) ==
-                  VBG_OK);
+        cr_assert(vbg_resizer_new(&r, s[0], s[1], s[2], s[3], 3, (vbg_interp)mode,
+                                  &err) == VBG_OK);
         vbg_resizer_u8(r, &k, &dst, &src);
         for (int y = 0; y < s[3]; y++)
             for (int x = 0; x < 3 * s[2]; x++)
@@ -147,7 +147,8 @@ Test(blur, box_and_in_place)
 {
     vbg_kernels k;
     vbg_err err = { 0 };
-    vbg_picture p = picture(20, 12, 3, 3), q = picture(20, 12, 3, 4), r = picture(20, 12, 3, 3);
+    vbg_picture p = picture(20, 12, 3, 3), q = picture(20, 12, 3, 4),
+                r = picture(20, 12, 3, 3);
 
     vbg_kernels_init(&k, VBG_ISA_BEST);
     cr_assert(vbg_box_u8(&q, &p, 4, &err) == VBG_OK);
@@ -176,19 +177,22 @@ Test(blur, wide_is_close)
     enum { W = 160, H = 120 };
     vbg_kernels k;
     vbg_err err = { 0 };
-    vbg_picture p = picture(W, H, 3, 1), exact = picture(W, H, 3, 2), fast = picture(W, H, 3, 3);
+    vbg_picture p = picture(W, H, 3, 1), exact = picture(W, H, 3, 2),
+                fast = picture(W, H, 3, 3);
     vbg_blurrer *b = NULL;
 
     vbg_kernels_init(&k, VBG_ISA_BEST);
     for (int y = 0; y < H; y++)
         for (int x = 0; x < 3 * W; x++)
-            vbg_picture_row(&p, y)[x] = (x / 3 - 60) * (x / 3 - 60) + y * y < 3000 ? 230 : 20;
+            vbg_picture_row(&p, y)[x] =
+                (x / 3 - 60) * (x / 3 - 60) + y * y < 3000 ? 230 : 20;
     cr_assert(vbg_gauss_u8(&k, &exact, &p, 0, 9, &err) == VBG_OK);
     cr_assert(vbg_blurrer_new(&b, W, H, 3, 9, &err) == VBG_OK);
     vbg_blurrer_run(b, &k, &fast, &p);
     for (int y = 12; y < H - 12; y++)
         for (int x = 36; x < 3 * (W - 12); x++)
-            cr_assert(abs(vbg_picture_row(&fast, y)[x] - vbg_picture_row(&exact, y)[x]) <= 2,
+            cr_assert(abs(vbg_picture_row(&fast, y)[x] - vbg_picture_row(&exact, y)[x]) <=
+                          2,
                       "(%d,%d): %d, exact %d", x / 3, y, vbg_picture_row(&fast, y)[x],
                       vbg_picture_row(&exact, y)[x]);
     vbg_blurrer_free(b);
@@ -219,8 +223,11 @@ Test(colour, round_trip)
         f.plane[0] = data;
         f.stride[0] = f.layout == VBG_YUV_YUYV ? 2 * (W + 1) : W;
         f.plane[1] = data + W * H;
-        f.stride[1] = f.layout == VBG_YUV_444 ? W : f.layout == VBG_YUV_NV12 ? W + 1 : (W + 1) / 2;
-        f.plane[2] = data + W * H + f.stride[1] * (f.layout == VBG_YUV_444 ? H : (H + 1) / 2);
+        f.stride[1] = f.layout == VBG_YUV_444    ? W
+                      : f.layout == VBG_YUV_NV12 ? W + 1
+                                                 : (W + 1) / 2;
+        f.plane[2] =
+            data + W * H + f.stride[1] * (f.layout == VBG_YUV_444 ? H : (H + 1) / 2);
         f.stride[2] = f.stride[1];
         vbg_yuv_from_rgb(&k, &f, &p, VBG_CHROMA_MEAN, 0, 0);
         vbg_yuv_to_rgb(&k, &q, &f, 0, 0);
@@ -236,7 +243,8 @@ Test(colour, round_trip)
 
 Test(colour, known_values)
 {
-    const uint8_t red[3] = { 255, 0, 0 }, gray[3] = { 77, 77, 77 }, mix[3] = { 10, 200, 100 };
+    const uint8_t red[3] = { 255, 0, 0 }, gray[3] = { 77, 77, 77 },
+                  mix[3] = { 10, 200, 100 };
     const double white[3] = { 1, 1, 1 };
     uint8_t hsv[3];
     double lab[3];
@@ -250,14 +258,16 @@ Test(colour, known_values)
     vbg_rgb_to_lab(lab, white);
     cr_assert(fabs(lab[0] - 100) < 1e-3 && fabs(lab[1]) < 1e-2 && fabs(lab[2]) < 1e-2);
     for (int i = 0; i < 256; i++)
-        cr_assert(fabs(vbg_linear_to_srgb(vbg_srgb_to_linear(i / 255.0)) - i / 255.0) < 1e-6);
+        cr_assert(fabs(vbg_linear_to_srgb(vbg_srgb_to_linear(i / 255.0)) - i / 255.0) <
+                  1e-6);
 }
 
 /* Alpha 0 and 255 give the layers themselves, in either light. */
 Test(colour, composite_ends)
 {
     vbg_kernels k;
-    vbg_picture f = picture(33, 3, 3, 1), b = picture(33, 3, 3, 2), a = picture(33, 3, 1, 3);
+    vbg_picture f = picture(33, 3, 3, 1), b = picture(33, 3, 3, 2),
+                a = picture(33, 3, 1, 3);
     vbg_picture d = picture(33, 3, 3, 4);
 
     vbg_kernels_init(&k, VBG_ISA_BEST);
@@ -270,7 +280,8 @@ Test(colour, composite_ends)
             else
                 vbg_composite(&k, &d, &f, &b, &a, 0, 0);
             for (int y = 0; y < 3; y++)
-                cr_assert(memcmp(vbg_picture_row(&d, y), vbg_picture_row(want, y), 99) == 0);
+                cr_assert(memcmp(vbg_picture_row(&d, y), vbg_picture_row(want, y), 99) ==
+                          0);
         }
     }
     vbg_picture_free(&f);

@@ -11,8 +11,8 @@
 enum { MERGES = 48894 };
 
 /* A few real merges in front, then pairs of symbols no test text holds. */
-static const char *const real[] = { "i n", "t h", "a n", "th e</w>", "c a", "ca t</w>",
-                                    "' s</w>" };
+static const char *const real[] = { "i n", "t h",      "a n",    "th e</w>",
+                                    "c a", "ca t</w>", "' s</w>" };
 
 /* Byte b as its symbol in UTF-8. */
 static void symbol(char out[8], int b)
@@ -82,18 +82,24 @@ static const struct {
     { "ab", 0, 2, { A, B + END } },
     { "AB", 0, 2, { A, B + END } },
     { "a b", 0, 2, { A + END, B + END } },
-    { "the", 0, 1, { MERGED + 3 } },            /* t h, then th e</w> */
+    { "the", 0, 1, { MERGED + 3 } }, /* t h, then th e</w> */
     { "cat CAT", 0, 2, { MERGED + 5, MERGED + 5 } },
     { "a\xff"
       "b",
-      3, 2, { A, B + END } },                   /* broken bytes join neighbours */
-    { "a\0b", 3, 2, { A, B + END } },           /* so do controls */
+      3,
+      2,
+      { A, B + END } },               /* broken bytes join neighbours */
+    { "a\0b", 3, 2, { A, B + END } }, /* so do controls */
     { "a\xe2\x80\x8b"
       "b",
-      0, 2, { A, B + END } },                   /* zero width space: category Cf */
+      0,
+      2,
+      { A, B + END } }, /* zero width space: category Cf */
     { "a\xc2\xa0"
       "b",
-      0, 2, { A + END, B + END } },             /* no-break space separates */
+      0,
+      2,
+      { A + END, B + END } }, /* no-break space separates */
     { "a's", 0, 2, { A + END, MERGED + 6 } },
     { "a'\xc5\xbf", 0, 3, { A + END, '\'' - 33, 0 } }, /* long s counts as s; a filler */
     { "1b2", 0, 3, { '1' - 33 + END, B + END, '2' - 33 + END } },
@@ -128,8 +134,8 @@ Test(tokenizer, model_input)
     cr_assert(ids[0] == VBG_TOKEN_START && ids[1] == A + END && ids[2] == VBG_TOKEN_END &&
               ids[3] == VBG_TOKEN_END && ids[76] == VBG_TOKEN_END);
     cr_assert(vbg_tokenizer_encode77(sd2, "a!!", 3, ids) == 3);
-    cr_assert(ids[1] == A + END && ids[2] == 0 && ids[3] == 0 && ids[4] == VBG_TOKEN_END &&
-              ids[5] == 0 && ids[76] == 0);
+    cr_assert(ids[1] == A + END && ids[2] == 0 && ids[3] == 0 &&
+              ids[4] == VBG_TOKEN_END && ids[5] == 0 && ids[76] == 0);
     for (int i = 0; i < 200; i++)
         memcpy(text + 2 * i, "a ", 2);
     cr_assert(vbg_tokenizer_encode77(sd1, text, 400, ids) == 200);
@@ -157,7 +163,8 @@ Test(tokenizer, any_bytes_and_lengths)
     for (size_t i = 0; i < LONG; i += 2) /* one run of marks, worst order for NFC */
         memcpy(text + i, i % 4 ? "\xcc\x81" : "\xcc\xa7", 2);
     cr_assert(vbg_tokenizer_encode(t, text, LONG, ids, 4) > 0);
-    cr_assert(vbg_tokenizer_encode(t, text, (size_t)VBG_PROMPT_MAX_BYTES + 1, ids, 4) == -1);
+    cr_assert(vbg_tokenizer_encode(t, text, (size_t)VBG_PROMPT_MAX_BYTES + 1, ids, 4) ==
+              -1);
     free(text);
     vbg_tokenizer_close(t);
 }
@@ -172,8 +179,9 @@ Test(tokenizer, broken_tables)
     cr_assert(vbg_tokenizer_open_merges(&t, text, bytes, 0, false, &err) == VBG_EFORMAT);
     cr_assert(strstr(err.text, "1000 lines") != NULL, "%s", err.text);
     free(text);
-    static const char *const bad[] = { "", "#v\n", "#v\nab\n", "#v\na  b\n", "#v\nzz a\n",
-                                       "#v\na b\na b\n", "#v\n a\n", "#v\na \n", "#v\n\n" };
+    static const char *const bad[] = { "",           "#v\n",       "#v\nab\n",
+                                       "#v\na  b\n", "#v\nzz a\n", "#v\na b\na b\n",
+                                       "#v\n a\n",   "#v\na \n",   "#v\n\n" };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         err.text[0] = 0;
         cr_assert(vbg_tokenizer_open_merges(&t, bad[i], strlen(bad[i]), 0, false, &err) ==
@@ -197,9 +205,15 @@ Test(unicode, utf8)
         const char *bytes;
         size_t points, bad;
     } parts[] = {
-        { "abc", 3, 0 },          { "\xc3\xa9", 1, 0 },         { "\xf0\x9f\x98\x80", 1, 0 },
-        { "\xc0\xaf", 2, 2 },     { "\xed\xa0\x80", 3, 3 },     { "\xf4\x91\x92\x93", 4, 4 },
-        { "\xe1\x80\xe2", 2, 2 }, { "\xf0\x91\x92\xf1\xbf\x41", 3, 2 }, { "\x80", 1, 1 },
+        { "abc", 3, 0 },
+        { "\xc3\xa9", 1, 0 },
+        { "\xf0\x9f\x98\x80", 1, 0 },
+        { "\xc0\xaf", 2, 2 },
+        { "\xed\xa0\x80", 3, 3 },
+        { "\xf4\x91\x92\x93", 4, 4 },
+        { "\xe1\x80\xe2", 2, 2 },
+        { "\xf0\x91\x92\xf1\xbf\x41", 3, 2 },
+        { "\x80", 1, 1 },
     };
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         int32_t cp[8];

@@ -90,7 +90,7 @@ struct vbg_refiner {
     vbg_resizer *luma_down, *mask_to_small, *widen;
     vbg_image plane[PLANES]; /* I, p, Ip, II, and two results */
     vbg_image wide_a, wide_b;
-    float *line;             /* a padded row */
+    float *line; /* a padded row */
     const float **rows;
 };
 
@@ -106,8 +106,7 @@ vbg_status vbg_refiner_new(vbg_refiner **out, int w, int h, int mask_w, int mask
     r->small_w = (w + scale - 1) / scale;
     r->small_h = (h + scale - 1) / scale;
     int sw = r->small_w, sh = r->small_h;
-    vbg_status st =
-        vbg_resizer_new(&r->luma_down, w, h, sw, sh, 1, VBG_INTERP_AREA, err);
+    vbg_status st = vbg_resizer_new(&r->luma_down, w, h, sw, sh, 1, VBG_INTERP_AREA, err);
     if (st == VBG_OK)
         st = vbg_resizer_new(&r->mask_to_small, mask_w, mask_h, sw, sh, 1,
                              VBG_INTERP_SMOOTH, err);
@@ -180,7 +179,8 @@ static void small_mean(vbg_refiner *r, const vbg_picture_kernels *k, vbg_image *
 }
 
 void vbg_refiner_run(vbg_refiner *r, const vbg_kernels *k, vbg_picture *alpha,
-                     const vbg_picture *luma, const vbg_image *mask, int radius, float eps)
+                     const vbg_picture *luma, const vbg_image *mask, int radius,
+                     float eps)
 {
     vbg_image *p = r->plane;
     size_t sw = (size_t)r->small_w;

@@ -132,7 +132,8 @@ vbg_status vbg_morphology(vbg_picture *dst, const vbg_picture *src, vbg_morph op
                   dst->h == src->h,
               "morphology of %dx%dx%d", src->w, src->h, src->channels);
     if (size < 1 || size > MAX_SIZE || times < 1 || times > MAX_TIMES)
-        return vbg_fail(err, VBG_EUSAGE, "morphology with size %d, %d times", size, times);
+        return vbg_fail(err, VBG_EUSAGE, "morphology with size %d, %d times", size,
+                        times);
     size_t reach = (size_t)size * (size_t)times, w = (size_t)src->w;
     uint8_t *pad = malloc((w + reach) * 2 + w * ((size_t)src->h + reach));
     if (!pad)
@@ -272,7 +273,8 @@ static int renumber(int32_t *parent, int32_t used)
     return count;
 }
 
-static void measure(vbg_component *s, int32_t *labels, const int32_t *number, int w, int h)
+static void measure(vbg_component *s, int32_t *labels, const int32_t *number, int w,
+                    int h)
 {
     for (int y = 0; y < h; y++)
         for (int x = 0; x < w; x++) {

@@ -38,8 +38,8 @@ static void row_taps(float *dst, const float *src, const int *first, const float
         }
 }
 
-static void row_filter(float *dst, const float *src, const float *w, int taps, size_t step,
-                       size_t n)
+static void row_filter(float *dst, const float *src, const float *w, int taps,
+                       size_t step, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         float s = 0;
@@ -72,8 +72,8 @@ static void rgb_y(uint8_t *y, size_t y_step, const uint8_t *rgb, const vbg_yuv_m
         y[x * y_step] = vbg_luma_pixel(rgb, m);
 }
 
-static void rgb_uv(uint8_t *u, uint8_t *v, size_t step, const uint8_t *a, const uint8_t *b,
-                   const vbg_yuv_matrix *m, size_t n)
+static void rgb_uv(uint8_t *u, uint8_t *v, size_t step, const uint8_t *a,
+                   const uint8_t *b, const vbg_yuv_matrix *m, size_t n)
 {
     for (size_t x = 0; x < n; x++, a += 6, b += 6) {
         int sum[3];
@@ -83,7 +83,8 @@ static void rgb_uv(uint8_t *u, uint8_t *v, size_t step, const uint8_t *a, const 
     }
 }
 
-static void products(float *i, float *ip, float *ii, const float *p, float scale, size_t n)
+static void products(float *i, float *ip, float *ii, const float *p, float scale,
+                     size_t n)
 {
     for (size_t x = 0; x < n; x++) {
         i[x] *= scale;

@@ -148,8 +148,8 @@ static void column_f32(float *dst, const float *const *rows, const float *w, int
     }
 }
 
-static void row_filter(float *dst, const float *src, const float *w, int taps, size_t step,
-                       size_t n)
+static void row_filter(float *dst, const float *src, const float *w, int taps,
+                       size_t step, size_t n)
 {
     size_t i = 0;
 
@@ -245,23 +245,29 @@ static void to_u8(uint8_t *dst, const float *src, size_t n)
 /* 16 bytes each of r, g, b -> 48 interleaved, and back. */
 static inline void interleave(uint8_t *rgb, __m128i r, __m128i g, __m128i b)
 {
-    const __m128i r0 = _mm_setr_epi8(0, -1, -1, 1, -1, -1, 2, -1, -1, 3, -1, -1, 4, -1, -1, 5);
-    const __m128i r1 = _mm_setr_epi8(-1, -1, 6, -1, -1, 7, -1, -1, 8, -1, -1, 9, -1, -1, 10, -1);
+    const __m128i r0 =
+        _mm_setr_epi8(0, -1, -1, 1, -1, -1, 2, -1, -1, 3, -1, -1, 4, -1, -1, 5);
+    const __m128i r1 =
+        _mm_setr_epi8(-1, -1, 6, -1, -1, 7, -1, -1, 8, -1, -1, 9, -1, -1, 10, -1);
     const __m128i r2 =
         _mm_setr_epi8(-1, 11, -1, -1, 12, -1, -1, 13, -1, -1, 14, -1, -1, 15, -1, -1);
-    const __m128i g0 = _mm_setr_epi8(-1, 0, -1, -1, 1, -1, -1, 2, -1, -1, 3, -1, -1, 4, -1, -1);
-    const __m128i g1 = _mm_setr_epi8(5, -1, -1, 6, -1, -1, 7, -1, -1, 8, -1, -1, 9, -1, -1, 10);
+    const __m128i g0 =
+        _mm_setr_epi8(-1, 0, -1, -1, 1, -1, -1, 2, -1, -1, 3, -1, -1, 4, -1, -1);
+    const __m128i g1 =
+        _mm_setr_epi8(5, -1, -1, 6, -1, -1, 7, -1, -1, 8, -1, -1, 9, -1, -1, 10);
     const __m128i g2 =
         _mm_setr_epi8(-1, -1, 11, -1, -1, 12, -1, -1, 13, -1, -1, 14, -1, -1, 15, -1);
-    const __m128i b0 = _mm_setr_epi8(-1, -1, 0, -1, -1, 1, -1, -1, 2, -1, -1, 3, -1, -1, 4, -1);
-    const __m128i b1 = _mm_setr_epi8(-1, 5, -1, -1, 6, -1, -1, 7, -1, -1, 8, -1, -1, 9, -1, -1);
+    const __m128i b0 =
+        _mm_setr_epi8(-1, -1, 0, -1, -1, 1, -1, -1, 2, -1, -1, 3, -1, -1, 4, -1);
+    const __m128i b1 =
+        _mm_setr_epi8(-1, 5, -1, -1, 6, -1, -1, 7, -1, -1, 8, -1, -1, 9, -1, -1);
     const __m128i b2 =
         _mm_setr_epi8(10, -1, -1, 11, -1, -1, 12, -1, -1, 13, -1, -1, 14, -1, -1, 15);
     __m128i *d = (__m128i *)(void *)rgb;
 
-    _mm_storeu_si128(d, _mm_or_si128(_mm_or_si128(_mm_shuffle_epi8(r, r0),
-                                                  _mm_shuffle_epi8(g, g0)),
-                                     _mm_shuffle_epi8(b, b0)));
+    _mm_storeu_si128(
+        d, _mm_or_si128(_mm_or_si128(_mm_shuffle_epi8(r, r0), _mm_shuffle_epi8(g, g0)),
+                        _mm_shuffle_epi8(b, b0)));
     _mm_storeu_si128(d + 1, _mm_or_si128(_mm_or_si128(_mm_shuffle_epi8(r, r1),
                                                       _mm_shuffle_epi8(g, g1)),
                                          _mm_shuffle_epi8(b, b1)));
@@ -295,7 +301,8 @@ static inline __m128i every_third(__m128i a, __m128i b, __m128i c, int first)
 static inline void deinterleave(__m128i px[3], const uint8_t *rgb)
 {
     const __m128i *s = (const __m128i *)(const void *)rgb;
-    __m128i a = _mm_loadu_si128(s), b = _mm_loadu_si128(s + 1), c = _mm_loadu_si128(s + 2);
+    __m128i a = _mm_loadu_si128(s), b = _mm_loadu_si128(s + 1),
+            c = _mm_loadu_si128(s + 2);
 
     px[0] = every_third(a, b, c, 0);
     px[1] = every_third(a, b, c, 1);
@@ -367,7 +374,8 @@ static inline void spread(uint8_t *dst, const uint8_t *src, size_t step, int shi
 /* Both chroma samples of 8 pairs from interleaved bytes u v u v ... */
 static inline void spread_nv12(uint8_t *u, uint8_t *v, const uint8_t *uv)
 {
-    const __m128i even = _mm_setr_epi8(0, 0, 2, 2, 4, 4, 6, 6, 8, 8, 10, 10, 12, 12, 14, 14);
+    const __m128i even =
+        _mm_setr_epi8(0, 0, 2, 2, 4, 4, 6, 6, 8, 8, 10, 10, 12, 12, 14, 14);
     __m128i c = _mm_loadu_si128((const __m128i *)(const void *)uv);
 
     _mm_storeu_si128((__m128i *)(void *)u, _mm_shuffle_epi8(c, even));
@@ -458,8 +466,8 @@ static inline void chroma_block(uint8_t u[8], uint8_t v[8], const uint8_t *a,
     deinterleave(pa, a);
     deinterleave(pb, b);
     for (int c = 0; c < 3; c++) {
-        __m128i s = _mm_add_epi16(_mm_maddubs_epi16(pa[c], ones),
-                                  _mm_maddubs_epi16(pb[c], ones));
+        __m128i s =
+            _mm_add_epi16(_mm_maddubs_epi16(pa[c], ones), _mm_maddubs_epi16(pb[c], ones));
         __m256i wide = _mm256_cvtepu16_epi32(s);
         __m256 mean = _mm256_mul_ps(_mm256_cvtepi32_ps(wide), _mm256_set1_ps(0.25f));
         _mm256_storeu_si256((__m256i *)(void *)sum[c], wide);
@@ -483,8 +491,8 @@ static inline void chroma_block(uint8_t u[8], uint8_t v[8], const uint8_t *a,
         }
 }
 
-static void rgb_uv(uint8_t *u, uint8_t *v, size_t step, const uint8_t *a, const uint8_t *b,
-                   const vbg_yuv_matrix *m, size_t n)
+static void rgb_uv(uint8_t *u, uint8_t *v, size_t step, const uint8_t *a,
+                   const uint8_t *b, const vbg_yuv_matrix *m, size_t n)
 {
     uint8_t ta[3 * BLOCK] = { 0 }, tb[3 * BLOCK] = { 0 }, lu[8], lv[8];
 
@@ -511,7 +519,8 @@ static void rgb_uv(uint8_t *u, uint8_t *v, size_t step, const uint8_t *a, const 
 
 /* ---- masks ---- */
 
-static void products(float *i, float *ip, float *ii, const float *p, float scale, size_t n)
+static void products(float *i, float *ip, float *ii, const float *p, float scale,
+                     size_t n)
 {
     size_t x = 0;
 
@@ -595,7 +604,8 @@ static void mix(uint8_t *dst, const uint8_t *front, const uint8_t *back,
         const __m128i *b = (const __m128i *)(const void *)(back + 3 * x);
         __m128i a = _mm_loadu_si128((const __m128i *)(const void *)(alpha + x));
         __m128i *d = (__m128i *)(void *)(dst + 3 * x);
-        __m128i v0 = mix16(_mm_loadu_si128(f), _mm_loadu_si128(b), _mm_shuffle_epi8(a, a0));
+        __m128i v0 =
+            mix16(_mm_loadu_si128(f), _mm_loadu_si128(b), _mm_shuffle_epi8(a, a0));
         __m128i v1 = mix16(_mm_loadu_si128(f + 1), _mm_loadu_si128(b + 1),
                            _mm_shuffle_epi8(a, a1));
         __m128i v2 = mix16(_mm_loadu_si128(f + 2), _mm_loadu_si128(b + 2),
@@ -606,8 +616,8 @@ static void mix(uint8_t *dst, const uint8_t *front, const uint8_t *back,
     }
     for (; x < n; x++)
         for (size_t c = 3 * x; c < 3 * x + 3; c++)
-            dst[c] = (uint8_t)((front[c] * alpha[x] + back[c] * (255 - alpha[x]) + 127) /
-                               255);
+            dst[c] =
+                (uint8_t)((front[c] * alpha[x] + back[c] * (255 - alpha[x]) + 127) / 255);
 }
 
 static void fill(vbg_picture_kernels *k)

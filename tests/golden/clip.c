@@ -34,7 +34,8 @@ static char *read_all(golden *g, const char *path, size_t *bytes)
 /* The bytes of a case: bytes_hex if present, else text. */
 static const char *case_bytes(golden *g, const json_t *c, size_t *len)
 {
-    const json_t *hex = json_object_get(c, "bytes_hex"), *text = json_object_get(c, "text");
+    const json_t *hex = json_object_get(c, "bytes_hex"),
+                 *text = json_object_get(c, "text");
 
     if (!hex) {
         *len = json_string_length(text);
@@ -43,7 +44,8 @@ static const char *case_bytes(golden *g, const json_t *c, size_t *len)
     *len = json_string_length(hex) / 2;
     char *out = golden_alloc(g, *len + 1);
     for (size_t i = 0; i < *len; i++) {
-        char two[3] = { json_string_value(hex)[2 * i], json_string_value(hex)[2 * i + 1], 0 };
+        char two[3] = { json_string_value(hex)[2 * i], json_string_value(hex)[2 * i + 1],
+                        0 };
         out[i] = (char)strtol(two, NULL, 16);
     }
     return out;
@@ -69,8 +71,9 @@ static void run_tokenizer(golden *g)
     vbg_err err = { 0 };
     int *ids = golden_alloc(g, CAP * sizeof *ids);
 
-    if (!merges || vbg_tokenizer_open_merges(&t[0], merges, bytes, VBG_TOKEN_END, false,
-                                             &err) != VBG_OK ||
+    if (!merges ||
+        vbg_tokenizer_open_merges(&t[0], merges, bytes, VBG_TOKEN_END, false, &err) !=
+            VBG_OK ||
         vbg_tokenizer_open_merges(&t[1], merges, bytes, 0, true, &err) != VBG_OK) {
         golden_fail(g, "tokenizer: %s", err.text);
         vbg_tokenizer_close(t[0]);
@@ -131,7 +134,7 @@ static int *read_ids(golden *g, int *n)
 typedef struct text_job {
     vbg_clip_text m;
     const int *ids;
-    int n, layers; /* blocks before the final norm */
+    int n, layers;  /* blocks before the final norm */
     float **hidden; /* [tower.layers + 1] full states or NULL */
     float *last, *pooled, *projected;
 } text_job;
@@ -180,7 +183,8 @@ static bool bind_text(golden *g, text_job *j, const vbg_weights *w, const char *
     j->ids = read_ids(g, &j->n);
     if (!w || !j->ids)
         return false;
-    if (vbg_clip_text_bind(&j->m, w, component, prefix, options(config), &err) != VBG_OK) {
+    if (vbg_clip_text_bind(&j->m, w, component, prefix, options(config), &err) !=
+        VBG_OK) {
         golden_fail(g, "%s", err.text);
         return false;
     }
@@ -235,7 +239,8 @@ static void out_rows(golden *g, const char *name, const float *state, const text
 static void out_row_sums(golden *g, const text_job *j)
 {
     size_t width = (size_t)j->m.tower.width, rows = (size_t)(j->n * j->m.positions);
-    double *l2 = golden_alloc(g, rows * sizeof *l2), *sum = golden_alloc(g, rows * sizeof *sum);
+    double *l2 = golden_alloc(g, rows * sizeof *l2),
+           *sum = golden_alloc(g, rows * sizeof *sum);
 
     for (size_t i = 0; i < rows; i++) {
         for (size_t k = 0; k < width; k++) {
@@ -413,8 +418,8 @@ static bool image_tower(golden *g, image_job *j, const vbg_weights *w,
     if (!w || !j->pixels)
         return false;
     j->n = (int)pixels->dim[0];
-    if (vbg_clip_image_bind(&j->m, w, component, prefix, "visual_projection", opt, &err) !=
-        VBG_OK) {
+    if (vbg_clip_image_bind(&j->m, w, component, prefix, "visual_projection", opt,
+                            &err) != VBG_OK) {
         golden_fail(g, "%s", err.text);
         return false;
     }

@@ -125,7 +125,8 @@ static void mask_metrics(golden *g)
     golden_out_i64(g, "out.confusion", counts, want->count);
     golden_out_f64(g, "out.iou", iou, (size_t)classes);
     golden_out_number(g, "values/accuracy", vbg_confusion_accuracy(counts, classes));
-    golden_out_number(g, "values/mean_recall", vbg_confusion_mean_recall(counts, classes));
+    golden_out_number(g, "values/mean_recall",
+                      vbg_confusion_mean_recall(counts, classes));
     golden_out_number(g, "values/miou", vbg_confusion_mean_iou(counts, classes));
 }
 
@@ -149,14 +150,16 @@ static const char *value_name(golden *g, const char *prefix)
 
 static void generator_metrics(golden *g)
 {
-    const vbg_st_tensor *t1 = golden_in(g, "in.features1"), *tl = golden_in(g, "in.logits");
+    const vbg_st_tensor *t1 = golden_in(g, "in.features1"),
+                        *tl = golden_in(g, "in.logits");
     const vbg_st_tensor *t2 = golden_in(g, "in.features2");
     vbg_err err = { 0 };
     double v = 0, deviation = 0;
 
     if (!t1 || !t2 || !tl)
         return;
-    const float *f1 = golden_in_f32(g, "in.features1"), *f2 = golden_in_f32(g, "in.features2");
+    const float *f1 = golden_in_f32(g, "in.features1"),
+                *f2 = golden_in_f32(g, "in.features2");
     size_t n1 = (size_t)t1->dim[0], n2 = (size_t)t2->dim[0], d = (size_t)t1->dim[1];
     need(g, vbg_frechet_distance(&v, f1, n1, f2, n2, d, &err), &err);
     golden_out_number(g, "values/fid", v);
@@ -189,7 +192,8 @@ static void run_metrics(golden *g)
     size_t n = (size_t)t->dim[0], c = (size_t)t->dim[1];
     double *score = golden_alloc(g, n * sizeof *score);
     for (size_t i = 0; i < n; i++)
-        score[i] = 100 * vbg_cosine(image + i * c, text + i * c, c); /* not clipped here */
+        score[i] =
+            100 * vbg_cosine(image + i * c, text + i * c, c); /* not clipped here */
     golden_out_f64(g, "out.clip_score", score, n);
 }
 
@@ -211,14 +215,15 @@ static void resize_pil(golden *g, const vbg_picture *src, int w, int h)
     }
 }
 
-static void resize_cv(golden *g, const vbg_picture *u8, const vbg_image *f32, int w, int h)
+static void resize_cv(golden *g, const vbg_picture *u8, const vbg_image *f32, int w,
+                      int h)
 {
     static const struct {
         const char *name;
         vbg_interp mode;
     } modes[] = {
-        { "nearest", VBG_INTERP_NEAREST }, { "linear", VBG_INTERP_LINEAR },
-        { "cubic", VBG_INTERP_CUBIC },     { "area", VBG_INTERP_AREA },
+        { "nearest", VBG_INTERP_NEAREST },   { "linear", VBG_INTERP_LINEAR },
+        { "cubic", VBG_INTERP_CUBIC },       { "area", VBG_INTERP_AREA },
         { "lanczos4", VBG_INTERP_LANCZOS4 },
     };
     const vbg_kernels *k = kernels(g);
@@ -229,11 +234,13 @@ static void resize_cv(golden *g, const vbg_picture *u8, const vbg_image *f32, in
         /* OpenCV's area is a quirk of its own when a side grows: not ours */
         if (modes[i].mode == VBG_INTERP_AREA && (w > u8->w || h > u8->h))
             continue;
-        need(g, vbg_resizer_new(&r, u8->w, u8->h, w, h, u8->channels, modes[i].mode, &err),
+        need(g,
+             vbg_resizer_new(&r, u8->w, u8->h, w, h, u8->channels, modes[i].mode, &err),
              &err);
         need(g, vbg_resizer_new(&r1, u8->w, u8->h, w, h, 1, modes[i].mode, &err), &err);
         vbg_picture dst = picture_flat(g, w, h, u8->channels);
-        vbg_image dst1 = image_flat(g, w, h, 1), exact = image_flat(g, w, h, u8->channels);
+        vbg_image dst1 = image_flat(g, w, h, 1),
+                  exact = image_flat(g, w, h, u8->channels);
         vbg_resizer_u8(r, k, &dst, u8);
         vbg_resizer_f32(r1, k, &dst1, f32);
         vbg_resizer_u8_f32(r, k, &exact, u8);
@@ -244,7 +251,8 @@ static void resize_cv(golden *g, const vbg_picture *u8, const vbg_image *f32, in
         if (stored(g, name))
             out_image(g, name, &dst1);
         snprintf(name, sizeof name, "own.%s.%dx%d",
-                 modes[i].mode == VBG_INTERP_LINEAR ? "bilinear_half" : modes[i].name, h, w);
+                 modes[i].mode == VBG_INTERP_LINEAR ? "bilinear_half" : modes[i].name, h,
+                 w);
         if (stored(g, name))
             out_image(g, name, &exact);
         vbg_resizer_free(r);
@@ -293,7 +301,8 @@ static void blur_gauss(golden *g, const vbg_picture *u8, const vbg_image *f32)
 
     for (size_t i = 0; (name = next_name(g, "cv.gauss.", &i)) != NULL;) {
         bool bytes = sscanf(name, "cv.gauss.u8.k%d_s%lf%n", &taps, &sigma, &used) == 2;
-        if (!bytes && sscanf(name, "cv.gauss.f32.k%d_s%lf%n", &taps, &sigma, &used) != 2) {
+        if (!bytes &&
+            sscanf(name, "cv.gauss.f32.k%d_s%lf%n", &taps, &sigma, &used) != 2) {
             golden_fail(g, "%s: settings not understood", name);
             continue;
         }
@@ -317,8 +326,8 @@ static void blur_gauss(golden *g, const vbg_picture *u8, const vbg_image *f32)
         golden_out_f64(g, name, w, (size_t)taps);
     }
     for (size_t i = 0; (name = next_name(g, "scipy.gauss.", &i)) != NULL;) {
-        vbg_border border = strstr(name, ".edge.") ? VBG_BORDER_REPLICATE
-                                                   : VBG_BORDER_REFLECT_101;
+        vbg_border border =
+            strstr(name, ".edge.") ? VBG_BORDER_REPLICATE : VBG_BORDER_REFLECT_101;
         sigma = atof(strrchr(name, 's') + 1);
         int radius = (int)(4 * sigma + 0.5);
         double *exact = golden_alloc(g, (size_t)(2 * radius + 1) * sizeof *exact);
@@ -497,7 +506,8 @@ static void colour_codes(golden *g, const vbg_picture *rgb, const char *key, boo
     vbg_picture codes = picture_in(g, name);
     snprintf(name, sizeof name, "own.%s.rgb_from_yuyv", key);
     if (codes.data && stored(g, name)) {
-        vbg_yuv f = frame_over(codes.data, VBG_YUV_YUYV, bt709, full, codes.w / 2, codes.h);
+        vbg_yuv f =
+            frame_over(codes.data, VBG_YUV_YUYV, bt709, full, codes.w / 2, codes.h);
         vbg_picture out = picture_flat(g, f.w, f.h, 3);
         vbg_yuv_to_rgb(kernels(g), &out, &f, 0, 0);
         out_picture(g, name, &out);
@@ -505,7 +515,8 @@ static void colour_codes(golden *g, const vbg_picture *rgb, const char *key, boo
     snprintf(name, sizeof name, "own.%s.rgb_from_random", key);
     codes = picture_in(g, "in.yuyv_random");
     if (codes.data && stored(g, name)) {
-        vbg_yuv f = frame_over(codes.data, VBG_YUV_YUYV, bt709, full, codes.w / 2, codes.h);
+        vbg_yuv f =
+            frame_over(codes.data, VBG_YUV_YUYV, bt709, full, codes.w / 2, codes.h);
         vbg_picture out = picture_flat(g, f.w, f.h, 3);
         vbg_yuv_to_rgb(kernels(g), &out, &f, 0, 0);
         out_picture(g, name, &out);

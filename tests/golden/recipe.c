@@ -86,7 +86,8 @@ bool recipe_entry(float *dst, const char *name, const json_t *entry, uint64_t se
     size_t count = recipe_shape(entry, dim, &rank);
     const json_t *crc = json_object_get(entry, "crc32");
 
-    recipe_fill(dst, count, name, seed, json_number_value(json_object_get(entry, "range")),
+    recipe_fill(dst, count, name, seed,
+                json_number_value(json_object_get(entry, "range")),
                 json_number_value(json_object_get(entry, "offset")));
     uint32_t got = recipe_crc32(dst, count);
     if (crc && (json_int_t)got != json_integer_value(crc)) {
