@@ -52,7 +52,7 @@ $(LIB): $(call obj,$(LIB_SRC))
 $(O)/kernels/x86/%_avx2.o:        override CFLAGS += $(AVX2)
 $(O)/kernels/x86/%_avx512.o:      override CFLAGS += $(AVX512)
 $(O)/kernels/x86/%_avx512_bf16.o: override CFLAGS += $(AVX512) -mavx512bf16 -mavx512vnni
-$(O)/kernels/x86/%_amx_bf16.o:    override CFLAGS += $(AVX512) -mavx512bf16 -mavx512vnni -mamx-tile -mamx-bf16 -mamx-int8
+$(O)/kernels/x86/%_amx_bf16.o:    override CFLAGS += $(AVX512) -mavx512bf16 -mavx512vnni -mavx512vbmi -mamx-tile -mamx-bf16 -mamx-int8
 
 $(O)/bench/print.o: override CPPFLAGS += -DVBG_COMMIT='"$(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)"'
 

@@ -10,7 +10,7 @@ typedef enum vbg_isa {
     VBG_ISA_AVX2,        /* AVX2, FMA, F16C                    */
     VBG_ISA_AVX512,      /* F, BW, DQ, VL                      */
     VBG_ISA_AVX512_BF16, /* + AVX512_BF16, AVX512_VNNI         */
-    VBG_ISA_AMX_BF16,    /* + AMX tiles, bf16 and int8         */
+    VBG_ISA_AMX_BF16,    /* + AMX tiles, bf16 and int8; VBMI   */
     VBG_ISA_COUNT,
     VBG_ISA_BEST = VBG_ISA_AMX_BF16
 } vbg_isa;
