@@ -112,19 +112,22 @@ static vbg_tensor *run(vbg_ctx *c, const vbg_tensor *x, const vbg_taesd_module *
     char name[32];
 
     for (int i = 0; i < count; i++) {
+        snprintf(name, sizeof name, "%s.%d", half, i);
+        if (plan[i] == UP) { /* fused into the next module, made only to be shown */
+            vbg_scope_open(c);
+            if (fn)
+                fn(arg, c, name, vbg_resize(c, h, 2 * h->h, 2 * h->w, VBG_RESIZE_NEAREST));
+            vbg_scope_close(c, NULL);
+            continue;
+        }
         vbg_scope_open(c);
         bool up = i > 0 && plan[i - 1] == UP;
-        if (plan[i] != UP) {
-            vbg_tensor *y = module(c, h ? h : x, &m[i], plan[i], up, i == count - 1);
-            vbg_scope_close(c, y);
-            if (h)
-                vbg_drop(c, h);
-            h = y;
-        } else {
-            vbg_scope_close(c, NULL);
-        }
-        snprintf(name, sizeof name, "%s.%d", half, i);
-        if (fn && plan[i] != UP)
+        vbg_tensor *y = module(c, h ? h : x, &m[i], plan[i], up, i == count - 1);
+        vbg_scope_close(c, y);
+        if (h)
+            vbg_drop(c, h);
+        h = y;
+        if (fn)
             fn(arg, c, name, h);
     }
     return h;
