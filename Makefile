@@ -12,6 +12,7 @@ CFLAGS_debug   := -O0 -g
 CFLAGS_asan    := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 CFLAGS_tsan    := -O1 -g -fsanitize=thread
 CFLAGS_cov     := -O0 -g --coverage
+CFLAGS_fuzz    := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 
 # Libraries: required ones always, optional ones when pkg-config finds them.
 REQUIRED := libpng libjpeg jansson libutf8proc libzip libconfuse expat libexif lcms2 libxxhash
@@ -33,6 +34,9 @@ AVX2   := -mavx2 -mfma -mf16c
 AVX512 := $(AVX2) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512
 
 LIB_SRC  := $(wildcard engine/*.c kernels/*.c kernels/ref/*.c kernels/x86/*.c models/*.c convert/*.c video/*.c)
+ifeq ($(MODE),fuzz) # the readers alone
+LIB_SRC  := $(wildcard engine/*.c convert/*.c) kernels/pack.c
+endif
 TOOL_SRC := $(filter-out $(wildcard tools/vbg-*.c),$(wildcard tools/*.c))
 PROGRAMS := $(patsubst tools/%.c,%,$(wildcard tools/vbg-*.c))
 GOLD_SRC := $(wildcard tests/golden/*.c)
@@ -42,7 +46,7 @@ BENCH_SRC := $(wildcard bench/*.c)
 obj = $(patsubst %.c,$(O)/%.o,$(1))
 LIB := $(O)/libvbg.a
 
-.PHONY: all check check-golden check-fast demo bench fuzz perf deps install clean format tests
+.PHONY: all check check-golden check-fast demo bench fuzz fuzz-run perf deps install clean format tests
 all: $(PROGRAMS:%=$(B)/%)
 
 $(LIB): $(call obj,$(LIB_SRC))
@@ -77,12 +81,35 @@ $(O)/bin/test_%: $(O)/tests/test_%.o $(call obj,$(TOOL_SRC)) $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) -lcriterion
 
+# Fuzz targets: tests/fuzz/fuzz_NAME.c with seeds in tests/fuzz/corpus/NAME.  make check
+# replays the seeds (replay_NAME); make fuzz needs clang's libFuzzer.
+FUZZ := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_SECONDS ?= 60
+$(O)/bin/replay_%: $(O)/tests/fuzz/fuzz_%.o $(O)/tests/fuzz/replay.o $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+$(O)/bin/fuzz_%: $(O)/tests/fuzz/fuzz_%.o $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LIBS)
+fuzz:
+	@mkdir -p build/fuzz-corpus; \
+	if ! echo 'int LLVMFuzzerTestOneInput(const char *d, long n) { return !d && n; }' | \
+	    clang -fsanitize=fuzzer,address,undefined -x c - -o build/fuzz-corpus/.probe 2>/dev/null; \
+	then echo "make fuzz: skipped, clang with libFuzzer is not installed (Debian: clang, libclang-rt-14-dev)"; \
+	else $(MAKE) --no-print-directory MODE=fuzz CC=clang fuzz-run; fi
+fuzz-run: $(FUZZ:%=$(O)/bin/fuzz_%)
+	@for n in $(FUZZ); do c=build/fuzz-corpus/$$n; mkdir -p $$c; \
+	    if $(O)/bin/fuzz_$$n -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -timeout=2 -rss_limit_mb=512 \
+	        -malloc_limit_mb=256 -print_final_stats=1 -artifact_prefix=$$c- $$c tests/fuzz/corpus/$$n 2>$$c.log; \
+	    then echo "fuzz $$n: no crash, $$(sed -n 's/^stat::number_of_executed_units: *//p' $$c.log) runs"; \
+	    else tail -n 40 $$c.log; echo "fuzz $$n: FAILED, see $$c.log"; exit 1; fi; done
+
 # Random full-size checkpoints for measurements: build/release/bin/make_checkpoint OUT
 $(O)/bin/make_checkpoint: $(O)/tests/tools/make_checkpoint.o $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
-tests: $(O)/bin/make_checkpoint $(TESTS:%=$(O)/bin/%) $(O)/bin/check-golden all
+tests: $(O)/bin/make_checkpoint $(FUZZ:%=$(O)/bin/replay_%) $(TESTS:%=$(O)/bin/%) $(O)/bin/check-golden all
 
 # What a bare Debian 12 lacks: required, then optional parts, then what tests need.
 DEPS_REQUIRED := build-essential pkg-config libpng-dev libjpeg62-turbo-dev libjansson-dev \
@@ -145,4 +172,4 @@ format:
 clean:
 	rm -rf build bin
 
--include $(patsubst %.o,%.d,$(call obj,$(LIB_SRC) $(TOOL_SRC) $(GOLD_SRC) $(BENCH_SRC) $(wildcard tools/vbg-*.c tests/*.c)))
+-include $(patsubst %.o,%.d,$(call obj,$(LIB_SRC) $(TOOL_SRC) $(GOLD_SRC) $(BENCH_SRC) $(wildcard tools/vbg-*.c tests/*.c tests/tools/*.c tests/fuzz/*.c)))
