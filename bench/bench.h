@@ -57,6 +57,7 @@ void bench_add(bench *b, const bench_row *r);
 /* Subcommands; each returns the program's exit code. */
 int bench_kernels(bench *b);  /* bench/kernels.c */
 int bench_run(bench *b);      /* bench/run.c: parts of vbg-run */
+int bench_run_picture(bench *b); /* bench/run_picture.c: its picture operations */
 int bench_generate(bench *b); /* bench/gen.c: parts of vbg-gen */
 
 /* Prints the table to stdout as md, csv, json or jsonl. */

@@ -87,7 +87,7 @@ enum { MAX_RADIUS = 64, PLANES = 6 };
 
 struct vbg_refiner {
     int w, h, mask_w, mask_h, small_w, small_h;
-    vbg_resizer *luma_down, *mask_to_small, *widen;
+    vbg_resizer *luma_down, *mask_to_small, *widen_a, *widen_b;
     vbg_image plane[PLANES]; /* I, p, Ip, II, and two results */
     vbg_image wide_a, wide_b;
     float *line; /* a padded row */
@@ -111,13 +111,11 @@ vbg_status vbg_refiner_new(vbg_refiner **out, int w, int h, int mask_w, int mask
         st = vbg_resizer_new(&r->mask_to_small, mask_w, mask_h, sw, sh, 1,
                              VBG_INTERP_SMOOTH, err);
     if (st == VBG_OK)
-        st = vbg_resizer_new(&r->widen, sw, sh, w, h, 1, VBG_INTERP_LINEAR, err);
+        st = vbg_resizer_new(&r->widen_a, sw, sh, w, h, 1, VBG_INTERP_LINEAR, err);
+    if (st == VBG_OK)
+        st = vbg_resizer_new(&r->widen_b, sw, sh, w, h, 1, VBG_INTERP_LINEAR, err);
     for (int i = 0; i < PLANES && st == VBG_OK; i++)
         st = vbg_image_new(&r->plane[i], sw, sh, 1, err);
-    if (st == VBG_OK)
-        st = vbg_image_new(&r->wide_a, w, h, 1, err);
-    if (st == VBG_OK)
-        st = vbg_image_new(&r->wide_b, w, h, 1, err);
     if (st == VBG_OK) {
         r->line = vbg_alloc(((size_t)sw + 2 * MAX_RADIUS + 16) * sizeof *r->line);
         r->rows = calloc(2 * MAX_RADIUS + 1, sizeof *r->rows);
@@ -137,11 +135,10 @@ void vbg_refiner_free(vbg_refiner *r)
         return;
     vbg_resizer_free(r->luma_down);
     vbg_resizer_free(r->mask_to_small);
-    vbg_resizer_free(r->widen);
+    vbg_resizer_free(r->widen_a);
+    vbg_resizer_free(r->widen_b);
     for (int i = 0; i < PLANES; i++)
         vbg_image_free(&r->plane[i]);
-    vbg_image_free(&r->wide_a);
-    vbg_image_free(&r->wide_b);
     vbg_free_mem(r->line);
     free(r->rows);
     free(r);
@@ -207,10 +204,10 @@ void vbg_refiner_run(vbg_refiner *r, const vbg_kernels *k, vbg_picture *alpha,
                           vbg_image_row(&p[3], y), vbg_image_row(&p[4], y), eps, sw);
     small_mean(r, &k->picture, &p[1], &p[0], radius);
     small_mean(r, &k->picture, &p[2], &p[5], radius);
-    vbg_resizer_f32(r->widen, k, &r->wide_a, &p[1]);
-    vbg_resizer_f32(r->widen, k, &r->wide_b, &p[2]);
-    for (int y = 0; y < r->h; y++)
-        k->picture.apply(vbg_picture_row(alpha, y), vbg_image_row(&r->wide_a, y),
-                         vbg_image_row(&r->wide_b, y), vbg_picture_row(luma, y),
+    for (int y = 0; y < r->h; y++) { /* row by row: wide coefficients never leave L1 */
+        const float *a = vbg_resizer_row_f32(r->widen_a, k, &p[1], y);
+        const float *b = vbg_resizer_row_f32(r->widen_b, k, &p[2], y);
+        k->picture.apply(vbg_picture_row(alpha, y), a, b, vbg_picture_row(luma, y),
                          (size_t)r->w);
+    }
 }

@@ -195,9 +195,35 @@ static void copy_nearest(const vbg_resizer *r, side dst, side src)
     }
 }
 
+/* Row y of the result: vertical sum, then horizontal. */
+static const float *resize_row(vbg_resizer *r, const vbg_picture_kernels *k, side src,
+                               int y)
+{
+    const float *w = r->y.weight + (size_t)y * (size_t)r->y.taps;
+    size_t n = (size_t)r->w * (size_t)r->channels;
+    int taps = r->y.taps, skip = 0;
+
+    while (taps > 1 && w[taps - 1] == 0)
+        taps--;
+    while (taps > 1 && w[skip] == 0) {
+        skip++;
+        taps--;
+    }
+    for (int i = 0; i < taps; i++)
+        r->rows[i] = (char *)src.data + (size_t)(r->y.first[y] + skip + i) * src.stride;
+    if (src.bytes)
+        k->column_u8(r->row, (const uint8_t *const *)r->rows, w + skip, taps, n);
+    else
+        k->column_f32(r->row, (const float *const *)r->rows, w + skip, taps, n);
+    if (r->same_w)
+        return r->row;
+    k->row_taps(r->out, r->row, r->x.first, r->x_weight, r->x.taps, (size_t)r->out_w,
+                r->channels);
+    return r->out;
+}
+
 static void run(vbg_resizer *r, const vbg_picture_kernels *k, side dst, side src)
 {
-    size_t n = (size_t)r->w * (size_t)r->channels;
     size_t m = (size_t)r->out_w * (size_t)r->channels;
 
     if (r->nearest && dst.bytes == src.bytes) {
@@ -205,28 +231,8 @@ static void run(vbg_resizer *r, const vbg_picture_kernels *k, side dst, side src
         return;
     }
     for (int y = 0; y < r->out_h; y++) {
-        const float *w = r->y.weight + (size_t)y * (size_t)r->y.taps;
+        const float *line = resize_row(r, k, src, y);
         char *d = (char *)dst.data + (size_t)y * dst.stride;
-        int taps = r->y.taps, skip = 0;
-        while (taps > 1 && w[taps - 1] == 0)
-            taps--;
-        while (taps > 1 && w[skip] == 0) {
-            skip++;
-            taps--;
-        }
-        for (int i = 0; i < taps; i++)
-            r->rows[i] =
-                (char *)src.data + (size_t)(r->y.first[y] + skip + i) * src.stride;
-        if (src.bytes)
-            k->column_u8(r->row, (const uint8_t *const *)r->rows, w + skip, taps, n);
-        else
-            k->column_f32(r->row, (const float *const *)r->rows, w + skip, taps, n);
-        const float *line = r->row;
-        if (!r->same_w) {
-            k->row_taps(r->out, r->row, r->x.first, r->x_weight, r->x.taps,
-                        (size_t)r->out_w, r->channels);
-            line = r->out;
-        }
         if (dst.bytes)
             k->to_u8((uint8_t *)d, line, m);
         else
@@ -269,6 +275,12 @@ void vbg_resizer_f32(vbg_resizer *r, const vbg_kernels *k, vbg_image *dst,
 {
     run(r, &k->picture, of_image(dst, r->out_w, r->out_h, r->channels),
         of_image(src, r->w, r->h, r->channels));
+}
+
+const float *vbg_resizer_row_f32(vbg_resizer *r, const vbg_kernels *k,
+                                 const vbg_image *src, int y)
+{
+    return resize_row(r, &k->picture, of_image(src, r->w, r->h, r->channels), y);
 }
 
 void vbg_resizer_f32_u8(vbg_resizer *r, const vbg_kernels *k, vbg_picture *dst,

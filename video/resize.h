@@ -40,6 +40,10 @@ void vbg_resizer_u8_f32(vbg_resizer *r, const vbg_kernels *k, vbg_image *dst,
                         const vbg_picture *src);
 void vbg_resizer_f32(vbg_resizer *r, const vbg_kernels *k, vbg_image *dst,
                      const vbg_image *src);
+/* Row y of the result alone, out_w * channels values that stay until r's next use:
+ * saves a whole f32 frame when rows are used up one by one.  Not for nearest. */
+const float *vbg_resizer_row_f32(vbg_resizer *r, const vbg_kernels *k,
+                                 const vbg_image *src, int y);
 void vbg_resizer_f32_u8(vbg_resizer *r, const vbg_kernels *k, vbg_picture *dst,
                         const vbg_image *src);
 

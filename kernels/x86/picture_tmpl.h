@@ -41,11 +41,14 @@ static inline bool vf_any_above(vf a, float limit)
 {
     return _mm512_cmp_ps_mask(a, vf_set1(limit), _CMP_GT_OQ) != 0;
 }
-/* 16 values, rounded half to even and clipped; NaN gives 0. */
-static inline __m128i bytes16(const vf v[PARTS])
+static inline vi vf_int(vf v)
 {
-    vi r = _mm512_cvtps_epi32(vf_min(vf_set1(255), v[0]));
-    return _mm512_cvtusepi32_epi8(_mm512_max_epi32(r, _mm512_setzero_si512()));
+    return _mm512_cvtps_epi32(v);
+}
+/* 16 values clipped to 0..255. */
+static inline __m128i clip16(const vi v[PARTS])
+{
+    return _mm512_cvtusepi32_epi8(_mm512_max_epi32(v[0], _mm512_setzero_si512()));
 }
 #else
 static inline vi u8_wide(const uint8_t *p)
@@ -80,11 +83,13 @@ static inline bool vf_any_above(vf a, float limit)
 {
     return _mm256_movemask_ps(_mm256_cmp_ps(a, vf_set1(limit), _CMP_GT_OQ)) != 0;
 }
-static inline __m128i bytes16(const vf v[PARTS])
+static inline vi vf_int(vf v)
 {
-    vi a = _mm256_cvtps_epi32(vf_min(vf_set1(255), v[0]));
-    vi b = _mm256_cvtps_epi32(vf_min(vf_set1(255), v[1]));
-    vi w = _mm256_permute4x64_epi64(_mm256_packs_epi32(a, b), 0xd8);
+    return _mm256_cvtps_epi32(v);
+}
+static inline __m128i clip16(const vi v[PARTS])
+{
+    vi w = _mm256_permute4x64_epi64(_mm256_packs_epi32(v[0], v[1]), 0xd8);
     return _mm_packus_epi16(_mm256_castsi256_si128(w), _mm256_extracti128_si256(w, 1));
 }
 #endif
@@ -92,6 +97,17 @@ static inline __m128i bytes16(const vf v[PARTS])
 static inline vf u8_float(const uint8_t *p)
 {
     return vi_float(u8_wide(p));
+}
+
+/* 16 values, rounded half to even and clipped; NaN gives 0. */
+static inline __m128i bytes16(const vf v[PARTS])
+{
+    vi r[PARTS];
+
+    VF_UNROLL
+    for (int j = 0; j < PARTS; j++)
+        r[j] = vf_int(vf_min(vf_set1(255), v[j]));
+    return clip16(r);
 }
 
 /* ---- weighted sums ---- */
@@ -309,24 +325,27 @@ static inline void deinterleave(__m128i px[3], const uint8_t *rgb)
     px[2] = every_third(a, b, c, 2);
 }
 
-static const float NEAR_HALF = 0.4999f;
+static const float NEAR_HALF = 0.4999f * 0.4999f;
 
-/* The larger of far and the distance of v from its rounding. */
-static inline vf farther(vf far, vf v)
+/* v rounded; *far becomes the larger of itself and the squared distance to that. */
+static inline vi settle(vf v, vf *far)
 {
-    vf d = vf_sub(v, vf_round(v));
-    return vf_max(far, vf_max(d, vf_sub(vf_zero(), d)));
+    vi r = vf_int(v);
+    vf d = vf_sub(v, vi_float(r));
+    *far = vf_max(*far, vf_mul(d, d));
+    return r;
 }
 
 /* The matrix in f32, widened to vectors by each block (the compiler hoists that). */
 typedef struct matrix {
-    float y[3], y_off, ry, rv, gu, gv, bu;
+    float y[3], y_off, y_base, ry, rv, gu, gv, bu; /* y_base = -ry y_off */
 } matrix;
 
 static matrix narrow(const vbg_yuv_matrix *m)
 {
     return (matrix){ .y = { (float)m->y[0], (float)m->y[1], (float)m->y[2] },
                      .y_off = (float)m->y_off,
+                     .y_base = (float)(-m->ry * m->y_off),
                      .ry = (float)m->ry,
                      .rv = (float)m->rv,
                      .gu = (float)m->gu,
@@ -338,19 +357,20 @@ static matrix narrow(const vbg_yuv_matrix *m)
 static inline void rgb_block(uint8_t *rgb, const uint8_t *y, const uint8_t *u,
                              const uint8_t *v, const matrix *f, const vbg_yuv_matrix *m)
 {
-    vf r[PARTS], g[PARTS], b[PARTS], far = vf_zero();
+    vf far = vf_zero();
+    vi r[PARTS], g[PARTS], b[PARTS];
 
     VF_UNROLL
     for (int j = 0; j < PARTS; j++) {
-        vf luma = vf_mul(vf_set1(f->ry), vf_sub(u8_float(y + j * VF), vf_set1(f->y_off)));
+        vf luma = vf_fma(vf_set1(f->ry), u8_float(y + j * VF), vf_set1(f->y_base));
         vf du = vf_sub(u8_float(u + j * VF), vf_set1(128));
         vf dv = vf_sub(u8_float(v + j * VF), vf_set1(128));
-        r[j] = vf_fma(vf_set1(f->rv), dv, luma);
-        g[j] = vf_fma(vf_set1(f->gv), dv, vf_fma(vf_set1(f->gu), du, luma));
-        b[j] = vf_fma(vf_set1(f->bu), du, luma);
-        far = farther(farther(farther(far, r[j]), g[j]), b[j]);
+        vf green = vf_fma(vf_set1(f->gv), dv, vf_fma(vf_set1(f->gu), du, luma));
+        r[j] = settle(vf_fma(vf_set1(f->rv), dv, luma), &far);
+        g[j] = settle(green, &far);
+        b[j] = settle(vf_fma(vf_set1(f->bu), du, luma), &far);
     }
-    interleave(rgb, bytes16(r), bytes16(g), bytes16(b));
+    interleave(rgb, clip16(r), clip16(g), clip16(b));
     if (__builtin_expect(vf_any_above(far, NEAR_HALF), 0))
         for (int x = 0; x < BLOCK; x++)
             vbg_yuv_pixel(rgb + 3 * x, y[x], u[x], v[x], m);
@@ -392,7 +412,11 @@ static void yuv_rgb(uint8_t *rgb, const uint8_t *y, size_t y_step, const uint8_t
 
     for (size_t x = 0; x < n; x += BLOCK) {
         size_t left = n - x < BLOCK ? n - x : BLOCK, c = (x >> shift) * step;
-        spread(ly, y + x * y_step, y_step, 0, left);
+        const uint8_t *py = y + x;
+        if (left < BLOCK || y_step > 1) {
+            spread(ly, y + x * y_step, y_step, 0, left);
+            py = ly;
+        }
         if (left == BLOCK && step == 2 && shift == 1 && v == u + 1) {
             spread_nv12(lu, lv, u + c);
         } else {
@@ -400,9 +424,9 @@ static void yuv_rgb(uint8_t *rgb, const uint8_t *y, size_t y_step, const uint8_t
             spread(lv, v + c, step, shift, left);
         }
         if (left == BLOCK) {
-            rgb_block(rgb + 3 * x, ly, lu, lv, &f, m);
+            rgb_block(rgb + 3 * x, py, lu, lv, &f, m);
         } else {
-            rgb_block(out, ly, lu, lv, &f, m);
+            rgb_block(out, py, lu, lv, &f, m);
             memcpy(rgb + 3 * x, out, 3 * left);
         }
     }
@@ -414,19 +438,19 @@ static inline void luma_block(uint8_t *y, const uint8_t *rgb, const matrix *f,
 {
     __m128i px[3];
     uint8_t c[3][BLOCK];
-    vf s[PARTS], far = vf_zero();
+    vf far = vf_zero();
+    vi s[PARTS];
 
     deinterleave(px, rgb);
     for (int k = 0; k < 3; k++)
         _mm_storeu_si128((__m128i *)(void *)c[k], px[k]);
     VF_UNROLL
     for (int j = 0; j < PARTS; j++) {
-        s[j] = vf_fma(vf_set1(f->y[0]), u8_float(c[0] + j * VF), vf_set1(f->y_off));
-        s[j] = vf_fma(vf_set1(f->y[1]), u8_float(c[1] + j * VF), s[j]);
-        s[j] = vf_fma(vf_set1(f->y[2]), u8_float(c[2] + j * VF), s[j]);
-        far = farther(far, s[j]);
+        vf v = vf_fma(vf_set1(f->y[0]), u8_float(c[0] + j * VF), vf_set1(f->y_off));
+        v = vf_fma(vf_set1(f->y[1]), u8_float(c[1] + j * VF), v);
+        s[j] = settle(vf_fma(vf_set1(f->y[2]), u8_float(c[2] + j * VF), v), &far);
     }
-    _mm_storeu_si128((__m128i *)(void *)y, bytes16(s));
+    _mm_storeu_si128((__m128i *)(void *)y, clip16(s));
     if (__builtin_expect(vf_any_above(far, NEAR_HALF), 0))
         for (int x = 0; x < BLOCK; x++)
             y[x] = vbg_luma_pixel(rgb + 3 * x, m);
@@ -476,8 +500,8 @@ static inline void chroma_block(uint8_t u[8], uint8_t v[8], const uint8_t *a,
     }
     __m256i iu = _mm256_cvtps_epi32(su), iv = _mm256_cvtps_epi32(sv);
     __m256 du = _mm256_sub_ps(su, _mm256_cvtepi32_ps(iu));
-    __m256 dv = _mm256_sub_ps(sv, _mm256_cvtepi32_ps(iv)), minus = _mm256_set1_ps(-0.0f);
-    __m256 far = _mm256_max_ps(_mm256_andnot_ps(minus, du), _mm256_andnot_ps(minus, dv));
+    __m256 dv = _mm256_sub_ps(sv, _mm256_cvtepi32_ps(iv));
+    __m256 far = _mm256_max_ps(_mm256_mul_ps(du, du), _mm256_mul_ps(dv, dv));
     __m256i both = _mm256_permute4x64_epi64(_mm256_packs_epi32(iu, iv), 0xd8);
     __m128i lu = _mm_packus_epi16(_mm256_castsi256_si128(both), zero);
     __m128i lv = _mm_packus_epi16(_mm256_extracti128_si256(both, 1), zero);
@@ -561,20 +585,20 @@ static void guided(float *a, float *b, const float *i, const float *p, const flo
 static void apply(uint8_t *dst, const float *a, const float *b, const uint8_t *src,
                   size_t n)
 {
-    uint8_t in[BLOCK] = { 0 }, out[BLOCK];
+    size_t x = 0;
 
-    for (size_t x = 0; x < n; x += BLOCK) {
-        size_t left = n - x < BLOCK ? n - x : BLOCK;
+    for (; x + BLOCK <= n; x += BLOCK) {
         vf v[PARTS];
-        memcpy(in, src + x, left);
-        for (size_t j = 0; j < PARTS; j++) {
-            size_t at = j * VF, have = left > at ? (left - at < VF ? left - at : VF) : 0;
-            vf l = vf_mul(vf_load_n(a + x + at, have), u8_float(in + at));
-            v[j] = vf_fma(vf_load_n(b + x + at, have), vf_set1(255), l);
+        VF_UNROLL
+        for (int j = 0; j < PARTS; j++) {
+            size_t at = x + (size_t)(j * VF);
+            vf l = vf_mul(vf_load(a + at), u8_float(src + at));
+            v[j] = vf_fma(vf_load(b + at), vf_set1(255), l);
         }
-        _mm_storeu_si128((__m128i *)(void *)out, bytes16(v));
-        memcpy(dst + x, out, left);
+        _mm_storeu_si128((__m128i *)(void *)(dst + x), bytes16(v));
     }
+    for (; x < n; x++)
+        dst[x] = vbg_clip_level((double)fmaf(b[x], 255, a[x] * (float)src[x]));
 }
 
 /* 16 bytes of each: round((front*a + back*(255 - a)) / 255) */
