@@ -10,8 +10,9 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-enum { ALIGN = 64, SLACK = 64 };
+enum { ALIGN = 64, SLACK = 64, HUGE_PAGE = 2 << 20 };
 
 typedef struct span {
     size_t at, bytes;
@@ -392,11 +393,16 @@ static vbg_status reserve(vbg_ctx *c, vbg_err *err)
     if (c->need > c->slab_bytes) {
         vbg_free_mem(c->slab);
         c->slab_bytes = 0;
-        c->slab = aligned_alloc(ALIGN, vbg_round_up(c->need, ALIGN));
+        c->slab_bytes = 0;
+        size_t unit = c->need < HUGE_PAGE ? ALIGN : HUGE_PAGE;
+        size_t bytes = vbg_round_up(c->need, unit);
+        c->slab = aligned_alloc(unit, bytes);
         if (!c->slab)
             return vbg_fail(err, VBG_ENOMEM, "this job needs %zu MB of memory",
                             c->need >> 20);
-        c->slab_bytes = vbg_round_up(c->need, ALIGN);
+        if (unit == HUGE_PAGE) /* fewer faults, fewer misses of strided tile loads */
+            madvise(c->slab, bytes, MADV_HUGEPAGE);
+        c->slab_bytes = bytes;
     }
     if (c->scratch_need > c->scratch_bytes) {
         c->scratch_bytes = 0;

@@ -15,6 +15,9 @@ static const vbg_option options[] = {
       "only rows whose name and shape contain TEXT", "cases", VBG_OPT_COMMON },
     { "dtype", 0, VBG_OPT_CHOICE, "TYPE", NULL, "f32|bf16", "only rows of this type",
       "cases", VBG_OPT_COMMON },
+    { "model", 'm', VBG_OPT_STRING, "FILE", NULL, NULL,
+      "gen: package to measure (tests/tools/make_checkpoint writes one of full size)",
+      "cases", VBG_OPT_COMMON },
     { 0 }
 };
 
