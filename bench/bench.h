@@ -24,6 +24,7 @@ typedef struct bench_row {
     vbg_isa isa;
     int threads;
     double gflop; /* work of one repetition (a multiply-add is 2), 0: not counted */
+    double gbyte; /* read and written by one repetition, 0: not counted */
     double peak;  /* GFLOP/s of the machine for this type, 0: not compared */
     char peer[16];  /* "OpenBLAS", "OpenCV"; empty: none */
     double peer_ms; /* its median for the same work; NAN or 0: not measured */
@@ -59,6 +60,10 @@ int bench_kernels(bench *b);  /* bench/kernels.c */
 int bench_run(bench *b);      /* bench/run.c: parts of vbg-run */
 int bench_run_picture(bench *b); /* bench/run_picture.c: its picture operations */
 int bench_generate(bench *b); /* bench/gen.c: parts of vbg-gen */
+
+/* Rows of bench_kernels that are bound by memory (bench/memory.c): norms, GEGLU, sums,
+ * resizing, for one type.  Exit code. */
+int bench_memory(bench *b, vbg_dtype type);
 
 /* Prints the table to stdout as md, csv, json or jsonl. */
 void bench_print(const bench *b, const char *format);

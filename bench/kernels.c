@@ -223,6 +223,8 @@ int bench_kernels(bench *b)
         for (size_t i = 0; i < sizeof cases / sizeof *cases && code == 0; i++)
             if (!vbg_stop_signal())
                 code = run_case(b, &cases[i], type, blas);
+        if (code == 0)
+            code = bench_memory(b, type);
     }
     /* The peak is the best of the whole run, for every row alike. */
     for (size_t i = 0; i < b->count; i++)

@@ -11,7 +11,7 @@
 #define VBG_COMMIT "unknown"
 #endif
 
-enum { COLUMNS = 9, CELL = 40 };
+enum { COLUMNS = 10, CELL = 40 };
 
 typedef struct line {
     char cell[COLUMNS][CELL];
@@ -25,6 +25,11 @@ static double gflops(const bench_row *r)
 static double peer_gflops(const bench_row *r)
 {
     return r->gflop > 0 && r->peer_ms > 0 ? r->gflop / r->peer_ms * 1e3 : 0;
+}
+
+static double gbytes(const bench_row *r)
+{
+    return r->gbyte > 0 && r->ms > 0 ? r->gbyte / r->ms * 1e3 : 0;
 }
 
 static void put_number(char *cell, double v)
@@ -46,19 +51,21 @@ static line line_of(const bench_row *r)
         snprintf(l.cell[6], CELL, "%.0f", gflops(r));
     if (r->gflop > 0 && r->peak > 0)
         snprintf(l.cell[7], CELL, "%.0f %%", 100 * gflops(r) / r->peak);
+    if (r->gbyte > 0)
+        snprintf(l.cell[8], CELL, "%.1f", gbytes(r));
     if (r->peer_ms > 0)
-        snprintf(l.cell[8], CELL, "%.2f x", r->peer_ms / r->ms);
+        snprintf(l.cell[9], CELL, "%.2f x", r->peer_ms / r->ms);
     return l;
 }
 
 static line header(const bench *b)
 {
     line l = { { "kernel", "shape", "dtype", "isa", "threads", "ms", "GFLOP/s", "% peak",
-                 "vs peer" } };
+                 "GB/s", "vs peer" } };
 
     for (size_t i = 0; i < b->count; i++)
         if (b->rows[i].peer[0]) {
-            snprintf(l.cell[8], CELL, "vs %s", b->rows[i].peer);
+            snprintf(l.cell[9], CELL, "vs %s", b->rows[i].peer);
             break;
         }
     return l;
@@ -162,6 +169,7 @@ static void print_object(const bench_row *r, const char *cpu, const char *now)
     json_number("gflops", gflops(r), r->gflop > 0);
     json_number("peak_fraction", gflops(r) / (r->peak > 0 ? r->peak : 1),
                 r->gflop > 0 && r->peak > 0);
+    json_number("gbytes_per_s", gbytes(r), r->gbyte > 0);
     if (r->peer[0])
         printf(",\"peer\":\"%s\"", r->peer);
     else

@@ -113,6 +113,28 @@ vbg_tensor *vbg_affine(vbg_ctx *c, const vbg_tensor *x, float scale, float shift
     return j.y;
 }
 
+static void geglu_rows(void *arg, size_t r0, size_t r1, int thread)
+{
+    const map_job *j = arg;
+    vbg_row_io io = vbg_io_of(j->y, j->x, r0, r1);
+
+    (void)thread;
+    j->k->pointwise.geglu(&io);
+}
+
+vbg_tensor *vbg_geglu(vbg_ctx *c, const vbg_tensor *x)
+{
+    VBG_CHECK(vbg_is_float_act(x) && x->c % 2 == 0, "geglu of [%d,%d,%d,%d] %s", x->n, x->h,
+              x->w, x->c, vbg_dtype_name(x->dtype));
+    map_job j = { .k = vbg_ctx_kernels(c),
+                  .x = x,
+                  .y = vbg_new_typed(c, x->dtype, x->n, x->h, x->w, x->c / 2) };
+
+    if (!vbg_planning(c))
+        vbg_parallel_rows(c, vbg_rows(x), (size_t)x->c, geglu_rows, &j);
+    return j.y;
+}
+
 /* Copies rows, converting where the types differ. */
 static void copy_rows(void *arg, size_t r0, size_t r1, int thread)
 {

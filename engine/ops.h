@@ -97,6 +97,8 @@ vbg_tensor *vbg_add(vbg_ctx *c, const vbg_tensor *a, const vbg_tensor *b, vbg_ac
 vbg_tensor *vbg_mul(vbg_ctx *c, const vbg_tensor *a, const vbg_tensor *b);
 /* x*scale + shift */
 vbg_tensor *vbg_affine(vbg_ctx *c, const vbg_tensor *x, float scale, float shift);
+/* First half of the channels * gelu(second half) -> [n,h,w,c/2]. */
+vbg_tensor *vbg_geglu(vbg_ctx *c, const vbg_tensor *x);
 /* Channels of a, then those of b. */
 vbg_tensor *vbg_concat(vbg_ctx *c, const vbg_tensor *a, const vbg_tensor *b);
 /* Images of a, then those of b. */

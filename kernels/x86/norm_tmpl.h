@@ -143,13 +143,13 @@ static void scale_shift(const vbg_row_io *io, const float *scale, const float *s
         for (; j + VF <= io->cols; j += VF) {
             vf v = vf_get(io->x, io->xt, x + j);
             v = vf_fma(v, vf_load(scale + j), vf_load(shift + j));
-            vf_put(io->y, io->yt, y + j, vf_act(v, act));
+            vf_put(io->y, io->yt, y + j, vf_act_for(v, act, io->yt));
         }
         if (j < io->cols) {
             size_t n = io->cols - j;
             vf v = vf_get_n(io->x, io->xt, x + j, n);
             v = vf_fma(v, vf_load_n(scale + j, n), vf_load_n(shift + j, n));
-            vf_put_n(io->y, io->yt, y + j, vf_act(v, act), n);
+            vf_put_n(io->y, io->yt, y + j, vf_act_for(v, act, io->yt), n);
         }
     }
 }

@@ -7,10 +7,11 @@ static void act_rows(const vbg_row_io *io, vbg_act act)
     for (size_t r = 0; r < io->rows; r++) {
         size_t x = r * io->ldx, y = r * io->ldy, j = 0;
         for (; j + VF <= io->cols; j += VF)
-            vf_put(io->y, io->yt, y + j, vf_act(vf_get(io->x, io->xt, x + j), act));
+            vf_put(io->y, io->yt, y + j,
+                   vf_act_for(vf_get(io->x, io->xt, x + j), act, io->yt));
         if (j < io->cols) {
             size_t n = io->cols - j;
-            vf v = vf_act(vf_get_n(io->x, io->xt, x + j, n), act);
+            vf v = vf_act_for(vf_get_n(io->x, io->xt, x + j, n), act, io->yt);
             vf_put_n(io->y, io->yt, y + j, v, n);
         }
     }
@@ -24,12 +25,12 @@ static void add(const vbg_row_io *io, const void *b, size_t ldb, vbg_act act)
         size_t x = r * io->ldx, y = r * io->ldy, at = r * ldb, j = 0;
         for (; j + VF <= io->cols; j += VF) {
             vf v = vf_add(vf_get(io->x, t, x + j), vf_get(b, t, at + j));
-            vf_put(io->y, io->yt, y + j, vf_act(v, act));
+            vf_put(io->y, io->yt, y + j, vf_act_for(v, act, io->yt));
         }
         if (j < io->cols) {
             size_t n = io->cols - j;
             vf v = vf_add(vf_get_n(io->x, t, x + j, n), vf_get_n(b, t, at + j, n));
-            vf_put_n(io->y, io->yt, y + j, vf_act(v, act), n);
+            vf_put_n(io->y, io->yt, y + j, vf_act_for(v, act, io->yt), n);
         }
     }
 }
