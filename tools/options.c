@@ -156,11 +156,9 @@ static bool parse_real(double *out, const char *text)
 
 static bool in_range(const char *range, double v)
 {
-    double lo, hi;
+    const char *dots = range ? strstr(range, "..") : NULL;
 
-    if (!range || sscanf(range, "%lf..%lf", &lo, &hi) != 2)
-        return true;
-    return v >= lo && v <= hi;
+    return !dots || (v >= strtod(range, NULL) && v <= strtod(dots + 2, NULL));
 }
 
 static bool valid_size(const vbg_option *o, const char *text)
