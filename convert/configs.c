@@ -90,7 +90,15 @@ static json_t *unet_config(const vbg_package *p)
 
 static json_t *vae_config(const vbg_package *p)
 {
-    json_t *list = widths(p, "vae", "encoder.down_blocks.#.resnets.0.conv1.weight");
+    static const char down[] = "encoder.down_blocks.#.resnets.0.conv1.weight";
+    static const char up[] = "decoder.up_blocks.#.resnets.0.conv1.weight";
+    json_t *list = json_array();
+
+    for (int i = 0; i < LEVELS; i++) { /* a decoder alone has the widths backwards */
+        json_int_t width = dim_at(p, "vae", 0, down, i);
+        json_array_append_new(
+            list, json_integer(width ? width : dim_at(p, "vae", 0, up, LEVELS - 1 - i)));
+    }
     int groups = groups_for(list);
 
     return json_pack("{s:s,s:o,s:I,s:I,s:i,s:i,s:f}", "_class_name", "AutoencoderKL",
@@ -113,7 +121,7 @@ static json_t *text_config(const vbg_package *p)
                      dim_of(p, "text", "encoder.layers.0.mlp.fc1.weight", 0),
                      "num_attention_heads", width >= 64 ? width / 64 : 1,
                      "num_hidden_layers", layers, "hidden_act",
-                     width == 1024 ? "gelu" : "quick_gelu", "vocab_size",
+                     width == 1024 || p->openclip ? "gelu" : "quick_gelu", "vocab_size",
                      dim_of(p, "text", token, 0), "max_position_embeddings",
                      dim_of(p, "text", "embeddings.position_embedding.weight", 0),
                      "layer_norm_eps", 1e-5);
@@ -133,12 +141,17 @@ static bool looks_like_v(const vbg_package *p)
            (type && (strcmp(type, "v") == 0 || strcmp(type, "v_prediction") == 0));
 }
 
+/* Distilled models ("turbo" in the name) are made for Euler steps from the very end. */
 static json_t *scheduler_config(const vbg_package *p)
 {
-    return json_pack("{s:s,s:f,s:f,s:s,s:b,s:i,s:s,s:b,s:b,s:i}", "_class_name",
-                     "PNDMScheduler", "beta_start", 0.00085, "beta_end", 0.012,
-                     "beta_schedule", "scaled_linear", "clip_sample", 0,
-                     "num_train_timesteps", 1000, "prediction_type",
+    const char *base = strrchr(p->source[0]->path, '/');
+    bool turbo = strcasestr(base ? base + 1 : p->source[0]->path, "turbo") != NULL;
+
+    return json_pack("{s:s,s:s,s:f,s:f,s:s,s:b,s:i,s:s,s:b,s:b,s:i}", "_class_name",
+                     turbo ? "EulerDiscreteScheduler" : "PNDMScheduler",
+                     "timestep_spacing", turbo ? "trailing" : "leading", "beta_start",
+                     0.00085, "beta_end", 0.012, "beta_schedule", "scaled_linear",
+                     "clip_sample", 0, "num_train_timesteps", 1000, "prediction_type",
                      looks_like_v(p) ? "v_prediction" : "epsilon", "set_alpha_to_one", 0,
                      "skip_prk_steps", 1, "steps_offset", 1);
 }

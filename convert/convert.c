@@ -313,6 +313,8 @@ vbg_status vbg_convert_package(vbg_package *p, const char *out,
     }
     memset(j.keep, 1, p->count * sizeof *j.keep);
     st = check_tensors(&j, err);
+    if (st == VBG_OK && !p->hash)
+        st = vbg_package_hash(p, err);
     if (st == VBG_OK)
         st = prepare(&j, err);
     if (st == VBG_OK)
@@ -361,8 +363,6 @@ vbg_status vbg_convert(const char *in, const char *out, const vbg_convert_opt *o
 
     if (st == VBG_OK && is_input(p, in, out))
         st = vbg_fail(err, VBG_EUSAGE, "%s: output and input are the same file", out);
-    if (st == VBG_OK)
-        st = vbg_package_hash(p, err);
     if (st == VBG_OK)
         st = vbg_convert_package(p, out, opt, result, err);
     vbg_package_close(p);

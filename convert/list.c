@@ -150,8 +150,8 @@ static vbg_status list_tflite(json_t **out, const char *path, vbg_err *err)
     vbg_tfl_network *net = calloc(1, sizeof *net);
     uint64_t parameters = 0, bytes = 0;
     char text[64];
-    vbg_status st = net ? vbg_tflite_open(&m, path, err)
-                        : vbg_fail(err, VBG_ENOMEM, "out of memory");
+    vbg_status st =
+        net ? vbg_tflite_open(&m, path, err) : vbg_fail(err, VBG_ENOMEM, "out of memory");
 
     if (st != VBG_OK) {
         free(net);

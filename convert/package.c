@@ -208,6 +208,7 @@ static vbg_status map_source(vbg_package *p, const vbg_source *s, vbg_naming nam
             if ((m.openclip_layer >= 0 && m.openclip_layer == last) ||
                 (only && strcmp(m.component, only) != 0))
                 break;
+            p->openclip |= m.openclip_layer >= 0;
             st = add_mapped(p, t, &m, dtype, err);
             break;
         }

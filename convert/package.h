@@ -25,6 +25,7 @@ typedef struct vbg_package {
     char *name, *hash;
     char *path; /* the file of a model that is no safetensors, else NULL */
     int width, height, stride; /* a segmenter's fixed input and its map; 0: unsaid */
+    bool openclip; /* the text tower came in OpenCLIP names: exact GELU */
     vbg_source_texts texts;
     vbg_item *item;
     size_t count, room;

@@ -413,6 +413,41 @@ static vbg_status open_index(vbg_source *s, const char *path, vbg_err *err)
     return st;
 }
 
+/* Names files that are something else, so that the message helps. */
+static vbg_status refuse_others(const char *path, vbg_err *err)
+{
+    static const struct {
+        const char *magic;
+        size_t bytes;
+        const char *what;
+    } others[] = {
+        { "PK\3\4", 4,
+          "a zip archive (PyTorch checkpoint), which vbg does not read yet; use "
+          "a .safetensors file" },
+        { "\x80\2", 2,
+          "a pickle (PyTorch checkpoint), which vbg does not read; use a "
+          ".safetensors file" },
+        { VBG_FILE_MAGIC, 8, "a .vbg file already; --list shows what is in it" },
+        { "version https://git-lfs", 23,
+          "a Git LFS pointer, not the file itself; download "
+          "the file" },
+        { "<!DOCTYPE", 9, "a web page, not a model; download the file again" },
+        { "<html", 5, "a web page, not a model; download the file again" },
+        { "GGUF", 4, "a GGUF file, which vbg does not read; use a .safetensors file" },
+    };
+    vbg_map map;
+    vbg_status st = vbg_map_open(&map, path, VBG_MAX_MODEL_BYTES, err);
+
+    for (size_t i = 0; i < sizeof others / sizeof *others && st == VBG_OK; i++)
+        if (map.bytes >= others[i].bytes &&
+            memcmp(map.data, others[i].magic, others[i].bytes) == 0)
+            st = vbg_fail(err, VBG_EUNSUPPORTED, "%s: is %s", path, others[i].what);
+    if (st == VBG_OK && ends_with(path, ".onnx"))
+        st = vbg_fail(err, VBG_EUNSUPPORTED, "%s: ONNX files are not read yet", path);
+    vbg_map_close(&map);
+    return st;
+}
+
 vbg_status vbg_source_open(vbg_source **out, const char *path, vbg_err *err)
 {
     vbg_source *s = calloc(1, sizeof *s);
@@ -432,7 +467,7 @@ vbg_status vbg_source_open(vbg_source **out, const char *path, vbg_err *err)
         st = open_dir(s, path, err);
     else if (ends_with(path, ".json"))
         st = open_index(s, path, err);
-    else
+    else if ((st = refuse_others(path, err)) == VBG_OK)
         st = vbg_source_add_file(s, AT_FDCWD, path, path, "", err);
     if (st == VBG_OK) {
         *out = s;

@@ -55,13 +55,26 @@ static vbg_status fail_tensor(const vbg_tflite *m, int i, vbg_err *err, const ch
 static bool tensor_type(vbg_dtype *out, int type)
 {
     switch (type) {
-    case 0: *out = VBG_F32; return true;
-    case 1: *out = VBG_F16; return true;
-    case 2: *out = VBG_I32; return true;
-    case 3: *out = VBG_U8; return true;
-    case 4: *out = VBG_I64; return true;
-    case 9: *out = VBG_I8; return true;
-    default: return false;
+    case 0:
+        *out = VBG_F32;
+        return true;
+    case 1:
+        *out = VBG_F16;
+        return true;
+    case 2:
+        *out = VBG_I32;
+        return true;
+    case 3:
+        *out = VBG_U8;
+        return true;
+    case 4:
+        *out = VBG_I64;
+        return true;
+    case 9:
+        *out = VBG_I8;
+        return true;
+    default:
+        return false;
     }
 }
 
@@ -87,7 +100,8 @@ static vbg_status read_shape(vbg_tflite *m, int i, vbg_fb_vector shape, vbg_err 
 }
 
 /* Scales of quantised tensors: one, or one per slice of a dimension. */
-static vbg_status read_quantisation(vbg_tflite *m, int i, vbg_fb_table table, vbg_err *err)
+static vbg_status read_quantisation(vbg_tflite *m, int i, vbg_fb_table table,
+                                    vbg_err *err)
 {
     vbg_tfl_tensor *t = &m->tensor[i];
     vbg_fb_table q = vbg_fb_sub(&m->fb, table, 4);
@@ -97,8 +111,7 @@ static vbg_status read_quantisation(vbg_tflite *m, int i, vbg_fb_table table, vb
 
     if (m->fb.cause || scale.count == 0)
         return fb_status(m, err);
-    if (scale.count > 1 &&
-        (d < 0 || d >= t->rank || (size_t)t->dim[d] != scale.count))
+    if (scale.count > 1 && (d < 0 || d >= t->rank || (size_t)t->dim[d] != scale.count))
         return fail_tensor(m, i, err, "as many scales as no dimension has");
     if (zero.count != scale.count)
         return fail_tensor(m, i, err, "scales and zero points differ in number");
@@ -125,8 +138,9 @@ static vbg_status read_tensor(vbg_tflite *m, int i, vbg_fb_table table,
     if (f->cause)
         return fb_status(m, err);
     if (!known)
-        return vbg_fail(err, VBG_EUNSUPPORTED, "%s: tensor %d (%.200s) has unknown type %d",
-                        m->path, i, t->name, type);
+        return vbg_fail(err, VBG_EUNSUPPORTED,
+                        "%s: tensor %d (%.200s) has unknown type %d", m->path, i, t->name,
+                        type);
     if (vbg_fb_u8(f, table, 5, 0) != 0 || vbg_fb_has(f, table, 6))
         return fail_tensor(m, i, err, "variables and sparse tensors are not supported");
     vbg_status st = read_shape(m, i, shape, err);
@@ -181,19 +195,26 @@ static arity arity_of(int code)
 {
     switch (code) {
     case VBG_TFL_CONV:
-    case VBG_TFL_DEPTHWISE_CONV: return (arity){ 2, 3, 2 };
-    case VBG_TFL_TRANSPOSE_CONV: return (arity){ 3, 4, 3 };
-    case VBG_TFL_CUSTOM: return (arity){ 3, 3, 3 };
-    case VBG_TFL_STRIDED_SLICE: return (arity){ 4, 4, 4 };
-    case VBG_TFL_CONCATENATION: return (arity){ 1, VBG_TFL_MAX_INPUTS, 16 };
+    case VBG_TFL_DEPTHWISE_CONV:
+        return (arity){ 2, 3, 2 };
+    case VBG_TFL_TRANSPOSE_CONV:
+        return (arity){ 3, 4, 3 };
+    case VBG_TFL_CUSTOM:
+        return (arity){ 3, 3, 3 };
+    case VBG_TFL_STRIDED_SLICE:
+        return (arity){ 4, 4, 4 };
+    case VBG_TFL_CONCATENATION:
+        return (arity){ 1, VBG_TFL_MAX_INPUTS, 16 };
     case VBG_TFL_ADD:
     case VBG_TFL_MUL:
     case VBG_TFL_RESIZE_BILINEAR:
     case VBG_TFL_PAD:
     case VBG_TFL_MEAN:
     case VBG_TFL_RESHAPE:
-    case VBG_TFL_PRELU: return (arity){ 2, 2, 2 };
-    default: return (arity){ 1, 1, 1 };
+    case VBG_TFL_PRELU:
+        return (arity){ 2, 2, 2 };
+    default:
+        return (arity){ 1, 1, 1 };
     }
 }
 
@@ -208,7 +229,8 @@ static vbg_status read_wiring(vbg_tflite *m, int i, vbg_fb_table table, vbg_err 
     if (m->fb.cause)
         return fb_status(m, err);
     if (in.count < a.least || in.count > a.most || out.count != 1)
-        return vbg_tfl_fail_op(m, i, err, "%zu inputs and %zu outputs", in.count, out.count);
+        return vbg_tfl_fail_op(m, i, err, "%zu inputs and %zu outputs", in.count,
+                               out.count);
     op->inputs = (int)in.count;
     for (size_t k = 0; k < in.count; k++) {
         int t = op->in[k] = vbg_fb_i32_at(&m->fb, in, k);
@@ -272,8 +294,8 @@ static vbg_status read_ports(vbg_tflite *m, vbg_fb_vector v, int **out, int *cou
     for (size_t i = 0; i < v.count; i++) {
         (*out)[i] = vbg_fb_i32_at(&m->fb, v, i);
         if ((*out)[i] < 0 || (*out)[i] >= m->tensors)
-            return vbg_fail(err, VBG_EFORMAT, "%s: graph %s %d of %d tensors", m->path, what,
-                            (*out)[i], m->tensors);
+            return vbg_fail(err, VBG_EFORMAT, "%s: graph %s %d of %d tensors", m->path,
+                            what, (*out)[i], m->tensors);
     }
     return VBG_OK;
 }
@@ -281,8 +303,9 @@ static vbg_status read_ports(vbg_tflite *m, vbg_fb_vector v, int **out, int *cou
 static vbg_status allocate(vbg_tflite *m, size_t tensors, size_t ops, vbg_err *err)
 {
     if (tensors == 0 || tensors > MAX_ITEMS || ops == 0 || ops > MAX_ITEMS)
-        return vbg_fail(err, VBG_ELIMIT, "%s: %zu tensors and %zu operators (1 to %d each)",
-                        m->path, tensors, ops, MAX_ITEMS);
+        return vbg_fail(err, VBG_ELIMIT,
+                        "%s: %zu tensors and %zu operators (1 to %d each)", m->path,
+                        tensors, ops, MAX_ITEMS);
     m->tensor = calloc(tensors, sizeof *m->tensor);
     m->is_input = calloc(tensors, sizeof *m->is_input);
     m->op = calloc(ops, sizeof *m->op);
@@ -309,7 +332,8 @@ static vbg_status read_graph(vbg_tflite *m, vbg_fb_table graph, vbg_fb_vector co
         st = read_ports(m, in, &m->input, &m->inputs, "inputs", err);
     for (int i = 0; st == VBG_OK && i < m->inputs; i++) {
         if (m->tensor[m->input[i]].data || m->is_input[m->input[i]])
-            st = fail_tensor(m, m->input[i], err, "a graph input that is a constant or twice");
+            st = fail_tensor(m, m->input[i], err,
+                             "a graph input that is a constant or twice");
         m->is_input[m->input[i]] = true;
     }
     for (int i = 0; st == VBG_OK && i < m->ops; i++)
@@ -338,8 +362,8 @@ static vbg_status read_model(vbg_tflite *m, vbg_err *err)
                         "%s: TFLite schema version %lld (only version 3 is supported)",
                         m->path, (long long)version);
     if (graphs.count != 1)
-        return vbg_fail(err, VBG_EFORMAT, "%s: %zu subgraphs (only 1 is supported)", m->path,
-                        graphs.count);
+        return vbg_fail(err, VBG_EFORMAT, "%s: %zu subgraphs (only 1 is supported)",
+                        m->path, graphs.count);
     return read_graph(m, vbg_fb_table_at(f, graphs, 0), codes, buffers, err);
 }
 
@@ -432,7 +456,8 @@ const vbg_tfl_op *vbg_tflite_op(const vbg_tflite *m, int i)
 
 const char *vbg_tflite_op_name(const vbg_tflite *m, int i)
 {
-    return m->op[i].code == VBG_TFL_CUSTOM ? CUSTOM_NAME : vbg_tfl_code_name(m->op[i].code);
+    return m->op[i].code == VBG_TFL_CUSTOM ? CUSTOM_NAME
+                                           : vbg_tfl_code_name(m->op[i].code);
 }
 
 int vbg_tflite_input(const vbg_tflite *m)

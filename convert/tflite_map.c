@@ -13,8 +13,8 @@
 typedef struct walk {
     const vbg_tflite *m;
     vbg_tfl_network *net;
-    int next;        /* operator */
-    bool departed;   /* cause says why, at `next` */
+    int next;      /* operator */
+    bool departed; /* cause says why, at `next` */
     const char *cause;
 } walk;
 
@@ -82,7 +82,8 @@ typedef enum follower { PLAIN, RELU, RELU6, HSWISH, SIGMOID } follower;
 /* What comes behind op: fused, or an operator of its own.  Returns the tensor. */
 static int activation(walk *w, const vbg_tfl_op *op, follower f)
 {
-    static const int code[] = { 0, VBG_TFL_RELU, 0, VBG_TFL_HARD_SWISH, VBG_TFL_LOGISTIC };
+    static const int code[] = { 0, VBG_TFL_RELU, 0, VBG_TFL_HARD_SWISH,
+                                VBG_TFL_LOGISTIC };
     int fused = f == RELU ? VBG_TFL_FUSED_RELU : f == RELU6 ? VBG_TFL_FUSED_RELU6 : 0;
 
     if (op->activation == fused && (f == PLAIN || fused))
@@ -154,9 +155,10 @@ static int mean(walk *w, int x)
     while (at < vbg_tflite_ops(w->m) &&
            vbg_tflite_op(w->m, at)->code == VBG_TFL_DEQUANTIZE)
         at++;
-    bool is_mean = at < vbg_tflite_ops(w->m) && vbg_tflite_op(w->m, at)->code == VBG_TFL_MEAN;
-    const vbg_tfl_op *op =
-        take_of(w, is_mean ? VBG_TFL_MEAN : VBG_TFL_AVERAGE_POOL, x, "a mean is expected");
+    bool is_mean =
+        at < vbg_tflite_ops(w->m) && vbg_tflite_op(w->m, at)->code == VBG_TFL_MEAN;
+    const vbg_tfl_op *op = take_of(w, is_mean ? VBG_TFL_MEAN : VBG_TFL_AVERAGE_POOL, x,
+                                   "a mean is expected");
     if (!op)
         return -1;
     const vbg_tfl_tensor *y = tensor(w, op->out);
@@ -173,9 +175,9 @@ static int mean(walk *w, int x)
 /* ADD or MUL of two given tensors in either order. */
 static int pair(walk *w, int code, int a, int b)
 {
-    const vbg_tfl_op *op =
-        take(w, code, code == VBG_TFL_ADD ? "an addition is expected"
-                                          : "a multiplication is expected");
+    const vbg_tfl_op *op = take(w, code,
+                                code == VBG_TFL_ADD ? "an addition is expected"
+                                                    : "a multiplication is expected");
 
     if (!op)
         return -1;
@@ -424,10 +426,21 @@ int vbg_tfl_weight_shape(int64_t dim[4], const vbg_tfl_weight *w)
     const int *d = w->from->dim;
 
     switch (w->kind) {
-    case VBG_TFL_KERNEL: dim[0] = d[0]; dim[1] = d[3]; break;
-    case VBG_TFL_DEPTHWISE_KERNEL: dim[0] = d[3]; dim[1] = 1; break;
-    case VBG_TFL_TRANSPOSE_KERNEL: dim[0] = d[3]; dim[1] = d[0]; break;
-    case VBG_TFL_BIAS: dim[0] = (int64_t)w->from->count; return 1;
+    case VBG_TFL_KERNEL:
+        dim[0] = d[0];
+        dim[1] = d[3];
+        break;
+    case VBG_TFL_DEPTHWISE_KERNEL:
+        dim[0] = d[3];
+        dim[1] = 1;
+        break;
+    case VBG_TFL_TRANSPOSE_KERNEL:
+        dim[0] = d[3];
+        dim[1] = d[0];
+        break;
+    case VBG_TFL_BIAS:
+        dim[0] = (int64_t)w->from->count;
+        return 1;
     }
     dim[2] = d[1];
     dim[3] = d[2];

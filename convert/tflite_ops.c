@@ -132,7 +132,8 @@ static bool read_fields(vbg_tflite *m, vbg_tfl_op *op, vbg_fb_table t)
         op->stride_h = step_field(m, t, 2, 0, MAX_STEP, &ok);
         return ok;
     case VBG_TFL_ADD:
-    case VBG_TFL_MUL: return read_activation(m, op, t, 0);
+    case VBG_TFL_MUL:
+        return read_activation(m, op, t, 0);
     case VBG_TFL_CONCATENATION:
         op->axis = (int)vbg_fb_i32(&m->fb, t, 0, 0);
         return read_activation(m, op, t, 1);
@@ -140,8 +141,11 @@ static bool read_fields(vbg_tflite *m, vbg_tfl_op *op, vbg_fb_table t)
         op->align_corners = vbg_fb_u8(&m->fb, t, 2, 0) != 0;
         op->half_pixel = vbg_fb_u8(&m->fb, t, 3, 0) != 0;
         return !(op->align_corners && op->half_pixel);
-    case VBG_TFL_MEAN: op->keep_dims = vbg_fb_u8(&m->fb, t, 0, 0) != 0; return true;
-    default: return true;
+    case VBG_TFL_MEAN:
+        op->keep_dims = vbg_fb_u8(&m->fb, t, 0, 0) != 0;
+        return true;
+    default:
+        return true;
     }
 }
 
@@ -182,9 +186,7 @@ static bool same_shape(const vbg_tfl_tensor *a, const vbg_tfl_tensor *b)
 static int64_t window(int64_t in, int64_t k, int64_t stride, int64_t dilation, bool same)
 {
     int64_t reach = (k - 1) * dilation + 1;
-    return same ? (in + stride - 1) / stride
-           : in < reach ? 0
-                        : (in - reach) / stride + 1;
+    return same ? (in + stride - 1) / stride : in < reach ? 0 : (in - reach) / stride + 1;
 }
 
 static bool shape4(const vbg_tfl_tensor *t, int64_t n, int64_t h, int64_t w, int64_t c)
@@ -201,7 +203,8 @@ typedef struct operands {
 /* x [n,h,w,c], kernel [oc,kh,kw,c] or depthwise [1,kh,kw,oc], bias [oc]. */
 static bool conv_fits(const vbg_tfl_op *op, const operands *o)
 {
-    const vbg_tfl_tensor *x = o->in[0], *k = o->in[1], *b = op->inputs > 2 ? o->in[2] : NULL;
+    const vbg_tfl_tensor *x = o->in[0], *k = o->in[1],
+                         *b = op->inputs > 2 ? o->in[2] : NULL;
     const bool depthwise = op->code == VBG_TFL_DEPTHWISE_CONV;
 
     if (x->rank != 4 || k->rank != 4)
@@ -215,7 +218,8 @@ static bool conv_fits(const vbg_tfl_op *op, const operands *o)
     return ok &&
            shape4(o->y, x->dim[0],
                   window(x->dim[1], k->dim[1], op->stride_h, op->dilation_h, op->same),
-                  window(x->dim[2], k->dim[2], op->stride_w, op->dilation_w, op->same), oc);
+                  window(x->dim[2], k->dim[2], op->stride_w, op->dilation_w, op->same),
+                  oc);
 }
 
 static bool pool_fits(const vbg_tfl_op *op, const operands *o)
@@ -353,21 +357,33 @@ static bool shapes_fit(const vbg_tfl_op *op, const operands *o)
 {
     switch (op->code) {
     case VBG_TFL_CONV:
-    case VBG_TFL_DEPTHWISE_CONV: return conv_fits(op, o);
+    case VBG_TFL_DEPTHWISE_CONV:
+        return conv_fits(op, o);
     case VBG_TFL_AVERAGE_POOL:
-    case VBG_TFL_MAX_POOL: return pool_fits(op, o);
-    case VBG_TFL_TRANSPOSE_CONV: return transpose_fits(op, o, false);
-    case VBG_TFL_CUSTOM: return transpose_fits(op, o, true);
+    case VBG_TFL_MAX_POOL:
+        return pool_fits(op, o);
+    case VBG_TFL_TRANSPOSE_CONV:
+        return transpose_fits(op, o, false);
+    case VBG_TFL_CUSTOM:
+        return transpose_fits(op, o, true);
     case VBG_TFL_ADD:
     case VBG_TFL_MUL:
-    case VBG_TFL_PRELU: return broadcast_fits(o);
-    case VBG_TFL_CONCATENATION: return concat_fits(op, o);
-    case VBG_TFL_RESIZE_BILINEAR: return resize_fits(o);
-    case VBG_TFL_MEAN: return mean_fits(op, o);
-    case VBG_TFL_PAD: return pad_fits(o);
-    case VBG_TFL_RESHAPE: return o->y->count == o->in[0]->count;
-    case VBG_TFL_STRIDED_SLICE: return o->y->count <= o->in[0]->count;
-    default: return same_shape(o->in[0], o->y);
+    case VBG_TFL_PRELU:
+        return broadcast_fits(o);
+    case VBG_TFL_CONCATENATION:
+        return concat_fits(op, o);
+    case VBG_TFL_RESIZE_BILINEAR:
+        return resize_fits(o);
+    case VBG_TFL_MEAN:
+        return mean_fits(op, o);
+    case VBG_TFL_PAD:
+        return pad_fits(o);
+    case VBG_TFL_RESHAPE:
+        return o->y->count == o->in[0]->count;
+    case VBG_TFL_STRIDED_SLICE:
+        return o->y->count <= o->in[0]->count;
+    default:
+        return same_shape(o->in[0], o->y);
     }
 }
 
@@ -379,8 +395,10 @@ vbg_status vbg_tfl_check_shapes(vbg_tflite *m, int i, vbg_err *err)
     for (int k = 0; k < op->inputs; k++)
         o.in[k] = op->in[k] < 0 ? NULL : &m->tensor[op->in[k]];
     if (!types_fit(op, &o))
-        return vbg_tfl_fail_op(m, i, err, "types of inputs and output do not fit together");
+        return vbg_tfl_fail_op(m, i, err,
+                               "types of inputs and output do not fit together");
     if (!shapes_fit(op, &o))
-        return vbg_tfl_fail_op(m, i, err, "shapes of inputs and output do not fit together");
+        return vbg_tfl_fail_op(m, i, err,
+                               "shapes of inputs and output do not fit together");
     return VBG_OK;
 }

@@ -13,8 +13,7 @@ static vbg_status add_weight(vbg_package *p, const vbg_tfl_weight *w, vbg_dtype 
     int64_t dim[4];
     vbg_item *i;
     int rank = vbg_tfl_weight_shape(dim, w);
-    vbg_status st =
-        vbg_package_add(p, &i, "segmenter", w->name, dtype, rank, dim, err);
+    vbg_status st = vbg_package_add(p, &i, "segmenter", w->name, dtype, rank, dim, err);
 
     if (st != VBG_OK)
         return st;
@@ -67,8 +66,10 @@ vbg_status vbg_package_tflite(vbg_package **out, const char *path,
     if (!net || !p)
         st = vbg_fail(err, VBG_ENOMEM, "out of memory");
     else if (opt->caa || opt->config_from)
-        st = vbg_fail(err, VBG_EUSAGE, "%s: --caa and --config-from are for Stable "
-                                       "Diffusion models", path);
+        st = vbg_fail(err, VBG_EUSAGE,
+                      "%s: --caa and --config-from are for Stable "
+                      "Diffusion models",
+                      path);
     if (st == VBG_OK)
         st = vbg_tflite_open(&m, path, err);
     if (st == VBG_OK)

@@ -29,5 +29,7 @@ vbg_stride_plan vbg_bodypix_layer_plan(int i, int output_stride)
 vbg_stride_plan vbg_deeplab_tflite_block_plan(int i)
 {
     return (vbg_stride_plan){ .stride = i == 1 || i == 3 ? 2 : 1,
-                              .dilation = i >= 14 ? 4 : i >= 7 ? 2 : 1 };
+                              .dilation = i >= 14  ? 4
+                                          : i >= 7 ? 2
+                                                   : 1 };
 }
