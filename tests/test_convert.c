@@ -560,3 +560,44 @@ Test(malformed, verdicts)
     cr_assert_gt(judged, 50);
     json_decref(index);
 }
+
+/* Byte patches to the real Selfie file, each a lie of its own. */
+Test(malformed, selfie_patches)
+{
+    char folder[600], path[1400];
+    size_t i;
+    json_t *patch;
+    struct stat st;
+
+    if (!media_dir(folder, sizeof folder))
+        cr_skip_test("no oracles here");
+    snprintf(path, sizeof path, "%s/tflite/selfie_patches.json", folder);
+    json_t *list = json_load_file(path, 0, NULL);
+    snprintf(path, sizeof path, "%s/../../data/weights/%s", folder,
+             json_string_value(json_object_get(list, "file")));
+    if (!list || stat(path, &st) != 0)
+        cr_skip_test("no weights here");
+    unsigned char *p = malloc((size_t)st.st_size), *q = malloc((size_t)st.st_size);
+    FILE *f = fopen(path, "rb");
+    cr_assert(f && fread(p, 1, (size_t)st.st_size, f) == (size_t)st.st_size);
+    fclose(f);
+    snprintf(path, sizeof path, "/tmp/vbg-patch-%ld.tflite", (long)getpid());
+    json_array_foreach (json_object_get(list, "patches"), i, patch) {
+        const char *hex = json_string_value(json_object_get(patch, "hex"));
+        size_t at = (size_t)json_integer_value(json_object_get(patch, "offset"));
+        unsigned byte;
+        memcpy(q, p, (size_t)st.st_size);
+        for (; sscanf(hex, "%2x", &byte) == 1; hex += 2)
+            q[at++] = (unsigned char)byte;
+        f = fopen(path, "wb");
+        cr_assert(f && fwrite(q, 1, (size_t)st.st_size, f) == (size_t)st.st_size);
+        fclose(f);
+        program_result r = run("vbg-convert", "--list", path, NULL, NULL, NULL);
+        cr_expect(r.code == 1 && r.lines == 1 && r.clean, "%s: exit %d %s",
+                  json_string_value(json_object_get(patch, "name")), r.code, r.text);
+    }
+    unlink(path);
+    free(p);
+    free(q);
+    json_decref(list);
+}
