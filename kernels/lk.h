@@ -34,7 +34,8 @@ typedef struct vbg_lk_spot {
     int weight[4];
 } vbg_lk_spot;
 
-/* The template: levels << 5, derivatives << 5, zero beyond column w.
+/* The template: levels << 5, derivatives << 5; from column w to the end of its vector
+ * the kernels write zeros.
  *
  *     row r, column c  ->  [r*VBG_LK_LD + c]
  *
