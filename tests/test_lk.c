@@ -77,14 +77,15 @@ static void check_window(size_t i, const vbg_lk_kernels *ref, const vbg_lk_kerne
             const int at = r * VBG_LK_LD + c;
             cr_assert(want->level[at] == got->level[at] && want->dx[at] == got->dx[at] &&
                           want->dy[at] == got->dy[at],
-                      "%s window %zu at %d,%d: %d %d %d, reference %d %d %d", isa, i, c, r,
-                      got->level[at], got->dx[at], got->dy[at], want->level[at],
+                      "%s window %zu at %d,%d: %d %d %d, reference %d %d %d", isa, i, c,
+                      r, got->level[at], got->dx[at], got->dy[at], want->level[at],
                       want->dx[at], want->dy[at]);
         }
     ref->step(bw, want, &q.level[0], &t);
     k->step(bg, got, &q.level[0], &t);
-    cr_assert(bw[0] == bg[0] && bw[1] == bg[1], "%s window %zu: step %ld %ld, not %ld %ld",
-              isa, i, (long)bg[0], (long)bg[1], (long)bw[0], (long)bw[1]);
+    cr_assert(bw[0] == bg[0] && bw[1] == bg[1],
+              "%s window %zu: step %ld %ld, not %ld %ld", isa, i, (long)bg[0],
+              (long)bg[1], (long)bw[0], (long)bw[1]);
     cr_assert_eq(ref->residual(want, &q.level[0], &t), k->residual(got, &q.level[0], &t),
                  "%s window %zu: residual", isa, i);
     free(want);
@@ -139,7 +140,8 @@ Test(lk, pyramids)
 }
 
 /* Rows of the corner response; both kinds, even and odd boxes.  The sums are exact, the
- * few float operations after them may be fused or not: 8 roundings of the largest term. */
+ * few float operations after them may be fused or not: 8 roundings of the largest term.
+ */
 Test(lk, corners)
 {
     static const int blocks[] = { 1, 2, 3, 7, 31 };
@@ -160,7 +162,8 @@ Test(lk, corners)
                 sum[t / 3][t % 3] = memory[t / 3][t % 3] + SIDE;
             for (int y = 0; y < 5; y++) {
                 const uint8_t *b = p.level[0].data + (size_t)y * p.level[0].stride;
-                const uint8_t *rows[3] = { b - p.level[0].stride, b, b + p.level[0].stride };
+                const uint8_t *rows[3] = { b - p.level[0].stride, b,
+                                           b + p.level[0].stride };
                 ref.lk.corner_row(sum[0], rows, W, y == 3 ? -1 : 1);
                 k.lk.corner_row(sum[1], rows, W, y == 3 ? -1 : 1);
             }
@@ -174,8 +177,9 @@ Test(lk, corners)
                 const double tolerance = 8 * 6e-8 * (kind ? trace * trace : trace);
                 for (int x = 0; x < W; x++)
                     cr_assert(fabs((double)want[x] - (double)got[x]) <= tolerance,
-                              "%s block %d column %d: %g, reference %g", vbg_isa_name(isa),
-                              blocks[i], x, (double)got[x], (double)want[x]);
+                              "%s block %d column %d: %g, reference %g",
+                              vbg_isa_name(isa), blocks[i], x, (double)got[x],
+                              (double)want[x]);
             }
         }
     vbg_pyramid_free(&p);
@@ -200,7 +204,8 @@ Test(lk, viewport_rows)
     for (int y = -1; y <= H; y++)
         for (int x = -1; x <= W; x++)
             for (int k = 0; k < 3; k++) {
-                const double lon = (x + 0.5) / W * 6.283185307, lat = (y + 0.5) / H * 3.14159265;
+                const double lon = (x + 0.5) / W * 6.283185307,
+                             lat = (y + 0.5) / H * 3.14159265;
                 data[((y + 1) * LD + x + 1) * 4 + k] =
                     (uint8_t)lrint(127 + 100 * sin(lon + k) * sin(lat)) ^ 0x80;
             }

@@ -64,17 +64,18 @@ Test(motion, models_with_a_third_of_outliers)
             /* matches are stored in f32: 6e-8 * 640 px, times the lever of the model */
             const double x = 320, y = 240, w = h[6] * x + h[7] * y + h[8];
             const double tw = cases[c].h[6] * x + cases[c].h[7] * y + 1;
-            cr_assert_float_eq((h[0] * x + h[1] * y + h[2]) / w,
-                               (cases[c].h[0] * x + cases[c].h[1] * y + cases[c].h[2]) / tw,
-                               2e-3);
+            cr_assert_float_eq(
+                (h[0] * x + h[1] * y + h[2]) / w,
+                (cases[c].h[0] * x + cases[c].h[1] * y + cases[c].h[2]) / tw, 2e-3);
         }
 }
 
 Test(motion, degenerate_matches)
 {
-    const vbg_motion_opt opt = {
-        .model = VBG_MOTION_HOMOGRAPHY, .threshold = 1, .iterations = 50, .confidence = 0.99
-    };
+    const vbg_motion_opt opt = { .model = VBG_MOTION_HOMOGRAPHY,
+                                 .threshold = 1,
+                                 .iterations = 50,
+                                 .confidence = 0.99 };
     vbg_point p[8];
     uint8_t inlier[8];
     double h[9];
@@ -119,7 +120,8 @@ Test(motion, rotation_fit)
     for (int i = 0; i < N; i++) {
         double xy[2];
         do {
-            vbg_lens_ray(s[i].ray, &lens, unit, 1280 * uniform(&seed), 720 * uniform(&seed));
+            vbg_lens_ray(s[i].ray, &lens, unit, 1280 * uniform(&seed),
+                         720 * uniform(&seed));
         } while (!vbg_lens_project(xy, &lens, truth, s[i].ray));
         s[i].x = xy[0] + (i % 5 < 2 ? 30 + 50 * uniform(&seed) : 0.0);
         s[i].y = xy[1];
