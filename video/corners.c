@@ -117,7 +117,8 @@ static int by_strength(const void *pa, const void *pb)
 }
 
 /* Local maxima of 3x3 above the threshold, in reading order. */
-static int collect(vbg_corners *c, const vbg_plane *im, const uint8_t *mask, float limit)
+static int collect(vbg_corners *c, const vbg_plane *im, const uint8_t *mask,
+                   size_t mask_stride, float limit)
 {
     const size_t w = (size_t)im->w;
     int count = 0;
@@ -130,7 +131,7 @@ static int collect(vbg_corners *c, const vbg_plane *im, const uint8_t *mask, flo
                 continue;
             const float *up = row + x - w, *down = row + x + w;
             if (v < up[-1] || v < up[0] || v < up[1] || v < down[-1] || v < down[0] ||
-                v < down[1] || (mask && !mask[(size_t)y * w + x]))
+                v < down[1] || (mask && !mask[(size_t)y * mask_stride + x]))
                 continue;
             if (count < c->cap)
                 c->list[count++] =
@@ -173,24 +174,29 @@ static bool grid_free(const vbg_corners *c, const grid *g, const vbg_point *out,
 }
 
 /* The largest response where mask allows it. */
-static float strongest(const vbg_corners *c, const vbg_plane *im, const uint8_t *mask)
+static float strongest(const vbg_corners *c, const vbg_plane *im, const uint8_t *mask,
+                       size_t mask_stride)
 {
-    const size_t pixels = (size_t)im->w * (size_t)im->h;
+    const size_t w = (size_t)im->w;
     float best = 0;
 
-    for (size_t i = 0; i < pixels; i++)
-        if (c->response[i] > best && (!mask || mask[i]))
-            best = c->response[i];
+    for (int y = 0; y < im->h; y++) {
+        const float *row = c->response + (size_t)y * w;
+        const uint8_t *m = mask ? mask + (size_t)y * mask_stride : NULL;
+        for (size_t x = 0; x < w; x++)
+            if (row[x] > best && (!m || m[x]))
+                best = row[x];
+    }
     return best;
 }
 
 int vbg_corners_find(vbg_corners *c, vbg_ctx *ctx, const vbg_plane *im,
-                     const uint8_t *mask, const vbg_corner_opt *opt, vbg_point *out,
-                     int taken, int cap)
+                     const uint8_t *mask, size_t mask_stride, const vbg_corner_opt *opt,
+                     vbg_point *out, int taken, int cap)
 {
     vbg_corners_response(c, ctx, im, opt);
-    const float limit = strongest(c, im, mask) * opt->quality;
-    const int found = limit > 0 ? collect(c, im, mask, limit) : 0;
+    const float limit = strongest(c, im, mask, mask_stride) * opt->quality;
+    const int found = limit > 0 ? collect(c, im, mask, mask_stride, limit) : 0;
     const int most = opt->max_corners > 0 ? vbg_min_int(opt->max_corners, cap) : cap;
     const bool spaced = opt->min_distance >= 1.0f;
     const int size = spaced ? vbg_max_int((int)lrintf(opt->min_distance), 1) : 1;

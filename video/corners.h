@@ -29,12 +29,12 @@ void vbg_corners_free(vbg_corners *c); /* accepts NULL */
 const float *vbg_corners_response(vbg_corners *c, vbg_ctx *ctx, const vbg_plane *im,
                                   const vbg_corner_opt *opt);
 
-/* Finds corners of im (as above) where mask (u8 [h, w], rows of w bytes; NULL: anywhere)
- * is not zero, at least min_distance from the first `taken` entries of out, which stay.
- * Writes at most cap points in all and returns how many there are now.
+/* Finds corners of im (as above) where mask (u8 [h, w], rows mask_stride bytes apart;
+ * NULL: anywhere) is not zero, at least min_distance from the first `taken` entries of
+ * out, which stay. Writes at most cap points in all and returns how many there are now.
  * Ties: the later pixel in reading order first.  A blank picture gives none. */
 int vbg_corners_find(vbg_corners *c, vbg_ctx *ctx, const vbg_plane *im,
-                     const uint8_t *mask, const vbg_corner_opt *opt, vbg_point *out,
-                     int taken, int cap);
+                     const uint8_t *mask, size_t mask_stride, const vbg_corner_opt *opt,
+                     vbg_point *out, int taken, int cap);
 
 #endif

@@ -43,15 +43,29 @@ static double error2(const vbg_lens *lens, const double r[9], const vbg_sighting
     return (xy[0] - s->x) * (xy[0] - s->x) + (xy[1] - s->y) * (xy[1] - s->y);
 }
 
-/* Sum of squares, each at most limit2. */
+/* Sum of squares, each at most limit2; *inliers counts those below. */
 static double score(const vbg_lens *lens, const double r[9], const vbg_sighting *s, int n,
-                    double limit2)
+                    double limit2, int *inliers)
 {
     double sum = 0;
 
-    for (int i = 0; i < n; i++)
-        sum += fmin(error2(lens, r, &s[i]), limit2);
+    *inliers = 0;
+    for (int i = 0; i < n; i++) {
+        const double e = error2(lens, r, &s[i]);
+        *inliers += e <= limit2;
+        sum += fmin(e, limit2);
+    }
     return sum;
+}
+
+/* Hypotheses after which one of only inliers has been drawn but for 1 in 10^9. */
+static int enough(int rounds, int inliers, int n)
+{
+    const double good = (double)inliers / n, miss = 1.0 - good * good;
+
+    if (miss < 1e-9)
+        return 0;
+    return miss < 1.0 ? (int)fmin(rounds, ceil(log(1e-9) / log(miss))) : rounds;
 }
 
 static bool normalise(double v[3])
@@ -190,10 +204,10 @@ int vbg_rotation_fit(double r[9], const vbg_lens *lens, const vbg_sighting *s, i
     const double limit2 = threshold * threshold;
     double best[9], least;
     uint64_t seed = 42;
-    int count = 0;
+    int count = 0, agree;
 
     memcpy(best, r, sizeof best);
-    least = score(lens, r, s, n, limit2);
+    least = score(lens, r, s, n, limit2, &agree);
     for (int i = 0; i < rounds && n >= 2; i++) {
         double g[9];
         const int a = (int)(next_random(&seed) % (uint64_t)n);
@@ -201,10 +215,11 @@ int vbg_rotation_fit(double r[9], const vbg_lens *lens, const vbg_sighting *s, i
         if (a == b || hypot(s[a].x - s[b].x, s[a].y - s[b].y) < 0.05 * lens->f ||
             !from_two(g, lens, &s[a], &s[b]))
             continue;
-        const double value = score(lens, g, s, n, limit2);
+        const double value = score(lens, g, s, n, limit2, &agree);
         if (value < least) {
             least = value;
             memcpy(best, g, sizeof g);
+            rounds = enough(rounds, agree, n);
         }
     }
     for (int i = 0; i < 15; i++) {

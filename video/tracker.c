@@ -15,11 +15,13 @@
 #include "video/panorama.h"
 
 enum {
-    CELL = 8,           /* pixels of one cell of the person map                      */
-    MARGIN = 2,         /* cells kept free around a person: half a window            */
-    PERSON = 32,        /* mask value from which a pixel counts as person            */
-    LEAST = 8,          /* inliers below which a frame is not trusted                */
-    PATIENCE = 15,      /* frames for which the last good frame is kept              */
+    CELL = 8,      /* pixels of one cell of the person map                      */
+    MARGIN = 2,    /* cells kept free around a person: half a window            */
+    PERSON = 32,   /* mask value from which a pixel counts as person            */
+    LEAST = 8,     /* inliers below which a frame is not trusted                */
+    PATIENCE = 15, /* frames for which the last good frame is kept              */
+    TILES_X = 4,   /* corners are shared out among tiles                        */
+    TILES_Y = 3,
     DETECT_WIDTH = 800, /* corners are looked for on the first level this narrow     */
     ROUNDS = 150        /* hypotheses; half wrong matches: 0.75^150 = 1e-19 to miss  */
 };
@@ -176,6 +178,24 @@ static void dilate(uint8_t *out, const uint8_t *in, int n, int step)
     }
 }
 
+/* True when one of n mask values counts as person, eight at a time. */
+static bool any_person(const uint8_t *p, int n)
+{
+    const uint64_t high = (0xff & -(uint64_t)PERSON) * 0x0101010101010101u;
+    int i = 0;
+
+    for (; i + 8 <= n; i += 8) {
+        uint64_t v;
+        memcpy(&v, p + i, sizeof v);
+        if (v & high)
+            return true;
+    }
+    for (; i < n; i++)
+        if (p[i] >= PERSON)
+            return true;
+    return false;
+}
+
 /* Cells that hold a person, with a margin. */
 static void map_person(vbg_tracker *t, const vbg_tracker_mask *mask)
 {
@@ -193,10 +213,10 @@ static void map_person(vbg_tracker *t, const vbg_tracker_mask *mask)
                 (int)((vbg_min_int((x + 1) * CELL, t->opt.w) * mw + w - 1) / w);
             const int y1 =
                 (int)((vbg_min_int((y + 1) * CELL, t->opt.h) * mh + h - 1) / h);
-            uint8_t any = 0;
-            for (int r = y0; r < y1; r++)
-                for (int k = x0; k < x1; k++)
-                    any |= mask->data[(size_t)r * mask->stride + (size_t)k] >= PERSON;
+            bool any = false;
+            for (int r = y0; r < y1 && !any; r++)
+                any = any_person(mask->data + (size_t)r * mask->stride + (size_t)x0,
+                                 x1 - x0);
             cell[y * cw + x] = any;
         }
     for (int y = 0; y < ch; y++)
@@ -212,6 +232,36 @@ static bool usable(const vbg_tracker *t, vbg_point p)
           p.y <= (float)(t->opt.h - 2)))
         return false;
     return !t->person[(int)p.y / CELL * t->cells_w + (int)p.x / CELL];
+}
+
+/* Corners of one tile of the picture, up to its share, each at least the minimum distance
+ * from all others.  The strongest corner of the tile sets its threshold: a soft
+ * background gets its points beside a person full of contrast. */
+static void detect_tile(vbg_tracker *t, const vbg_plane *im, const vbg_corner_opt *opt,
+                        int tile)
+{
+    const int x0 = im->w * (tile % TILES_X) / TILES_X;
+    const int x1 = im->w * (tile % TILES_X + 1) / TILES_X;
+    const int y0 = im->h * (tile / TILES_X) / TILES_Y;
+    const int y1 = im->h * (tile / TILES_X + 1) / TILES_Y;
+    const vbg_plane part = { .data = im->data + (size_t)y0 * im->stride + x0,
+                             .stride = im->stride,
+                             .w = x1 - x0,
+                             .h = y1 - y0 };
+    const int share = t->cap * 3 / (2 * TILES_X * TILES_Y) + 1;
+    vbg_point *out = t->back;
+    int inside = 0;
+
+    for (int i = 0; i < t->count; i++)
+        if (t->to[i].x >= (float)x0 && t->to[i].x < (float)x1 &&
+            t->to[i].y >= (float)y0 && t->to[i].y < (float)y1)
+            out[inside++] = (vbg_point){ t->to[i].x - (float)x0, t->to[i].y - (float)y0 };
+    const int room = vbg_min_int(vbg_max_int(share, inside), inside + t->cap - t->count);
+    const int n = vbg_corners_find(t->corners, t->c, &part,
+                                   t->allowed + (size_t)y0 * (size_t)im->w + x0,
+                                   (size_t)im->w, opt, out, inside, room);
+    for (int i = inside; i < n; i++)
+        t->to[t->count++] = (vbg_point){ out[i].x + (float)x0, out[i].y + (float)y0 };
 }
 
 /* Tops up the points of the frame in pyramid `which` with fresh corners. */
@@ -237,8 +287,8 @@ static void detect(vbg_tracker *t, const vbg_pyramid *p)
     for (int i = 0; i < t->count; i++)
         t->to[i] = (vbg_point){ t->at[i].x / grow, t->at[i].y / grow };
     const int had = t->count;
-    t->count =
-        vbg_corners_find(t->corners, t->c, im, t->allowed, &opt, t->to, had, t->cap);
+    for (int i = 0; i < TILES_X * TILES_Y; i++)
+        detect_tile(t, im, &opt, i);
     for (int i = had; i < t->count; i++) {
         t->at[i] = (vbg_point){ t->to[i].x * grow, t->to[i].y * grow };
         vbg_lens_ray(t->tracks[i].ray, &t->lens, t->r, (double)t->at[i].x,

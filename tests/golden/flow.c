@@ -131,7 +131,7 @@ static void run_corners(golden *g, const char *pair, const vbg_pyramid *p)
             .k = (float)number(o, "k", 0.04),
         };
         vbg_point *out = golden_alloc(g, (size_t)cap * sizeof *out);
-        const int n = vbg_corners_find(c, golden_ctx(g), im, NULL, &opt, out, 0, cap);
+        const int n = vbg_corners_find(c, golden_ctx(g), im, NULL, 0, &opt, out, 0, cap);
         snprintf(name, sizeof name, "%s/gftt.%s", pair, key);
         golden_out_f32(g, name, &out->x, 2 * (size_t)n);
     }
