@@ -17,31 +17,11 @@ typedef struct vbg_attention_args {
     bool causal;
 } vbg_attention_args;
 
-/* Attention of CAA: every pixel asks its own small set of entries, some of which
- * are one constant token.
- *
- *   q [heads*d]        k and v: `entries` rows of [heads*d], ld apart
- *   k0, v0 [heads*d]   the constant token, counted `repeat` times (may be 0)
- *   y [heads*d]        softmax over entries + repeat, per head
- *
- * All of type t (f32 or bf16). */
-typedef struct vbg_neighbourhood_args {
-    const void *q, *k, *v, *k0, *v0;
-    void *y;
-    size_t ldk, ldv;
-    int heads, d, entries, repeat;
-    vbg_dtype t;
-    float scale;
-} vbg_neighbourhood_args;
-
-enum { VBG_NEIGHBOURHOOD_MAX = 64 }; /* entries */
-
 typedef struct vbg_attention_kernels {
     /* Queries [q0, q1) of one head.  scratch: private, scratch(a) bytes; what is
      * repacked of K and V stays in it, so make the range long (512 and more). */
     void (*run)(const vbg_attention_args *a, int q0, int q1, void *scratch);
     size_t (*scratch)(const vbg_attention_args *a);
-    void (*neighbourhood)(const vbg_neighbourhood_args *a);
 } vbg_attention_kernels;
 
 /* Each fills in what its level has and leaves the rest as it was. */

@@ -86,59 +86,6 @@ Test(attention, every_isa_like_the_reference)
                 try_case((vbg_isa)isa, i, types[t]);
 }
 
-/* CAA: 18 entries of which some are the constant token; heads of 32. */
-static void try_neighbourhood(vbg_isa isa, vbg_dtype t, int heads, int d, int entries,
-                              int repeat)
-{
-    size_t c = (size_t)(heads * d), ld = c + 5, e = (size_t)entries;
-    vbg_kernels ref, k;
-    guarded q = guard_filled(t, 1, c, c, 0, 2, 1), v0 = guard_filled(t, 1, c, c, 0, 1, 5);
-    guarded key = guard_filled(t, e, c, ld, 0, 2, 2), v = guard_filled(t, e, c, ld, 0, 1, 3);
-    guarded k0 = guard_filled(t, 1, c, c, 0, 2, 4);
-    guarded y = guard_new(t, 1, c, c), want = guard_new(t, 1, c, c);
-    vbg_neighbourhood_args a = { .q = guard_data(&q),
-                                 .k = guard_data(&key),
-                                 .v = guard_data(&v),
-                                 .k0 = guard_data(&k0),
-                                 .v0 = guard_data(&v0),
-                                 .y = guard_data(&want),
-                                 .ldk = ld,
-                                 .ldv = ld,
-                                 .heads = heads,
-                                 .d = d,
-                                 .entries = entries,
-                                 .repeat = repeat,
-                                 .t = t,
-                                 .scale = (float)(1 / sqrt((double)d)) };
-
-    vbg_kernels_init(&ref, VBG_ISA_REF);
-    vbg_kernels_init(&k, isa);
-    ref.attention.neighbourhood(&a);
-    a.y = guard_data(&y);
-    k.attention.neighbourhood(&a);
-    /* as tolerance() above: |scores| <= 4 sqrt(d) */
-    guard_check(&y, &want, (4 + sqrt(d)) * 4 * sqrt(d) * 0x1p-23 + 8 * 0x1p-23,
-                2 * guard_eps(t), vbg_isa_name(isa), (size_t)entries);
-    guard_free(&q);
-    guard_free(&key);
-    guard_free(&v);
-    guard_free(&k0);
-    guard_free(&v0);
-    guard_free(&y);
-    guard_free(&want);
-}
-
-Test(attention, neighbourhood_like_the_reference)
-{
-    for (int isa = VBG_ISA_AVX2; isa <= (int)vbg_isa_detect(); isa++)
-        for (size_t t = 0; t < 2; t++)
-            for (int entries = 0; entries <= 18; entries += 3) {
-                try_neighbourhood((vbg_isa)isa, types[t], 10, 32, entries, 18 - entries);
-                try_neighbourhood((vbg_isa)isa, types[t], 3, 20, entries, 2);
-                try_neighbourhood((vbg_isa)isa, types[t], 2, 9, entries + 46, 0);
-            }
-}
-
 typedef struct op_case {
     int n, kn, tq, tk, heads, d;
     bool causal;

@@ -427,7 +427,5 @@ static void amx_run(const vbg_attention_args *a, int q0, int q1, void *scratch)
 
 void vbg_attention_init_amx_bf16(vbg_attention_kernels *k)
 {
-    fill(k);
-    k->run = amx_run;
-    k->scratch = amx_scratch;
+    *k = (vbg_attention_kernels){ .run = amx_run, .scratch = amx_scratch };
 }
