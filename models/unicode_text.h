@@ -21,6 +21,7 @@ size_t vbg_utf8_decode(int32_t *dst, const uint8_t *src, size_t len, size_t *bad
 /* Writes one valid code point as UTF-8 and returns its 1 to 4 bytes. */
 int vbg_utf8_encode(uint8_t dst[4], int32_t cp);
 
+/* The class of a code point in the word pattern (letters L*, numbers N*). */
 vbg_char_class vbg_char_classify(int32_t cp);
 /* Category C* (control, format, surrogate, private, unassigned), U+FFFD. */
 bool vbg_char_dropped(int32_t cp);

@@ -29,6 +29,7 @@ typedef struct vbg_yuv {
 /* Chroma of a 4:2:x block: the mean of its pixels, or its top-left pixel alone. */
 typedef enum vbg_chroma { VBG_CHROMA_MEAN, VBG_CHROMA_FIRST } vbg_chroma;
 
+/* The matrix of BT.601 or BT.709, limited (16..235, 16..240) or full range. */
 void vbg_yuv_matrix_make(vbg_yuv_matrix *m, bool bt709, bool full_range);
 
 /* Rows [y0, y1) of the whole frame (even numbers but at the end), so that callers may

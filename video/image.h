@@ -15,11 +15,13 @@ typedef struct vbg_image {
 vbg_status vbg_image_new(vbg_image *out, int w, int h, int channels, vbg_err *err);
 void vbg_image_free(vbg_image *p); /* accepts NULL and zeroed; zeroes *p */
 
+/* First value of row y. */
 static inline float *vbg_image_row(const vbg_image *p, int y)
 {
     return p->data + (size_t)y * p->stride;
 }
 
+/* First byte of row y. */
 static inline uint8_t *vbg_picture_row(const vbg_picture *p, int y)
 {
     return p->data + (size_t)y * p->stride;
