@@ -15,6 +15,7 @@ void vbg_kernels_init(vbg_kernels *k, vbg_isa cap)
     vbg_norm_init_ref(&k->norm);
     vbg_resample_init_ref(&k->resample);
     vbg_lk_init_ref(&k->lk);
+    vbg_compose_init_ref(&k->compose);
     vbg_view_init_ref(&k->view);
     vbg_picture_init_ref(&k->picture);
     if (isa < VBG_ISA_AVX2)
@@ -23,6 +24,7 @@ void vbg_kernels_init(vbg_kernels *k, vbg_isa cap)
     vbg_attention_init_avx2(&k->attention);
     vbg_caa_init_avx2(&k->caa);
     vbg_pointwise_init_avx2(&k->pointwise);
+    vbg_compose_init_avx2(&k->compose);
     vbg_norm_init_avx2(&k->norm);
     vbg_resample_init_avx2(&k->resample);
     vbg_picture_init_avx2(&k->picture);

@@ -13,6 +13,7 @@
 #include "kernels/norm.h"
 #include "kernels/resample.h"
 #include "kernels/lk.h"
+#include "kernels/compose.h"
 #include "kernels/view.h"
 #include "kernels/picture.h"
 
@@ -25,6 +26,7 @@ typedef struct vbg_kernels {
     vbg_norm_kernels norm;
     vbg_resample_kernels resample;
     vbg_lk_kernels lk;
+    vbg_compose_kernels compose;
     vbg_view_kernels view;
     vbg_picture_kernels picture;
 } vbg_kernels;

@@ -1,0 +1,107 @@
+/* One frame through mask, tracker, view and compositor. */
+#include "video/pipeline.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "video/resize.h"
+
+struct vbg_chain {
+    vbg_ctx *ctx;
+    vbg_chain_opt opt;
+    vbg_masker *masker;
+    vbg_mask mask;
+    vbg_tracker *tracker;
+    vbg_resizer *shrink; /* alpha for the tracker */
+    vbg_picture small;
+};
+
+enum { TRACK_MASK_SCALE = 4 };
+
+vbg_status vbg_chain_new(vbg_chain **out, vbg_ctx *c, const vbg_chain_opt *opt,
+                         vbg_err *err)
+{
+    vbg_chain *ch = calloc(1, sizeof *ch);
+    const int w = opt->mask.w, h = opt->mask.h;
+    vbg_status st;
+
+    *out = NULL;
+    if (!ch)
+        return vbg_fail(err, VBG_ENOMEM, "out of memory");
+    ch->ctx = c;
+    ch->opt = *opt;
+    st = vbg_masker_new(&ch->masker, &opt->mask, err);
+    if (st == VBG_OK)
+        st = vbg_picture_new(&ch->mask.alpha, w, h, 1, err);
+    if (st == VBG_OK && opt->track && w >= 64 && h >= 64) {
+        const vbg_tracker_opt t = { .w = w, .h = h, .fov_x = opt->fov_x };
+        const int sw = vbg_max_int(1, w / TRACK_MASK_SCALE);
+        const int sh = vbg_max_int(1, h / TRACK_MASK_SCALE);
+        st = vbg_tracker_new(&ch->tracker, c, &t, err);
+        if (st == VBG_OK)
+            st = vbg_picture_new(&ch->small, sw, sh, 1, err);
+        if (st == VBG_OK)
+            st = vbg_resizer_new(&ch->shrink, w, h, sw, sh, 1, VBG_INTERP_AREA, err);
+    }
+    if (st == VBG_OK)
+        *out = ch;
+    else
+        vbg_chain_free(ch);
+    return st;
+}
+
+void vbg_chain_free(vbg_chain *ch)
+{
+    if (!ch)
+        return;
+    vbg_masker_free(ch->masker);
+    vbg_picture_free(&ch->mask.alpha);
+    vbg_tracker_free(ch->tracker);
+    vbg_resizer_free(ch->shrink);
+    vbg_picture_free(&ch->small);
+    free(ch);
+}
+
+const vbg_mask *vbg_chain_mask(const vbg_chain *ch)
+{
+    return &ch->mask;
+}
+
+static void follow(vbg_chain *ch, const vbg_raw_frame *raw, vbg_tracker_state *motion)
+{
+    const vbg_yuv *v = &raw->frame.yuv;
+
+    if (!ch->tracker)
+        return;
+    if (ch->mask.valid) {
+        vbg_resizer_u8(ch->shrink, vbg_ctx_kernels(ch->ctx), &ch->small, &ch->mask.alpha);
+        const vbg_tracker_mask m = { ch->small.data, ch->small.stride, ch->small.w,
+                                     ch->small.h };
+        vbg_tracker_update(ch->tracker, v->plane[0], v->stride[0], &m, motion);
+    } else {
+        vbg_tracker_update(ch->tracker, v->plane[0], v->stride[0], NULL, motion);
+    }
+}
+
+void vbg_chain_step(vbg_chain *ch, const vbg_raw_frame *raw, const vbg_frame *given,
+                    vbg_out_frame *out, vbg_out_frame *mask_out,
+                    vbg_chain_report *report)
+{
+    *report = (vbg_chain_report){ .index = raw->index, .time_s = raw->frame.time_s };
+    const double t0 = vbg_now();
+    vbg_masker_run(ch->masker, ch->ctx, raw, given, &ch->mask, &report->mask_err);
+    const double t1 = vbg_now();
+    follow(ch, raw, &report->motion);
+    const double t2 = vbg_now();
+    const vbg_tracker_state *m = &report->motion;
+    const vbg_picture *back = vbg_background_view(ch->opt.background, ch->ctx, m->yaw,
+                                                  m->pitch, m->roll, raw, &ch->mask);
+    const double t3 = vbg_now();
+    report->person = vbg_compose(ch->ctx, out, raw, &ch->mask, back);
+    if (mask_out)
+        vbg_compose_mask(mask_out, raw, &ch->mask);
+    report->mask_s = t1 - t0;
+    report->track_s = t2 - t1;
+    report->view_s = t3 - t2;
+    report->compose_s = vbg_now() - t3;
+}

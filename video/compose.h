@@ -1,0 +1,57 @@
+/* The compositor, and the rule that no raw frame leaves the program.
+ *
+ *   vbg_raw_frame   what the camera or file shows: may hold the real room
+ *   vbg_out_frame   what may be shown: only this file makes one, and it needs a mask
+ *                   that belongs to the same raw frame; without one the background
+ *                   alone is drawn
+ *
+ * Colours: the background is an interleaved picture of Y U V codes (video) in the
+ * frame's own matrix and range, so that no frame is ever converted to RGB. */
+#ifndef VBG_VIDEO_COMPOSE_H
+#define VBG_VIDEO_COMPOSE_H
+
+#include "engine/tensor.h"
+#include "video/frame.h"
+
+typedef struct vbg_raw_frame {
+    vbg_frame frame;
+    int64_t index; /* 0, 1, ... */
+} vbg_raw_frame;
+
+/* A person's alpha at frame size: 255 person, 0 background. */
+typedef struct vbg_mask {
+    vbg_picture alpha;
+    int64_t index; /* of the raw frame it was made from */
+    bool valid;
+} vbg_mask;
+
+typedef struct vbg_out_frame vbg_out_frame;
+vbg_status vbg_out_frame_new(vbg_out_frame **out, int w, int h, vbg_err *err);
+void vbg_out_frame_free(vbg_out_frame *f); /* accepts NULL */
+/* For writers: the pixels and the number of the raw frame. */
+const vbg_frame *vbg_out_frame_pixels(const vbg_out_frame *f);
+int64_t vbg_out_frame_index(const vbg_out_frame *f);
+
+/* out = raw where the mask says person, back elsewhere.  raw, out and back have one
+ * size; back holds Y U V codes, three channels.  mask NULL, not valid or of another
+ * frame: the background alone.  Returns true when the person is shown.
+ * Time, range and matrix of raw are carried over.  c: threads. */
+bool vbg_compose(vbg_ctx *c, vbg_out_frame *out, const vbg_raw_frame *raw,
+                 const vbg_mask *mask, const vbg_picture *back);
+
+/* The alpha itself as a gray frame, full range, for --mask-out (black without one). */
+void vbg_compose_mask(vbg_out_frame *out, const vbg_raw_frame *raw, const vbg_mask *mask);
+
+/* Blur of the frame's own background: weights exclude the person, so that no halo of
+ * the person's colours forms around him.
+ *     back = blur(frame * (1 - alpha)) / blur(1 - alpha)
+ * at a quarter of the size, widened bilinearly.  Made once per size. */
+typedef struct vbg_own_blur vbg_own_blur;
+/* sigma in pixels of the frame, 0.5 to 256.  Errors: VBG_ENOMEM. */
+vbg_status vbg_own_blur_new(vbg_own_blur **out, int w, int h, double sigma, vbg_err *err);
+void vbg_own_blur_free(vbg_own_blur *b); /* accepts NULL */
+/* back: w x h, three channels.  mask as above: without one all is blurred. */
+void vbg_own_blur_run(vbg_own_blur *b, const vbg_kernels *k, vbg_picture *back,
+                      const vbg_raw_frame *raw, const vbg_mask *mask);
+
+#endif

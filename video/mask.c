@@ -1,0 +1,265 @@
+/* Masks for frames and their clean-up. */
+#include "video/mask.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "video/blur.h"
+#include "video/colour.h"
+#include "video/guided.h"
+#include "video/morphology.h"
+#include "video/resize.h"
+
+struct vbg_masker {
+    vbg_mask_opt opt;
+    vbg_resizer *shrink_y, *shrink_c; /* frame planes to the network's size */
+    vbg_picture plane[3], rgb;        /* at network size */
+    vbg_image prob;                   /* the network's mask */
+    vbg_refiner *refiner;
+    vbg_resizer *widen; /* plain widening of prob, or of a given mask */
+    int given_w, given_h;
+    vbg_blurrer *feather;
+};
+
+static vbg_status open_network(vbg_masker *m, vbg_err *err)
+{
+    const vbg_mask_opt *o = &m->opt;
+    int nw, nh, mw, mh;
+    vbg_status st;
+
+    vbg_segmenter_size(o->segmenter, &nw, &nh);
+    vbg_segmenter_mask_size(o->segmenter, &mw, &mh);
+    st = vbg_resizer_new(&m->shrink_y, o->w, o->h, nw, nh, 1, VBG_INTERP_SMOOTH, err);
+    if (st == VBG_OK)
+        st = vbg_resizer_new(&m->shrink_c, (o->w + 1) / 2, (o->h + 1) / 2, nw, nh, 1,
+                             VBG_INTERP_SMOOTH, err);
+    for (int i = 0; i < 3 && st == VBG_OK; i++)
+        st = vbg_picture_new(&m->plane[i], nw, nh, 1, err);
+    if (st == VBG_OK)
+        st = vbg_picture_new(&m->rgb, nw, nh, 3, err);
+    if (st == VBG_OK)
+        st = vbg_image_new(&m->prob, mw, mh, 1, err);
+    return st;
+}
+
+/* Widening from prob's size to the frame's. */
+static vbg_status open_widening(vbg_masker *m, bool edges, vbg_err *err)
+{
+    const vbg_mask_opt *o = &m->opt;
+
+    if (edges && !o->plain && o->w >= 16 && o->h >= 16)
+        return vbg_refiner_new(&m->refiner, o->w, o->h, m->prob.w, m->prob.h,
+                               o->w * o->h >= 500000 ? 4 : 2, err);
+    return vbg_resizer_new(&m->widen, m->prob.w, m->prob.h, o->w, o->h, 1,
+                           VBG_INTERP_LINEAR, err);
+}
+
+vbg_status vbg_masker_new(vbg_masker **out, const vbg_mask_opt *opt, vbg_err *err)
+{
+    vbg_masker *m = calloc(1, sizeof *m);
+    vbg_status st = VBG_OK;
+
+    *out = NULL;
+    if (!m)
+        return vbg_fail(err, VBG_ENOMEM, "out of memory");
+    m->opt = *opt;
+    if (opt->segmenter) {
+        st = open_network(m, err);
+        if (st == VBG_OK)
+            st = open_widening(m, true, err);
+    } else if (opt->chroma) {
+        st = vbg_image_new(&m->prob, (opt->w + 1) / 2, (opt->h + 1) / 2, 1, err);
+        if (st == VBG_OK)
+            st = open_widening(m, false, err);
+    }
+    if (st == VBG_OK && opt->feather > 0)
+        st = vbg_blurrer_new(&m->feather, opt->w, opt->h, 1, fmax(0.5, opt->feather / 2.6),
+                             err);
+    if (st == VBG_OK)
+        *out = m;
+    else
+        vbg_masker_free(m);
+    return st;
+}
+
+void vbg_masker_free(vbg_masker *m)
+{
+    if (!m)
+        return;
+    vbg_resizer_free(m->shrink_y);
+    vbg_resizer_free(m->shrink_c);
+    for (int i = 0; i < 3; i++)
+        vbg_picture_free(&m->plane[i]);
+    vbg_picture_free(&m->rgb);
+    vbg_image_free(&m->prob);
+    vbg_refiner_free(m->refiner);
+    vbg_resizer_free(m->widen);
+    vbg_blurrer_free(m->feather);
+    free(m);
+}
+
+/* Plane p of a frame as a gray picture, borrowed. */
+static vbg_picture plane_of(const vbg_yuv *v, int p)
+{
+    return (vbg_picture){ .data = v->plane[p], .w = p ? (v->w + 1) / 2 : v->w,
+                          .h = p ? (v->h + 1) / 2 : v->h, .channels = 1,
+                          .stride = v->stride[p] };
+}
+
+static vbg_status from_network(vbg_masker *m, const vbg_kernels *k,
+                               const vbg_raw_frame *raw, vbg_err *err)
+{
+    const vbg_yuv *v = &raw->frame.yuv;
+    vbg_yuv small = { .layout = VBG_YUV_444, .bt709 = v->bt709,
+                      .full_range = v->full_range, .w = m->rgb.w, .h = m->rgb.h };
+
+    for (int i = 0; i < 3; i++) {
+        vbg_picture p = plane_of(v, i);
+        vbg_resizer_u8(i ? m->shrink_c : m->shrink_y, k, &m->plane[i], &p);
+        small.plane[i] = m->plane[i].data;
+        small.stride[i] = m->plane[i].stride;
+    }
+    vbg_yuv_to_rgb(k, &m->rgb, &small, 0, 0);
+    /* The network writes rows without gaps; spread them from the last one up. */
+    vbg_status st = vbg_segmenter_run(m->opt.segmenter, &m->rgb, m->prob.data, err);
+    for (int y = m->prob.h - 1; y > 0 && m->prob.stride != (size_t)m->prob.w; y--)
+        memmove(vbg_image_row(&m->prob, y), m->prob.data + (size_t)y * (size_t)m->prob.w,
+                (size_t)m->prob.w * sizeof(float));
+    return st;
+}
+
+/* Distance from the key colour in the chroma plane: near is background. */
+static void from_colour(vbg_masker *m, const vbg_yuv *v)
+{
+    vbg_yuv_matrix c;
+    double key[2];
+
+    vbg_yuv_matrix_make(&c, v->bt709, v->full_range);
+    key[0] = 128 + c.u[0] * m->opt.key[0] + c.u[1] * m->opt.key[1] +
+             c.u[2] * m->opt.key[2];
+    key[1] = 128 + c.v[0] * m->opt.key[0] + c.v[1] * m->opt.key[1] +
+             c.v[2] * m->opt.key[2];
+    /* A third of the key's own saturation, at least 12 codes, then as much again to
+     * become opaque. */
+    const double reach = fmax(12, 0.35 * hypot(key[0] - 128, key[1] - 128));
+    for (int y = 0; y < m->prob.h; y++) {
+        const uint8_t *u = v->plane[1] + (size_t)y * v->stride[1];
+        const uint8_t *w = v->plane[2] + (size_t)y * v->stride[2];
+        float *d = vbg_image_row(&m->prob, y);
+        for (int x = 0; x < m->prob.w; x++) {
+            float du = (float)(u[x] - key[0]), dv = (float)(w[x] - key[1]);
+            float t = (sqrtf(du * du + dv * dv) - (float)reach) / (float)reach;
+            d[x] = t < 0 ? 0 : t > 1 ? 1 : t;
+        }
+    }
+}
+
+/* A steep ramp around the threshold: monotone, and NaN stays background. */
+static void cut(vbg_image *p, double threshold)
+{
+    const float t = (float)threshold;
+
+    for (int y = 0; y < p->h; y++) {
+        float *d = vbg_image_row(p, y);
+        for (int x = 0; x < p->w; x++) {
+            float v = (d[x] - t) * 5 + 0.5f;
+            d[x] = v > 0 ? (v < 1 ? v : 1) : 0;
+        }
+    }
+}
+
+static vbg_status clean_up(vbg_masker *m, const vbg_kernels *k, vbg_picture *a,
+                           vbg_err *err)
+{
+    const vbg_mask_opt *o = &m->opt;
+    vbg_status st = VBG_OK;
+
+    if (o->close > 0)
+        st = vbg_morphology(a, a, VBG_CLOSE, VBG_SHAPE_RECT, 2 * o->close + 1, 1, err);
+    if (st == VBG_OK && o->grow != 0)
+        st = vbg_morphology(a, a, o->grow > 0 ? VBG_DILATE : VBG_ERODE,
+                            VBG_SHAPE_ELLIPSE, 2 * abs(o->grow) + 1, 1, err);
+    if (st == VBG_OK && m->feather)
+        vbg_blurrer_run(m->feather, k, a, a);
+    return st;
+}
+
+/* A given mask's luma, widened to the frame. */
+static vbg_status from_given(vbg_masker *m, const vbg_kernels *k, const vbg_yuv *g,
+                             vbg_picture *alpha, vbg_err *err)
+{
+    vbg_picture p = plane_of(g, 0);
+
+    if (g->w == alpha->w && g->h == alpha->h) {
+        for (int y = 0; y < p.h; y++)
+            memcpy(vbg_picture_row(alpha, y), vbg_picture_row(&p, y), (size_t)p.w);
+        return VBG_OK;
+    }
+    if (m->given_w != g->w || m->given_h != g->h) {
+        vbg_resizer_free(m->widen);
+        m->widen = NULL;
+        vbg_status st = vbg_resizer_new(&m->widen, g->w, g->h, alpha->w, alpha->h, 1,
+                                        VBG_INTERP_LINEAR, err);
+        if (st != VBG_OK)
+            return st;
+        m->given_w = g->w;
+        m->given_h = g->h;
+    }
+    vbg_resizer_u8(m->widen, k, alpha, &p);
+    return VBG_OK;
+}
+
+/* As cut, on 8 bits. */
+static void cut_u8(vbg_picture *a, double threshold)
+{
+    uint8_t table[256];
+
+    for (int i = 0; i < 256; i++) {
+        double v = (i / 255.0 - threshold) * 5 + 0.5;
+        table[i] = (uint8_t)lrint(255 * fmin(1, fmax(0, v)));
+    }
+    for (int y = 0; y < a->h; y++)
+        for (int x = 0; x < a->w; x++)
+            vbg_picture_row(a, y)[x] = table[vbg_picture_row(a, y)[x]];
+}
+
+vbg_status vbg_masker_run(vbg_masker *m, vbg_ctx *c, const vbg_raw_frame *raw,
+                          const vbg_frame *given, vbg_mask *mask, vbg_err *err)
+{
+    const vbg_kernels *k = vbg_ctx_kernels(c);
+    vbg_picture *alpha = &mask->alpha;
+    vbg_status st = VBG_OK;
+
+    mask->valid = false;
+    mask->index = raw->index;
+    if (!m->opt.segmenter && !m->opt.chroma) {
+        if (!given)
+            return vbg_fail(err, VBG_EUSAGE, "no mask for this frame");
+        st = from_given(m, k, &given->yuv, alpha, err);
+        if (st == VBG_OK && m->opt.threshold >= 0)
+            cut_u8(alpha, m->opt.threshold);
+    } else {
+        if (m->opt.segmenter)
+            st = from_network(m, k, raw, err);
+        else
+            from_colour(m, &raw->frame.yuv);
+        if (st != VBG_OK)
+            return st;
+        if (m->opt.threshold >= 0)
+            cut(&m->prob, m->opt.threshold);
+        if (m->refiner) {
+            vbg_picture luma = plane_of(&raw->frame.yuv, 0);
+            vbg_refiner_run(m->refiner, k, alpha, &luma, &m->prob, 4, 1e-4f);
+        } else {
+            for (int y = 0; y < m->prob.h; y++) /* the resizer rounds codes */
+                for (int x = 0; x < m->prob.w; x++)
+                    vbg_image_row(&m->prob, y)[x] *= 255;
+            vbg_resizer_f32_u8(m->widen, k, alpha, &m->prob);
+        }
+    }
+    if (st == VBG_OK)
+        st = clean_up(m, k, alpha, err);
+    mask->valid = st == VBG_OK;
+    return st;
+}

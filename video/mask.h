@@ -1,0 +1,35 @@
+/* Masks for frames: from a network, from a colour, or given; then the clean-up.
+ *
+ *   network probability (its size) -> threshold -> edge-aware widening to frame size
+ *       -> close -> grow -> feather                                  (alpha, 8 bits)
+ */
+#ifndef VBG_VIDEO_MASK_H
+#define VBG_VIDEO_MASK_H
+
+#include "models/segmenter.h"
+#include "video/compose.h"
+
+typedef struct vbg_mask_opt {
+    int w, h;                 /* of the frames                                      */
+    vbg_segmenter *segmenter; /* borrowed; NULL: chroma or given masks              */
+    bool chroma;              /* key colour below                                   */
+    uint8_t key[3];           /* RGB                                                */
+    double threshold;         /* 0..1: a steep cut there; negative: as it comes     */
+    int close, grow;          /* pixels of the frame; grow below 0 shrinks          */
+    double feather;           /* width of the soft edge in pixels, 0: none          */
+    bool plain;               /* no edge-aware refinement                           */
+} vbg_mask_opt;
+
+typedef struct vbg_masker vbg_masker;
+
+/* All memory for one size.  Errors: VBG_ENOMEM, VBG_EUSAGE. */
+vbg_status vbg_masker_new(vbg_masker **out, const vbg_mask_opt *opt, vbg_err *err);
+void vbg_masker_free(vbg_masker *m); /* accepts NULL */
+
+/* Fills mask (alpha of the frame's size, made by the caller) for raw.  given: a gray
+ * frame whose luma is the alpha, any size, when neither network nor colour is used.
+ * On failure mask->valid is false.  Errors: those of the segmenter, VBG_ENOMEM. */
+vbg_status vbg_masker_run(vbg_masker *m, vbg_ctx *c, const vbg_raw_frame *raw,
+                          const vbg_frame *given, vbg_mask *mask, vbg_err *err);
+
+#endif
