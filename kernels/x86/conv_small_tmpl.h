@@ -1,6 +1,14 @@
 /* Depthwise and transposed convolution, after the vector wrapper and
  * store_tmpl.h.  Sums run over the taps in order, so they are the same for any
- * cut of the rows. */
+ * cut of the rows.
+ *
+ * Depthwise, away from the left and right border: for each block of LANES channels
+ * one pass along the row, four pixels at a time, so that a weight is loaded once for
+ * four products and four independent sums hide the latency. */
+
+#include <math.h>
+
+enum { MAX_TAPS = 49, ABREAST = 4 };
 
 /* LANES values of x for output channels o..: each input channel feeds mult. */
 static inline vf load_spread(const vbg_conv_args *a, size_t at, size_t o, size_t mult)
@@ -16,7 +24,7 @@ static inline vf load_spread(const vbg_conv_args *a, size_t at, size_t o, size_t
 /* The taps of one pixel inside the picture: x offsets and weight rows. */
 typedef struct tap_list {
     int count;
-    size_t at[49], tap[49];
+    size_t at[MAX_TAPS], tap[MAX_TAPS];
 } tap_list;
 
 /* Source of one coordinate, -1 outside. */
@@ -46,6 +54,7 @@ static void tap_list_fill(tap_list *l, const vbg_conv_args *a, size_t row, int o
     }
 }
 
+/* One pixel, any border, any multiplier. */
 static void depthwise_pixel(const vbg_conv_args *a, const vbg_store *s, const tap_list *l,
                             size_t pixel)
 {
@@ -67,12 +76,101 @@ static void depthwise_pixel(const vbg_conv_args *a, const vbg_store *s, const ta
     if (o == oc)
         return;
     for (size_t j = 0; j < oc - o; j++) {
-        sums[j] = 0;
+        float sum = 0;
         for (int i = 0; i < l->count; i++)
-            sums[j] += load_one(a->x, a->xt, l->at[i] + (o + j) / mult) *
-                       w[l->tap[i] * oc + o + j];
+            sum = fmaf(load_one(a->x, a->xt, l->at[i] + (o + j) / mult),
+                       w[l->tap[i] * oc + o + j], sum);
+        sums[j] = sum;
     }
     store_row(s, sums, pixel, o, BLOCK);
+}
+
+/* One block of channels of a run of pixels; n == LANES or a last part of it. */
+typedef struct depthwise_run {
+    const vbg_conv_args *a;
+    const vbg_store *s;
+    const tap_list *l; /* of the run's first pixel */
+    size_t o, n, step; /* channels; elements of x from pixel to pixel */
+} depthwise_run;
+
+#define DW_INLINE static inline __attribute__((always_inline))
+
+DW_INLINE vf dw_load(const depthwise_run *r, size_t at, bool bf16, bool whole)
+{
+    if (bf16)
+        return whole ? vf_load_bf16((const uint16_t *)r->a->x + at)
+                     : vf_load_bf16_n((const uint16_t *)r->a->x + at, r->n);
+    return whole ? vf_load((const float *)r->a->x + at)
+                 : vf_load_n((const float *)r->a->x + at, r->n);
+}
+
+/* Pixels i .. i+count of the run, which are pixels of y from `pixel` on. */
+DW_INLINE void dw_pixels(const depthwise_run *r, size_t i, size_t pixel, int count,
+                         bool bf16, bool whole)
+{
+    const float *w = (const float *)r->a->w + r->o;
+    const size_t oc = (size_t)r->a->oc;
+    const vbg_epilogue *e = &r->s->ep;
+    vf sum[ABREAST];
+
+    for (int k = 0; k < count; k++)
+        sum[k] = vf_zero();
+    for (int t = 0; t < r->l->count; t++) {
+        const float *wt = w + r->l->tap[t] * oc;
+        vf v = whole ? vf_load(wt) : vf_load_n(wt, r->n);
+        size_t at = r->l->at[t] + r->o + i * r->step;
+        for (int k = 0; k < count; k++)
+            sum[k] = vf_fma(dw_load(r, at + (size_t)k * r->step, bf16, whole), v, sum[k]);
+    }
+    for (int k = 0; k < count; k++) {
+        if (!whole || e->residual) {
+            float sums[BLOCK] = { 0 };
+            vf_store(sums, sum[k]);
+            vbg_store part = *r->s;
+            part.oc = r->o + r->n;
+            store_row(&part, sums, pixel + (size_t)k, r->o, BLOCK);
+            continue;
+        }
+        vf v = vf_act_quick(affine(e, r->o, sum[k]), e->act);
+        store_any(r->s->y, r->s->yt, (pixel + (size_t)k) * r->s->ldy + r->o, v);
+    }
+}
+
+DW_INLINE void dw_row(const depthwise_run *r, size_t pixel, size_t count, bool bf16,
+                      bool whole)
+{
+    size_t i = 0;
+
+    for (; i + ABREAST <= count; i += ABREAST)
+        dw_pixels(r, i, pixel + i, ABREAST, bf16, whole);
+    for (; i < count; i++)
+        dw_pixels(r, i, pixel + i, 1, bf16, whole);
+}
+
+/* Output columns [first, last) of row r, whose taps are all inside from left to
+ * right. */
+static void depthwise_middle(const vbg_conv_args *a, const vbg_store *s, size_t r, int first,
+                             int last)
+{
+    const size_t pixel = r * (size_t)a->ow + (size_t)first, oc = (size_t)a->oc;
+    const size_t count = (size_t)(last - first);
+    tap_list l;
+
+    tap_list_fill(&l, a, r, first);
+    depthwise_run run = {
+        .a = a, .s = s, .l = &l, .step = (size_t)a->stride_x * a->ldx, .n = LANES
+    };
+    for (; run.o + LANES <= oc; run.o += LANES) {
+        if (a->xt == VBG_BF16)
+            dw_row(&run, pixel, count, true, true);
+        else
+            dw_row(&run, pixel, count, false, true);
+    }
+    run.n = oc - run.o;
+    if (run.n && a->xt == VBG_BF16)
+        dw_row(&run, pixel, count, true, false);
+    else if (run.n)
+        dw_row(&run, pixel, count, false, false);
 }
 
 static void depthwise(const vbg_depthwise_args *a, size_t r0, size_t r1)
@@ -80,10 +178,22 @@ static void depthwise(const vbg_depthwise_args *a, size_t r0, size_t r1)
     const vbg_store s = {
         .y = a->y, .ldy = a->ldy, .yt = a->yt, .oc = (size_t)a->oc, .ep = a->ep
     };
+    const int reach = (a->kw - 1) * a->dil_x, room = a->w_in + a->pad_left - reach;
+    int first = (a->pad_left + a->stride_x - 1) / a->stride_x;
+    int last = room > 0 ? (room - 1) / a->stride_x + 1 : 0;
     tap_list l;
 
+    if (last > a->ow)
+        last = a->ow;
+    if (a->upsample2 || a->oc != a->c || last <= first)
+        first = last = a->ow;
     for (size_t r = r0; r < r1; r++)
         for (int ox = 0; ox < a->ow; ox++) {
+            if (ox == first && first < last) {
+                depthwise_middle(a, &s, r, first, last);
+                ox = last - 1;
+                continue;
+            }
             tap_list_fill(&l, a, r, ox);
             depthwise_pixel(a, &s, &l, r * (size_t)a->ow + (size_t)ox);
         }
@@ -129,22 +239,83 @@ static float transpose_sum(const vbg_conv_args *a, const tap_list *l, size_t o)
     return rest;
 }
 
+static void transpose_any(const vbg_transpose_args *a, const vbg_store *s, size_t r)
+{
+    tap_list l;
+    float sums[BLOCK];
+
+    for (int ox = 0; ox < a->ow; ox++) {
+        transpose_list_fill(&l, a, r, ox);
+        for (size_t o = 0; o < s->oc; o += BLOCK) {
+            size_t n = s->oc - o < BLOCK ? s->oc - o : BLOCK;
+            for (size_t j = 0; j < n; j++)
+                sums[j] = transpose_sum(a, &l, o + j);
+            store_row(s, sums, r * (size_t)a->ow + (size_t)ox, o, BLOCK);
+        }
+    }
+}
+
+/* Kernels that do not overlap (stride = size): an input pixel makes kw*oc neighbouring
+ * outputs of a row, kept in the lanes of one vector. */
+enum { NARROW_C = 64 };
+
+static bool transpose_is_narrow(const vbg_transpose_args *a)
+{
+    return a->stride_y == a->kh && a->stride_x == a->kw && a->pad_top == 0 &&
+           a->pad_left == 0 && a->oh == a->h * a->kh && a->ow == a->w_in * a->kw &&
+           a->c <= NARROW_C && a->kw * a->oc <= LANES && a->ldy == (size_t)a->oc &&
+           !a->ep.residual;
+}
+
+static void transpose_narrow(const vbg_transpose_args *a, size_t r)
+{
+    const size_t image = r / (size_t)a->oh, oy = r % (size_t)a->oh;
+    const size_t ky = oy % (size_t)a->kh, oc = (size_t)a->oc, c = (size_t)a->c;
+    const size_t n = (size_t)a->kw * oc, in = image * (size_t)a->h + oy / (size_t)a->kh;
+    float w[NARROW_C * LANES] = { 0 }, scale[LANES] = { 0 }, bias[LANES] = { 0 };
+
+    for (size_t j = 0; j < n; j++) {
+        const float *from = (const float *)a->w + (ky * n + j) * c; /* [ky][kx][o][c] */
+        for (size_t k = 0; k < c; k++)
+            w[k * LANES + j] = from[k];
+        scale[j] = a->ep.scale ? a->ep.scale[j % oc] : 1;
+        bias[j] = a->ep.bias ? a->ep.bias[j % oc] : 0;
+    }
+    for (size_t ix = 0; ix < (size_t)a->w_in; ix += ABREAST) {
+        const size_t left = (size_t)a->w_in - ix, count = left < ABREAST ? left : ABREAST;
+        size_t at[ABREAST];
+        vf sum[ABREAST];
+        for (size_t p = 0; p < ABREAST; p++) {
+            sum[p] = vf_zero();
+            at[p] = (in * (size_t)a->w_in + ix + (p < count ? p : 0)) * a->ldx;
+        }
+        for (size_t k = 0; k < c; k++)
+            for (size_t p = 0; p < ABREAST; p++)
+                sum[p] = vf_fma(vf_set1(load_one(a->x, a->xt, at[p] + k)),
+                                vf_load(w + k * LANES), sum[p]);
+        for (size_t p = 0; p < count; p++) {
+            vf v = vf_add(vf_mul(sum[p], vf_load(scale)), vf_load(bias));
+            v = vf_act_quick(v, a->ep.act);
+            size_t to = (r * (size_t)a->ow) * oc + (ix + p) * n;
+            if (n == LANES)
+                store_any(a->y, a->yt, to, v);
+            else
+                store_any_n(a->y, a->yt, to, v, n);
+        }
+    }
+}
+
 static void transpose(const vbg_transpose_args *a, size_t r0, size_t r1)
 {
     const vbg_store s = {
         .y = a->y, .ldy = a->ldy, .yt = a->yt, .oc = (size_t)a->oc, .ep = a->ep
     };
-    tap_list l;
-    float sums[BLOCK];
+    const bool narrow = transpose_is_narrow(a);
 
-    for (size_t r = r0; r < r1; r++)
-        for (int ox = 0; ox < a->ow; ox++) {
-            transpose_list_fill(&l, a, r, ox);
-            for (size_t o = 0; o < s.oc; o += BLOCK) {
-                size_t n = s.oc - o < BLOCK ? s.oc - o : BLOCK;
-                for (size_t j = 0; j < n; j++)
-                    sums[j] = transpose_sum(a, &l, o + j);
-                store_row(&s, sums, r * (size_t)a->ow + (size_t)ox, o, BLOCK);
-            }
-        }
+    for (size_t r = r0; r < r1; r++) {
+        if (narrow)
+            transpose_narrow(a, r);
+        else
+            transpose_any(a, &s, r);
+    }
 }

@@ -151,7 +151,7 @@ static void store_block(const vbg_store *s, const float *sums, size_t pixel, int
         if (e->act == VBG_ACT_GELU)
             v = gelu_for(s->yt, v);
         else if (e->act != VBG_ACT_NONE)
-            v = vf_act(v, e->act);
+            v = vf_act_quick(v, e->act);
         store_vector(s->y, s->yt, pixel * s->ldy + o0, v);
     }
 }

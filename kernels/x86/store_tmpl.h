@@ -2,10 +2,9 @@
  * rounding to the output type.  Included after the vector wrapper; shared by
  * every fast matrix product so that they agree in the last bit.
  *
- * Sums come in whole blocks of 16 columns; a last block that the output fills
- * only partly goes value by value. */
+ * Sums come in whole blocks of 16 columns; of a last block that the output fills
+ * only partly, the lanes that exist are written. */
 #include "kernels/gemm.h"
-#include "kernels/ref/act.h"
 
 typedef struct vbg_store {
     void *y;
@@ -13,11 +12,6 @@ typedef struct vbg_store {
     vbg_dtype yt;
     vbg_epilogue ep;
 } vbg_store;
-
-static inline float act_one(float v, vbg_act act)
-{
-    return (float)vbg_act_ref((double)v, act);
-}
 
 /* e^x, within 2 units in the last place; beyond +-87 it stays at the border. */
 static inline vf vf_exp(vf x)
@@ -120,25 +114,32 @@ static inline void store_any(void *p, vbg_dtype t, size_t i, vf v)
         vf_store_bf16((uint16_t *)p + i, v);
 }
 
+static inline vf load_any_n(const void *p, vbg_dtype t, size_t i, size_t n)
+{
+    return t == VBG_F32 ? vf_load_n((const float *)p + i, n)
+                        : vf_load_bf16_n((const uint16_t *)p + i, n);
+}
+
+static inline void store_any_n(void *p, vbg_dtype t, size_t i, vf v, size_t n)
+{
+    if (t == VBG_F32)
+        vf_store_n((float *)p + i, v, n);
+    else
+        vf_store_bf16_n((uint16_t *)p + i, v, n);
+}
+
 static inline float load_one(const void *p, vbg_dtype t, size_t i)
 {
     return t == VBG_F32 ? ((const float *)p)[i]
                         : vbg_bf16_to_f32(((const uint16_t *)p)[i]);
 }
 
-static inline void store_one(void *p, vbg_dtype t, size_t i, float v)
+/* The frequent ones without a call. */
+static inline vf vf_act_quick(vf v, vbg_act act)
 {
-    if (t == VBG_F32)
-        ((float *)p)[i] = v;
-    else
-        ((uint16_t *)p)[i] = vbg_f32_to_bf16(v);
-}
-
-static inline float affine_one(const vbg_epilogue *e, size_t o, float v)
-{
-    if (e->scale)
-        v *= e->scale[o];
-    return e->bias ? v + e->bias[o] : v;
+    if (act == VBG_ACT_NONE)
+        return v;
+    return act == VBG_ACT_RELU ? vf_max(vf_zero(), v) : vf_act(v, act);
 }
 
 static inline vf affine(const vbg_epilogue *e, size_t o, vf v)
@@ -160,14 +161,18 @@ static void store_row(const vbg_store *s, const float *sums, size_t pixel, size_
         vf v = affine(e, o0 + i, vf_load(sums + i));
         if (e->residual)
             v = vf_add(v, load_any(e->residual, s->yt, rbase + i));
-        store_any(s->y, s->yt, base + i, vf_act(v, e->act));
+        store_any(s->y, s->yt, base + i, vf_act_quick(v, e->act));
     }
-    for (; i < n; i++) {
-        float v = affine_one(e, o0 + i, sums[i]);
-        if (e->residual)
-            v += load_one(e->residual, s->yt, rbase + i);
-        store_one(s->y, s->yt, base + i, act_one(v, e->act));
-    }
+    if (i == n)
+        return;
+    vf v = vf_load_n(sums + i, n - i); /* a block that the output fills partly */
+    if (e->scale)
+        v = vf_mul(v, vf_load_n(e->scale + o0 + i, n - i));
+    if (e->bias)
+        v = vf_add(v, vf_load_n(e->bias + o0 + i, n - i));
+    if (e->residual)
+        v = vf_add(v, load_any_n(e->residual, s->yt, rbase + i, n - i));
+    store_any_n(s->y, s->yt, base + i, vf_act_quick(v, e->act), n - i);
 }
 
 /* a * gelu(b): a = sums [cols] are channels o0.., b = the next cols sums are

@@ -3,6 +3,7 @@
 #define VBG_KERNELS_X86_VF_AVX2_H
 
 #include <immintrin.h>
+#include <stddef.h>
 #include <stdint.h>
 
 typedef __m256 vf;
@@ -66,6 +67,39 @@ static inline void vf_store_bf16(uint16_t *p, vf v)
     __m256i quiet = _mm256_or_si256(u, _mm256_set1_epi32(0x400000));
     r = _mm256_blendv_epi8(r, quiet, nan);
     _mm_storeu_si128((__m128i *)(void *)p, low_halves(_mm256_srli_epi32(r, 16)));
+}
+
+/* The first n lanes, 0 < n < 8; loads fill the rest with zero. */
+static inline vf vf_load_n(const float *p, size_t n)
+{
+    float t[8] = { 0 };
+    for (size_t i = 0; i < n; i++)
+        t[i] = p[i];
+    return vf_load(t);
+}
+
+static inline void vf_store_n(float *p, vf v, size_t n)
+{
+    float t[8];
+    vf_store(t, v);
+    for (size_t i = 0; i < n; i++)
+        p[i] = t[i];
+}
+
+static inline vf vf_load_bf16_n(const uint16_t *p, size_t n)
+{
+    uint16_t t[8] = { 0 };
+    for (size_t i = 0; i < n; i++)
+        t[i] = p[i];
+    return vf_load_bf16(t);
+}
+
+static inline void vf_store_bf16_n(uint16_t *p, vf v, size_t n)
+{
+    uint16_t t[8];
+    vf_store_bf16(t, v);
+    for (size_t i = 0; i < n; i++)
+        p[i] = t[i];
 }
 
 /* One of each pair of 16-bit weights, 8 pairs at p. */
