@@ -223,7 +223,7 @@ static int selfie_block(walk *w, int x, int i)
 {
     const vbg_selfie_plan p = vbg_selfie_block_plan(i);
     const follower act = p.hswish ? HSWISH : RELU;
-    char name[16];
+    char name[24];
 
     snprintf(name, sizeof name, "block%d", i + 1);
     int y = conv2(w, x, (layer){ .k = 1, .act = act }, name, ".expand");
@@ -238,7 +238,7 @@ static int selfie_block(walk *w, int x, int i)
 
 static int selfie_up(walk *w, int skip, int below, int i)
 {
-    char name[16];
+    char name[24];
 
     snprintf(name, sizeof name, "up%d", i);
     int y = pair(w, VBG_TFL_ADD, skip, below);
@@ -303,7 +303,7 @@ static int bodypix_stride(const vbg_tflite *m)
 
 static int map_bodypix(walk *w, int x)
 {
-    char name[16];
+    char name[24];
 
     w->net->stride = bodypix_stride(w->m);
     int y = conv(w, x, (layer){ .k = 3, .stride = 2, .act = RELU6 }, "conv0");
@@ -328,7 +328,7 @@ static int map_bodypix(walk *w, int x)
 static int deeplab_block(walk *w, int x, int i)
 {
     vbg_stride_plan p = vbg_deeplab_tflite_block_plan(i);
-    char name[16];
+    char name[24];
     int y = x;
 
     snprintf(name, sizeof name, "block%d", i);

@@ -63,7 +63,7 @@ static vbg_tensor *pyramid(vbg_ctx *c, const vbg_deeplab *m, const vbg_tensor *x
     static const int rate[4] = { 1, 12, 24, 36 };
     const vbg_linear_opt relu = { .act = VBG_ACT_RELU };
     vbg_tensor *all = NULL;
-    char name[16];
+    char name[24];
 
     vbg_scope_open(c);
     for (int i = 0; i < 5; i++) {

@@ -411,7 +411,10 @@ static inline vf vf_exp(vf x)
 /* 1 / (1 + e^-x) within 4 ulp above -80 (there 2e-35). */
 static inline vf vf_sigmoid(vf x)
 {
-    vf e = vf_exp(vf_min(vf_set1(80), vf_sub(vf_zero(), x)));
+    /* -80 below: a denormal e^-x costs a hundred cycles in the addition and adds
+     * nothing */
+    vf m = vf_max(vf_set1(-80), vf_min(vf_set1(80), vf_sub(vf_zero(), x)));
+    vf e = vf_exp(m);
     return vf_rcp(vf_add(e, vf_set1(1)));
 }
 
@@ -421,7 +424,7 @@ static inline vf vf_sigmoid_coarse(vf x)
 #ifdef __AVX512F__
     enum { FLOOR = _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC };
     static const float c[] = { 0.999925219f, 0.695833538f, 0.226067164f, 0.0780245168f };
-    vf t = vf_mul(x, vf_set1(-1.44269504f));
+    vf t = vf_max(vf_set1(-126), vf_mul(x, vf_set1(-1.44269504f))); /* no denormals */
     vf e = _mm512_scalef_ps(vf_poly(_mm512_reduce_ps(t, FLOOR), c, 3), t);
     return _mm512_rcp14_ps(vf_add(e, vf_set1(1)));
 #else
