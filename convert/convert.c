@@ -6,7 +6,6 @@
 #define _POSIX_C_SOURCE 200809L
 #include "convert/convert.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -179,7 +178,7 @@ static vbg_status advance(job *j, uint64_t bytes, vbg_err *err)
 {
     j->done += bytes;
     if (j->opt->progress && !j->opt->progress(j->opt->arg, j->done, j->total))
-        return vbg_fail(err, VBG_ECANCEL, "stopped");
+        return vbg_fail(err, VBG_ECANCEL, "stopped by a signal, nothing was written");
     return VBG_OK;
 }
 
@@ -207,19 +206,22 @@ static const float *load(const job *j, const vbg_item *it)
     return j->turned;
 }
 
-/* Finite, and still so after rounding to t. */
+/* Finite, and still so after rounding to t.  Without their sign the bits of floats are
+ * ordered as the values are, NaN above infinity: one integer maximum tells. */
 static bool all_finite(const float *v, size_t n, vbg_dtype t)
 {
-    float limit = t == VBG_F16 ? 65519.99f : t == VBG_BF16 ? 0x1.fefffep+127f : INFINITY;
-    float top = 0;
-    bool nan = false;
+    uint32_t limit = t == VBG_F16    ? 0x477ff000u  /* 65520 */
+                     : t == VBG_BF16 ? 0x7f7f8000u  /* rounds to infinity */
+                                     : 0x7f800000u; /* infinity */
+    uint32_t top = 0;
 
     for (size_t i = 0; i < n; i++) {
-        float a = fabsf(v[i]);
-        nan |= a != a;
-        top = a > top ? a : top;
+        uint32_t bits;
+        memcpy(&bits, &v[i], sizeof bits);
+        bits &= 0x7fffffffu;
+        top = bits > top ? bits : top;
     }
-    return !nan && top < limit;
+    return top < limit;
 }
 
 static int by_place(const void *a, const void *b)

@@ -14,8 +14,8 @@
 static const vbg_option options[] = {
     { "output", 'o', VBG_OPT_STRING, "FILE", NULL, NULL, "the .vbg file to write",
       "output", VBG_OPT_COMMON },
-    { "dtype", 0, VBG_OPT_CHOICE, "TYPE", "bf16", "bf16|f16|f32",
-      "type in which layers are stored", "output", VBG_OPT_COMMON },
+    { "dtype", 0, VBG_OPT_CHOICE, "TYPE", "bf16", "bf16|f16|f32", "how layers are stored",
+      "output", VBG_OPT_COMMON },
     { "list", 'l', VBG_OPT_FLAG, NULL, NULL, NULL,
       "print what is inside a model of any format", "output", VBG_OPT_COMMON },
     { "json", 0, VBG_OPT_FLAG, NULL, NULL, NULL, "with --list: as JSON", "output",
@@ -23,12 +23,11 @@ static const vbg_option options[] = {
     { "verify", 0, VBG_OPT_FLAG, NULL, NULL, NULL,
       "compare every checksum of a .vbg file", "output", VBG_OPT_COMMON },
     { "config-from", 0, VBG_OPT_STRING, "DIR", NULL, NULL,
-      "diffusers folder for configs and tokenizer that the file lacks", "input",
-      VBG_OPT_COMMON },
+      "folder for configs and tokenizer the file lacks", "input", VBG_OPT_COMMON },
     { "caa", 0, VBG_OPT_STRING, "FILE", NULL, NULL,
-      "add the correspondence-aware attention blocks of FILE", "input", VBG_OPT_COMMON },
+      "add the panorama (CAA) blocks of FILE", "input", VBG_OPT_COMMON },
     { "prediction", 0, VBG_OPT_CHOICE, "TYPE", NULL, "epsilon|v_prediction",
-      "what the UNet predicts, when the file does not say", "input", VBG_OPT_COMMON },
+      "UNet output", "input", VBG_OPT_COMMON },
     { "name", 0, VBG_OPT_STRING, "NAME", NULL, NULL, "model name in metadata", "input",
       0 },
     { "skip-unknown", 0, VBG_OPT_FLAG, NULL, NULL, NULL,
@@ -235,8 +234,9 @@ int main(int argc, char **argv)
         st = verify(vbg_positional(v, 0), &err);
     else
         st = convert(v, vbg_positional(v, 0), &err);
-    code = vbg_stop_signal() && st == VBG_ECANCEL ? 128 + vbg_stop_signal()
-                                                  : vbg_exit_code(st, &err);
+    code = vbg_exit_code(st, &err);
+    if (vbg_stop_signal() && st == VBG_ECANCEL)
+        code = 128 + vbg_stop_signal();
     if (fflush(stdout) != 0 && code == 0)
         code = 0; /* a closed stdout ends quietly */
     vbg_values_free(v);
