@@ -267,12 +267,23 @@ static bool transpose_is_narrow(const vbg_transpose_args *a)
            !a->ep.residual;
 }
 
+/* c channels at element `at` of x as f32. */
+static inline void pixel_as_f32(float *to, const vbg_conv_args *a, size_t at)
+{
+    size_t k = 0, c = (size_t)a->c;
+
+    for (; k + LANES <= c; k += LANES)
+        vf_store(to + k, load_any(a->x, a->xt, at + k));
+    if (k < c)
+        vf_store_n(to + k, load_any_n(a->x, a->xt, at + k, c - k), c - k);
+}
+
 static void transpose_narrow(const vbg_transpose_args *a, size_t r)
 {
     const size_t image = r / (size_t)a->oh, oy = r % (size_t)a->oh;
     const size_t ky = oy % (size_t)a->kh, oc = (size_t)a->oc, c = (size_t)a->c;
     const size_t n = (size_t)a->kw * oc, in = image * (size_t)a->h + oy / (size_t)a->kh;
-    float w[NARROW_C * LANES] = { 0 }, scale[LANES] = { 0 }, bias[LANES] = { 0 };
+    float x[ABREAST][NARROW_C], w[NARROW_C * LANES] = { 0 }, scale[LANES] = { 0 }, bias[LANES] = { 0 };
 
     for (size_t j = 0; j < n; j++) {
         const float *from = (const float *)a->w + (ky * n + j) * c; /* [ky][kx][o][c] */
@@ -283,16 +294,19 @@ static void transpose_narrow(const vbg_transpose_args *a, size_t r)
     }
     for (size_t ix = 0; ix < (size_t)a->w_in; ix += ABREAST) {
         const size_t left = (size_t)a->w_in - ix, count = left < ABREAST ? left : ABREAST;
-        size_t at[ABREAST];
         vf sum[ABREAST];
         for (size_t p = 0; p < ABREAST; p++) {
+            size_t pixel = in * (size_t)a->w_in + ix + (p < count ? p : 0);
             sum[p] = vf_zero();
-            at[p] = (in * (size_t)a->w_in + ix + (p < count ? p : 0)) * a->ldx;
+            pixel_as_f32(x[p], a, pixel * a->ldx);
         }
-        for (size_t k = 0; k < c; k++)
-            for (size_t p = 0; p < ABREAST; p++)
-                sum[p] = vf_fma(vf_set1(load_one(a->x, a->xt, at[p] + k)),
-                                vf_load(w + k * LANES), sum[p]);
+        for (size_t k = 0; k < c; k++) {
+            vf v = vf_load(w + k * LANES);
+            sum[0] = vf_fma(vf_set1(x[0][k]), v, sum[0]);
+            sum[1] = vf_fma(vf_set1(x[1][k]), v, sum[1]);
+            sum[2] = vf_fma(vf_set1(x[2][k]), v, sum[2]);
+            sum[3] = vf_fma(vf_set1(x[3][k]), v, sum[3]);
+        }
         for (size_t p = 0; p < count; p++) {
             vf v = vf_add(vf_mul(sum[p], vf_load(scale)), vf_load(bias));
             v = vf_act_quick(v, a->ep.act);
