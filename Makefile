@@ -26,7 +26,7 @@ DEFS := $(foreach p,$(HAVE),-DVBG_HAVE_$(shell echo $(p) | tr a-z A-Z))
 
 VERSION := 0.1.0
 override CPPFLAGS += -I. -Iinclude -DVBG_VERSION='"$(VERSION)"' $(DEFS)
-override CFLAGS   += -std=c11 -fopenmp -ffp-contract=off -MMD -MP -pthread $(WARN) $(CFLAGS_$(MODE))
+override CFLAGS   += -std=c11 -fopenmp -ffp-contract=off -fPIC -fvisibility=hidden -MMD -MP -pthread $(WARN) $(CFLAGS_$(MODE))
 LIBS  := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm -fopenmp -pthread
 INCS  := $(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
 
@@ -53,6 +53,15 @@ $(LIB): $(call obj,$(LIB_SRC))
 	@rm -f $@
 	@ar rcs $@ $^
 
+# The shared library: only what include/vbg.h declares is visible.
+SO := libvbg.so.0
+$(O)/$(SO): $(call obj,$(LIB_SRC))
+	$(CC) -shared -Wl,-soname,$(SO) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+$(O)/bin/example_%: examples/%.c $(O)/$(SO)
+	@mkdir -p $(@D)
+	$(CC) -std=c11 $(WARN) -O2 -Iinclude -o $@ $< $(O)/$(SO) -Wl,-rpath,'$$ORIGIN/..'
+EXAMPLES := $(patsubst examples/%.c,$(O)/bin/example_%,$(wildcard examples/*.c))
+
 $(O)/kernels/x86/%_avx2.o:        override CFLAGS += $(AVX2)
 $(O)/kernels/x86/%_avx512.o:      override CFLAGS += $(AVX512)
 $(O)/kernels/x86/%_avx512_bf16.o: override CFLAGS += $(AVX512) -mavx512bf16 -mavx512vnni
@@ -60,7 +69,7 @@ $(O)/kernels/x86/%_amx_bf16.o:    override CFLAGS += $(AVX512) -mavx512bf16 -mav
 
 $(O)/bench/print.o: override CPPFLAGS += -DVBG_COMMIT='"$(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)"'
 
-$(O)/%.o: %.c Makefile
+$(O)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(INCS) $(CFLAGS) -c -o $@ $<
 
@@ -109,7 +118,7 @@ $(O)/bin/make_checkpoint: $(O)/tests/tools/make_checkpoint.o $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
-tests: $(O)/bin/make_checkpoint $(FUZZ:%=$(O)/bin/replay_%) $(TESTS:%=$(O)/bin/%) $(O)/bin/check-golden all
+tests: $(O)/bin/make_checkpoint $(FUZZ:%=$(O)/bin/replay_%) $(TESTS:%=$(O)/bin/%) $(O)/bin/check-golden $(EXAMPLES) all
 
 # What a bare Debian 12 lacks: required, then optional parts, then what tests need.
 DEPS_REQUIRED := build-essential pkg-config libpng-dev libjpeg62-turbo-dev libjansson-dev \
@@ -153,7 +162,26 @@ perf:
 
 INSTALL := install
 DATADIR ?= $(PREFIX)/share
-install: all
+LIBDIR  ?= $(PREFIX)/lib
+define VBG_PC
+prefix=$(PREFIX)
+libdir=$(LIBDIR)
+includedir=$(PREFIX)/include
+Name: vbg
+Description: rooms from a sentence for video calls
+Version: $(VERSION)
+Libs: -L$${libdir} -lvbg
+Libs.private: $(LIBS)
+Cflags: -I$${includedir}
+endef
+export VBG_PC
+install: all $(O)/$(SO)
+	$(INSTALL) -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(PREFIX)/include
+	$(INSTALL) -m 644 include/vbg.h $(DESTDIR)$(PREFIX)/include/vbg.h
+	$(INSTALL) -m 644 $(LIB) $(DESTDIR)$(LIBDIR)/libvbg.a
+	$(INSTALL) -m 755 $(O)/$(SO) $(DESTDIR)$(LIBDIR)/$(SO)
+	ln -sf $(SO) $(DESTDIR)$(LIBDIR)/libvbg.so
+	printf '%s\n' "$$VBG_PC" > $(DESTDIR)$(LIBDIR)/pkgconfig/vbg.pc
 	$(INSTALL) -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(DATADIR)/man/man1 $(DESTDIR)$(DATADIR)/vbg/models \
 	    $(DESTDIR)$(DATADIR)/bash-completion/completions $(DESTDIR)$(DATADIR)/zsh/site-functions \
 	    $(DESTDIR)$(DATADIR)/fish/vendor_completions.d
