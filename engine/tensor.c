@@ -5,8 +5,8 @@
  * beside the work of one op. */
 #define _GNU_SOURCE
 #include "engine/tensor.h"
+#include "engine/team.h"
 
-#include <omp.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +37,7 @@ typedef struct chunk {
 
 struct vbg_ctx {
     vbg_kernels kernels;
+    vbg_team *team;
     int threads;
     vbg_dtype act;
     bool planning;
@@ -79,6 +80,11 @@ vbg_status vbg_ctx_new(vbg_ctx **out, const vbg_ctx_opt *opt, vbg_err *err)
         free(c);
         return vbg_fail(err, VBG_ENOMEM, "not enough memory for a context");
     }
+    vbg_status st = vbg_team_new(&c->team, c->threads, err);
+    if (st != VBG_OK) {
+        vbg_ctx_free(c);
+        return st;
+    }
     vbg_kernels_init(&c->kernels, opt->isa);
     c->act = opt->precision == VBG_BF16 && c->kernels.isa >= VBG_ISA_AVX512_BF16
                  ? VBG_BF16
@@ -91,6 +97,7 @@ void vbg_ctx_free(vbg_ctx *c)
 {
     if (!c)
         return;
+    vbg_team_free(c->team);
     for (int i = 0; i < c->threads; i++)
         vbg_free_mem(c->scratch[i]);
     while (c->chunks) {
@@ -431,14 +438,7 @@ vbg_status vbg_run(vbg_ctx *c, vbg_job *job, void *arg, vbg_err *err)
 
 void vbg_parallel(vbg_ctx *c, size_t count, vbg_task *fn, void *arg)
 {
-    if (c->threads == 1 || count <= 1) {
-        for (size_t i = 0; i < count; i++)
-            fn(arg, i, 0);
-        return;
-    }
-#pragma omp parallel for num_threads(c->threads) schedule(dynamic, 1)
-    for (size_t i = 0; i < count; i++)
-        fn(arg, i, omp_get_thread_num());
+    vbg_team_run(c->team, count, fn, arg);
 }
 
 void vbg_scratch_reserve(vbg_ctx *c, size_t bytes)
