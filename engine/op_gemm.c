@@ -8,8 +8,9 @@
 
 enum {
     BLOCK = 16,
-    ROWS = 448,           /* pixels per task: a multiple of the tile heights 14, 16, 6 */
-    PANEL_BYTES = 1 << 20 /* packed weights per task: half of an L2               */
+    ROWS = 512,           /* pixels per task: what passes over a panel of weights    */
+    STRIP_ROWS = 8,       /* image rows per task: neighbours read 2 more for a 3x3   */
+    PANEL_BYTES = 4 << 20 /* packed weights per task                                 */
 };
 
 /* A job of one op: exactly one of the argument structs is in use. */
@@ -42,14 +43,15 @@ static size_t divide_up(size_t a, size_t b)
 }
 
 /* Chooses the rectangle.  unit is the number of pixels in a row, panel the bytes
- * of one block of weights.  Aims at panels that stay in L2 while the rows pass,
- * and at a few tasks per thread; cuts rows before blocks, since each row task
- * reads all of its weights. */
+ * of one block of weights.  Aims at a few tasks per thread; halves the rows first,
+ * down to what still makes weights worth reading, then the blocks. */
 static void cut(gemm_job *j, size_t unit, size_t panel)
 {
     const size_t want = 3 * (size_t)vbg_ctx_threads(j->c);
 
     j->row_step = divide_up(ROWS, unit);
+    if (j->conv && j->row_step < STRIP_ROWS)
+        j->row_step = STRIP_ROWS;
     if (j->row_step > j->rows)
         j->row_step = j->rows;
     j->block_step = PANEL_BYTES / panel / 4 * 4;

@@ -24,7 +24,7 @@
 
 #include <string.h>
 
-enum { KC = 256, BLOCK = 16, NV = BLOCK / LANES, NR = NB * NV };
+enum { KC = 256, BLOCK = 16, NV = BLOCK / LANES, NR = NB * NV, GROUP_BYTES = 1 << 20 };
 
 /* What a rectangle is made from: a gemm is a 1x1 convolution over one long row. */
 typedef struct source {
@@ -245,7 +245,7 @@ typedef struct rectangle {
     const vbg_store *out;
 } rectangle;
 
-static void rectangle_run(const source *s, const rectangle *r, void *scratch)
+static void group_run(const source *s, const rectangle *r, void *scratch)
 {
     const size_t blocks = r->b1 - r->b0, ldacc = blocks * BLOCK * (r->geglu ? 2 : 1);
     const size_t wsize = vbg_dtype_size(r->wt), block_bytes = s->k * BLOCK * wsize;
@@ -275,6 +275,22 @@ static void rectangle_run(const source *s, const rectangle *r, void *scratch)
                 store_row(r->out, acc + (size_t)m * ldacc, p + (size_t)m, r->b0 * BLOCK,
                           blocks * BLOCK);
         }
+    }
+}
+
+/* In groups of blocks whose weights stay in L2 while the pixels pass. */
+static void rectangle_run(const source *s, const rectangle *r, void *scratch)
+{
+    const size_t block_bytes = s->k * BLOCK * vbg_dtype_size(r->wt);
+    size_t group = GROUP_BYTES / block_bytes / (r->geglu ? 2 : 1) / NB * NB;
+    rectangle part = *r;
+
+    if (group < 2 * NB)
+        group = 2 * NB;
+    for (size_t b = r->b0; b < r->b1; b += group) {
+        part.b0 = b;
+        part.b1 = b + group < r->b1 ? b + group : r->b1;
+        group_run(s, &part, scratch);
     }
 }
 

@@ -323,8 +323,8 @@ static inline int fill_steps(const strips *s, const segment *g, size_t c0, size_
         return n;
     }
     for (int ky = 0; ky < a->kh; ky++)
-        for (size_t j = 0; j < chunk; j += DEPTH)
-            for (int kx = 0; kx < a->kw; kx++, n++) {
+        for (int kx = 0; kx < a->kw; kx++)
+            for (size_t j = 0; j < chunk; j += DEPTH, n++) {
                 size_t tap = (size_t)(ky * a->kw + kx), at = 0;
                 if (s->mode == PADDED)
                     at = ((size_t)(ky * a->dil_y) * (size_t)g->width +
