@@ -5,8 +5,9 @@
 #include <string.h>
 
 typedef struct resize_job {
-    vbg_ctx *c;
     const vbg_kernels *k;
+    int *x0, *x1; /* [w] of y, the same for all rows */
+    float *fx;
     const vbg_tensor *x;
     vbg_tensor *y;
     vbg_resize_mode mode;
@@ -35,10 +36,15 @@ static lerp_at source_of(int i, int in, int out, vbg_resize_mode mode)
     return r;
 }
 
-/* Scratch of a thread: x0, x1 and fx of one row. */
-static size_t resize_scratch(const vbg_tensor *y)
+/* The columns' table. */
+static void resize_columns(const resize_job *j)
 {
-    return (size_t)y->w * (2 * sizeof(int) + sizeof(float));
+    for (int i = 0; i < j->y->w; i++) {
+        lerp_at l = source_of(i, j->x->w, j->y->w, j->mode);
+        j->x0[i] = l.i0;
+        j->x1[i] = l.i1;
+        j->fx[i] = l.f;
+    }
 }
 
 static void nearest_row(const resize_job *j, size_t n, int oy)
@@ -60,19 +66,12 @@ static void resize_row(void *arg, size_t index, int thread)
     const resize_job *j = arg;
     const vbg_tensor *x = j->x, *y = j->y;
     size_t n = index / (size_t)y->h;
-    int oy = (int)(index % (size_t)y->h), *x0 = vbg_scratch(j->c, thread);
-    int *x1 = x0 + y->w;
-    float *fx = (float *)(x1 + y->w);
+    int oy = (int)(index % (size_t)y->h);
 
+    (void)thread;
     if (j->mode == VBG_RESIZE_NEAREST) {
         nearest_row(j, n, oy);
         return;
-    }
-    for (int i = 0; i < y->w; i++) {
-        lerp_at l = source_of(i, x->w, y->w, j->mode);
-        x0[i] = l.i0;
-        x1[i] = l.i1;
-        fx[i] = l.f;
     }
     lerp_at v = source_of(oy, x->h, y->h, j->mode);
     size_t top = n * (size_t)x->h;
@@ -83,9 +82,9 @@ static void resize_row(void *arg, size_t index, int thread)
                             .ldx = x->ld,
                             .ow = (size_t)y->w,
                             .c = (size_t)y->c,
-                            .x0 = x0,
-                            .x1 = x1,
-                            .fx = fx,
+                            .x0 = j->x0,
+                            .x1 = j->x1,
+                            .fx = j->fx,
                             .fy = v.f,
                             .t = x->dtype };
     j->k->resample.bilinear_row(&a);
@@ -94,16 +93,21 @@ static void resize_row(void *arg, size_t index, int thread)
 vbg_tensor *vbg_resize(vbg_ctx *c, const vbg_tensor *x, int h, int w,
                        vbg_resize_mode mode)
 {
-    resize_job j = { .c = c,
-                     .k = vbg_ctx_kernels(c),
+    resize_job j = { .k = vbg_ctx_kernels(c),
                      .x = x,
                      .y = vbg_new_typed(c, x->dtype, x->n, h, w, x->c),
                      .mode = mode };
 
     VBG_CHECK(vbg_is_float_act(x), "resize of %s", vbg_dtype_name(x->dtype));
-    vbg_scratch_reserve(c, resize_scratch(j.y));
-    if (!vbg_planning(c))
+    vbg_tensor *table = vbg_new_typed(c, VBG_I32, 1, 1, w, 3);
+    if (!vbg_planning(c)) {
+        j.x0 = table->data;
+        j.x1 = j.x0 + w;
+        j.fx = (float *)(j.x1 + w);
+        resize_columns(&j);
         vbg_parallel(c, (size_t)x->n * (size_t)h, resize_row, &j);
+    }
+    vbg_drop(c, table);
     return j.y;
 }
 
