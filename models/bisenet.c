@@ -30,7 +30,8 @@ vbg_status vbg_bisenet_bind(vbg_bisenet *m, vbg_pool_mem *pool, const vbg_weight
     const int wide = m->spatial[2].oc + m->attention16.oc + m->attention32.oc;
     vbg_bind_conv_bn(
         &b, pool, &m->fusion,
-        (vbg_conv_bn){ .conv = ".0", .bn = ".1", .c = wide, .k = 3, .flags = VBG_BIND_BIAS },
+        (vbg_conv_bn){
+            .conv = ".0", .bn = ".1", .c = wide, .k = 3, .flags = VBG_BIND_BIAS },
         "feature_fusion_module.conv_block");
     const int n = m->classes = m->fusion.oc;
     vbg_bind_layer(&b, &m->fusion_gate, n, n, 1, 1, VBG_BIND_BIAS,
@@ -99,8 +100,8 @@ vbg_tensor *vbg_bisenet_forward(vbg_ctx *c, const vbg_bisenet *m, const vbg_tens
     /* The original resizes first; a 1x1 convolution commutes with that and costs 64
      * times less here. */
     y = vbg_linear_ex(c, y, &m->out, (vbg_linear_opt){ .f32_out = true });
-    return vbg_scope_close(c,
-                           vbg_resize(c, y, y->h * 8, y->w * 8, VBG_RESIZE_BILINEAR_ALIGN));
+    return vbg_scope_close(
+        c, vbg_resize(c, y, y->h * 8, y->w * 8, VBG_RESIZE_BILINEAR_ALIGN));
 }
 
 /* ---- CoinCheung, version 1 ---- */
@@ -117,17 +118,19 @@ static void bind_cbr(vbg_bind *b, vbg_pool_mem *pool, vbg_weight *out, int ch, i
 static void bind_head(vbg_bind *b, vbg_pool_mem *pool, vbg_bisenet_head *h, int ch,
                       int classes, const char *prefix)
 {
-    vbg_bind_conv_bn(b, pool, &h->conv,
-                     (vbg_conv_bn){ .conv = ".conv.conv", .bn = ".conv.bn", .c = ch, .k = 3 },
-                     "%s", prefix);
-    vbg_bind_layer(b, &h->out, classes, h->conv.oc, 1, 1, VBG_BIND_MAYBE_BIAS, "%s.conv_out",
-                   prefix);
+    vbg_bind_conv_bn(
+        b, pool, &h->conv,
+        (vbg_conv_bn){ .conv = ".conv.conv", .bn = ".conv.bn", .c = ch, .k = 3 }, "%s",
+        prefix);
+    vbg_bind_layer(b, &h->out, classes, h->conv.oc, 1, 1, VBG_BIND_MAYBE_BIAS,
+                   "%s.conv_out", prefix);
 }
 
 /* Spatial path: 7x7/2, two 3x3/2, 1x1. */
 static void bind_spatial(vbg_bind *b, vbg_pool_mem *pool, vbg_weight s[4])
 {
-    static const char *const name[4] = { "sp.conv1", "sp.conv2", "sp.conv3", "sp.conv_out" };
+    static const char *const name[4] = { "sp.conv1", "sp.conv2", "sp.conv3",
+                                         "sp.conv_out" };
     static const int k[4] = { 7, 3, 3, 1 };
 
     for (int i = 0; i < 4; i++)
@@ -162,13 +165,11 @@ vbg_status vbg_bisenet1_bind(vbg_bisenet1 *m, vbg_pool_mem *pool, const vbg_weig
     bind_spatial(&b, pool, m->spatial);
     bind_context(&b, pool, m);
     bind_cbr(&b, pool, &m->fusion, m->spatial[3].oc + m->head16.oc, 1, "ffm.convblk");
-    vbg_bind_conv_bn(&b, pool, &m->fusion_gate,
-                     (vbg_conv_bn){ .conv = ".conv",
-                                    .bn = ".bn",
-                                    .oc = m->fusion.oc,
-                                    .c = m->fusion.oc,
-                                    .k = 1 },
-                     "ffm");
+    vbg_bind_conv_bn(
+        &b, pool, &m->fusion_gate,
+        (vbg_conv_bn){
+            .conv = ".conv", .bn = ".bn", .oc = m->fusion.oc, .c = m->fusion.oc, .k = 1 },
+        "ffm");
     bind_head(&b, pool, &m->out, m->fusion.oc, 0, "conv_out");
     m->classes = m->out.out.oc;
     if (vbg_bind_maybe(&b, "conv_out16.conv_out.weight"))
@@ -237,7 +238,8 @@ static vbg_tensor *classify(vbg_ctx *c, const vbg_bisenet_head *h, const vbg_ten
     y = vbg_linear_ex(c, y, &h->out, (vbg_linear_opt){ .f32_out = true });
     if (low)
         vbg_see(c, probe, low, y);
-    return vbg_scope_close(c, vbg_resize(c, y, y->h * up, y->w * up, VBG_RESIZE_BILINEAR));
+    return vbg_scope_close(c,
+                           vbg_resize(c, y, y->h * up, y->w * up, VBG_RESIZE_BILINEAR));
 }
 
 vbg_tensor *vbg_bisenet1_forward(vbg_ctx *c, const vbg_bisenet1 *m, const vbg_tensor *x,
@@ -246,12 +248,13 @@ vbg_tensor *vbg_bisenet1_forward(vbg_ctx *c, const vbg_bisenet1 *m, const vbg_te
     const vbg_conv_opt half = { .stride = 2, .pad = 1, .act = VBG_ACT_RELU };
     const vbg_linear_opt relu = { .act = VBG_ACT_RELU };
 
-    VBG_CHECK(x->h % 32 == 0 && x->w % 32 == 0, "BiSeNet of %dx%d, not in steps of 32", x->w,
-              x->h);
+    VBG_CHECK(x->h % 32 == 0 && x->w % 32 == 0, "BiSeNet of %dx%d, not in steps of 32",
+              x->w, x->h);
     vbg_scope_open(c);
     context1 cp = context(c, m, x, probe);
-    vbg_tensor *sp = vbg_conv2d(
-        c, x, &m->spatial[0], (vbg_conv_opt){ .stride = 2, .pad = 3, .act = VBG_ACT_RELU });
+    vbg_tensor *sp =
+        vbg_conv2d(c, x, &m->spatial[0],
+                   (vbg_conv_opt){ .stride = 2, .pad = 3, .act = VBG_ACT_RELU });
     sp = vbg_conv2d(c, sp, &m->spatial[1], half);
     sp = vbg_conv2d(c, sp, &m->spatial[2], half);
     sp = vbg_linear_ex(c, sp, &m->spatial[3], relu);

@@ -27,8 +27,8 @@ static void bind_pair(vbg_bind *b, vbg_pool_mem *pool, vbg_weight *out, vbg_conv
     vbg_bind_conv_bn(b, pool, out, o, "%s", prefix);
 }
 
-static void bind_ge(vbg_bind *b, vbg_pool_mem *pool, vbg_ge_layer *g, int ch, bool stride2,
-                    const char *prefix)
+static void bind_ge(vbg_bind *b, vbg_pool_mem *pool, vbg_ge_layer *g, int ch,
+                    bool stride2, const char *prefix)
 {
     const vbg_conv_bn dw = { .k = 3, .c = 1, .flags = VBG_BIND_DEPTHWISE };
     char p[96];
@@ -99,7 +99,8 @@ static void bind_semantic(vbg_bind *b, vbg_pool_mem *pool, vbg_bisenet2 *m)
     bind_cbr(b, pool, &m->stem, 3, 3, "segment.S1S2.conv");
     bind_cbr(b, pool, &m->stem_left1, m->stem.oc, 1, "segment.S1S2.left.0");
     bind_cbr(b, pool, &m->stem_left2, m->stem_left1.oc, 3, "segment.S1S2.left.1");
-    bind_cbr(b, pool, &m->stem_fuse, m->stem_left2.oc + m->stem.oc, 3, "segment.S1S2.fuse");
+    bind_cbr(b, pool, &m->stem_fuse, m->stem_left2.oc + m->stem.oc, 3,
+             "segment.S1S2.fuse");
     int ch = m->stem_fuse.oc;
     for (int i = 0; i < 8; i++) {
         snprintf(p, sizeof p, "segment.%s", name[i]);
@@ -150,8 +151,8 @@ vbg_status vbg_bisenet2_bind(vbg_bisenet2 *m, vbg_pool_mem *pool, const vbg_weig
         if (!vbg_bind_maybe(&b, "%s.conv_out.1.weight", aux[i]))
             continue;
         snprintf(p, sizeof p, "%s.conv", aux[i]);
-        bind_cbr(&b, pool, &a->conv, from[i] < 0 ? m->stem_fuse.oc : m->ge[from[i]].conv2.oc,
-                 3, p);
+        bind_cbr(&b, pool, &a->conv,
+                 from[i] < 0 ? m->stem_fuse.oc : m->ge[from[i]].conv2.oc, 3, p);
         snprintf(p, sizeof p, "%s.conv_out.0.1", aux[i]);
         bind_cbr(&b, pool, &a->expand, a->conv.oc, 3, p);
         vbg_bind_layer(&b, &a->out, m->classes, a->expand.oc, 1, 1, VBG_BIND_BIAS,
@@ -226,7 +227,8 @@ static vbg_tensor *aggregate(vbg_ctx *c, const vbg_bisenet2 *m, const vbg_tensor
         vbg_conv2d(c, detail, &m->left2, (vbg_conv_opt){ .stride = 2, .pad = 1 });
     left2 = vbg_pool(c, left2, pool);
     vbg_tensor *right1 = vbg_conv2d(c, context, &m->right1, (vbg_conv_opt){ .pad = 1 });
-    vbg_tensor *right2 = vbg_conv2d(c, context, &m->right2_dw, (vbg_conv_opt){ .pad = 1 });
+    vbg_tensor *right2 =
+        vbg_conv2d(c, context, &m->right2_dw, (vbg_conv_opt){ .pad = 1 });
     right2 = vbg_linear(c, right2, &m->right2);
     vbg_see(c, probe, "bga.left1", left1);
     vbg_see(c, probe, "bga.left2", left2);
@@ -290,8 +292,8 @@ vbg_tensor *vbg_bisenet2_forward(vbg_ctx *c, const vbg_bisenet2 *m, const vbg_te
 {
     static const int stride[8] = { 2, 1, 2, 1, 1, 2, 1, 1 };
 
-    VBG_CHECK(x->h % 32 == 0 && x->w % 32 == 0, "BiSeNet of %dx%d, not in steps of 32", x->w,
-              x->h);
+    VBG_CHECK(x->h % 32 == 0 && x->w % 32 == 0, "BiSeNet of %dx%d, not in steps of 32",
+              x->w, x->h);
     vbg_scope_open(c);
     vbg_tensor *context = semantic(c, m, x, probe), *detail = NULL;
     for (int i = 0; i < 8; i++)

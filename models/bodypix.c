@@ -27,8 +27,9 @@ vbg_tensor *vbg_bodypix_forward(vbg_ctx *c, const vbg_bodypix *m, const vbg_tens
     const vbg_linear_opt relu6 = { .act = VBG_ACT_RELU6 };
 
     vbg_scope_open(c);
-    vbg_tensor *y = vbg_conv2d(
-        c, x, &m->conv0, (vbg_conv_opt){ .stride = 2, .same = true, .act = VBG_ACT_RELU6 });
+    vbg_tensor *y =
+        vbg_conv2d(c, x, &m->conv0,
+                   (vbg_conv_opt){ .stride = 2, .same = true, .act = VBG_ACT_RELU6 });
     for (int i = 0; i < VBG_BODYPIX_LAYERS; i++) {
         vbg_stride_plan p = vbg_bodypix_layer_plan(i + 1, m->output_stride);
         vbg_tensor *d = vbg_conv2d(c, y, &m->dw[i],

@@ -170,7 +170,8 @@ vbg_tensor *vbg_lraspp_forward(vbg_ctx *c, const vbg_lraspp *m, const vbg_tensor
     vbg_see(c, probe, "head.scale", s);
     y = vbg_resize(c, vbg_mul(c, y, s), low->h, low->w, VBG_RESIZE_BILINEAR);
     y = vbg_linear_ex(c, y, &m->high, (vbg_linear_opt){ .f32_out = true });
-    y = vbg_linear_ex(c, low, &m->low, (vbg_linear_opt){ .residual = y, .f32_out = true });
+    y = vbg_linear_ex(c, low, &m->low,
+                      (vbg_linear_opt){ .residual = y, .f32_out = true });
     vbg_see(c, probe, "head.low", y);
     return vbg_scope_close(c, vbg_resize(c, y, x->h, x->w, VBG_RESIZE_BILINEAR));
 }

@@ -36,8 +36,8 @@ vbg_status vbg_deeplab_tflite_bind(vbg_deeplab_tflite *m, const vbg_weights *w,
 }
 
 /* Inverted residual with a linear bottleneck. */
-static vbg_tensor *block(vbg_ctx *c, const vbg_deeplab_tflite_block *m, const vbg_tensor *x,
-                         vbg_stride_plan p)
+static vbg_tensor *block(vbg_ctx *c, const vbg_deeplab_tflite_block *m,
+                         const vbg_tensor *x, vbg_stride_plan p)
 {
     const bool skip = m->expand.data && p.stride == 1 && m->project.oc == x->c;
     const vbg_tensor *y = x;
@@ -61,8 +61,9 @@ vbg_tensor *vbg_deeplab_tflite_forward(vbg_ctx *c, const vbg_deeplab_tflite *m,
     const vbg_linear_opt relu = { .act = VBG_ACT_RELU };
 
     vbg_scope_open(c);
-    vbg_tensor *y = vbg_conv2d(
-        c, x, &m->conv0, (vbg_conv_opt){ .stride = 2, .same = true, .act = VBG_ACT_RELU6 });
+    vbg_tensor *y =
+        vbg_conv2d(c, x, &m->conv0,
+                   (vbg_conv_opt){ .stride = 2, .same = true, .act = VBG_ACT_RELU6 });
     for (int i = 0; i < VBG_DEEPLAB_TFLITE_BLOCKS; i++) {
         vbg_tensor *next = block(c, &m->block[i], y, vbg_deeplab_tflite_block_plan(i));
         vbg_drop(c, y);

@@ -31,12 +31,14 @@ static void bind_block(vbg_bind *b, vbg_pool_mem *pool, vbg_mobilenetv3_block *m
     if (p->expand)
         vbg_bind_conv_bn(b, pool, &m->expand, o, "%s.%d.block.%d", prefix, i, at++);
     const int mid = p->expand ? m->expand.oc : ch;
-    o = (vbg_conv_bn){ .conv = ".0", .bn = ".1", .oc = mid, .c = 1, .k = p->k, .eps = EPS };
+    o = (vbg_conv_bn){
+        .conv = ".0", .bn = ".1", .oc = mid, .c = 1, .k = p->k, .eps = EPS
+    };
     o.flags = VBG_BIND_DEPTHWISE;
     vbg_bind_conv_bn(b, pool, &m->depthwise, o, "%s.%d.block.%d", prefix, i, at++);
     if (p->se) {
-        vbg_bind_layer(b, &m->se1, 0, mid, 1, 1, VBG_BIND_BIAS, "%s.%d.block.%d.fc1", prefix,
-                       i, at);
+        vbg_bind_layer(b, &m->se1, 0, mid, 1, 1, VBG_BIND_BIAS, "%s.%d.block.%d.fc1",
+                       prefix, i, at);
         vbg_bind_layer(b, &m->se2, mid, m->se1.oc, 1, 1, VBG_BIND_BIAS,
                        "%s.%d.block.%d.fc2", prefix, i, at++);
     }

@@ -11,12 +11,14 @@ static void bind_block(vbg_bind *b, vbg_pool_mem *pool, vbg_resnet_block *r,
         vbg_bind_maybe(b, "%s.layer%d.%d.downsample.0.weight", prefix, layer, i) != NULL;
 
     *r = (vbg_resnet_block){ 0 };
-    vbg_bind_conv_bn(b, pool, &r->conv1,
-                     (vbg_conv_bn){ .conv = "conv1", .bn = "bn1", .k = bottleneck ? 1 : 3 },
-                     "%s.layer%d.%d.", prefix, layer, i);
-    vbg_bind_conv_bn(b, pool, &r->conv2,
-                     (vbg_conv_bn){ .conv = "conv2", .bn = "bn2", .c = r->conv1.oc, .k = 3 },
-                     "%s.layer%d.%d.", prefix, layer, i);
+    vbg_bind_conv_bn(
+        b, pool, &r->conv1,
+        (vbg_conv_bn){ .conv = "conv1", .bn = "bn1", .k = bottleneck ? 1 : 3 },
+        "%s.layer%d.%d.", prefix, layer, i);
+    vbg_bind_conv_bn(
+        b, pool, &r->conv2,
+        (vbg_conv_bn){ .conv = "conv2", .bn = "bn2", .c = r->conv1.oc, .k = 3 },
+        "%s.layer%d.%d.", prefix, layer, i);
     if (bottleneck)
         vbg_bind_conv_bn(
             b, pool, &r->conv3,
@@ -53,8 +55,8 @@ void vbg_resnet_bind(vbg_bind *b, vbg_pool_mem *pool, vbg_resnet *m, const char 
 {
     *m = (vbg_resnet){ .dilated = dilated };
     vbg_bind_conv_bn(b, pool, &m->stem,
-                     (vbg_conv_bn){ .conv = stem_conv, .bn = stem_bn, .c = 3, .k = 7 }, "%s",
-                     prefix);
+                     (vbg_conv_bn){ .conv = stem_conv, .bn = stem_bn, .c = 3, .k = 7 },
+                     "%s", prefix);
     for (int l = 0; l < 4; l++) {
         int n = 1; /* block 0 must exist: its absence is reported by name */
         while (n < VBG_RESNET_MAX_BLOCKS &&

@@ -146,7 +146,8 @@ static vbg_tensor *run_lraspp(vbg_ctx *c, const vbg_segmenter *s, const vbg_tens
 static const kind kinds[] = {
     { "selfie", bind_selfie, run_selfie, vbg_norm_unit, 16, true },
     { "bodypix-mobilenet", bind_bodypix, run_bodypix, vbg_norm_signed, 1, true },
-    { "deeplab-tflite", bind_deeplab_tflite, run_deeplab_tflite, vbg_norm_signed, 1, true },
+    { "deeplab-tflite", bind_deeplab_tflite, run_deeplab_tflite, vbg_norm_signed, 1,
+      true },
     { "bisenet-noisrucer", bind_bisenet, run_bisenet, vbg_norm_imagenet, 8, false },
     { "bisenetv1", bind_bisenet1, run_bisenet1, vbg_norm_imagenet, 32, false },
     { "bisenetv2", bind_bisenet2, run_bisenet2, vbg_norm_imagenet, 32, false },
@@ -209,8 +210,8 @@ static vbg_status find_kind(vbg_segmenter *s, const char *path, vbg_err *err)
             return VBG_OK;
         }
     return vbg_fail(err, VBG_EUNSUPPORTED,
-                    "%s: holds %s%s, not a person segmenter (see vbg-convert --list)", path,
-                    *arch ? "a model of kind " : "no model", arch);
+                    "%s: holds %s%s, not a person segmenter (see vbg-convert --list)",
+                    path, *arch ? "a model of kind " : "no model", arch);
 }
 
 static int fit_side(int want, int step)
@@ -234,10 +235,11 @@ static vbg_status choose_size(vbg_segmenter *s, const char *path, int want_w, in
     vbg_weights_int(s->file, "segmenter.height", &h);
     if (w < MIN_SIDE || w > MAX_SIDE || h < MIN_SIDE || h > MAX_SIDE ||
         w % s->kind->step || h % s->kind->step)
-        return vbg_fail(err, VBG_EFORMAT,
-                        "%s: segmenter.width and segmenter.height are %lldx%lld (sides of "
-                        "%d to %d in steps of %d)",
-                        path, (long long)w, (long long)h, MIN_SIDE, MAX_SIDE, s->kind->step);
+        return vbg_fail(
+            err, VBG_EFORMAT,
+            "%s: segmenter.width and segmenter.height are %lldx%lld (sides of "
+            "%d to %d in steps of %d)",
+            path, (long long)w, (long long)h, MIN_SIDE, MAX_SIDE, s->kind->step);
     s->w = (int)w;
     s->h = (int)h;
     return VBG_OK;
@@ -250,8 +252,9 @@ static vbg_status choose_person(vbg_segmenter *s, const char *path, vbg_err *err
     s->count = 1;
     if (vbg_weights_int(s->file, "segmenter.person", &person)) {
         if (person < 0 || person >= s->classes)
-            return vbg_fail(err, VBG_EFORMAT, "%s: segmenter.person is %lld of %d classes",
-                            path, (long long)person, s->classes);
+            return vbg_fail(err, VBG_EFORMAT,
+                            "%s: segmenter.person is %lld of %d classes", path,
+                            (long long)person, s->classes);
         s->first = (int)person;
     } else if (s->classes <= 2) {
         s->first = s->classes - 1;
@@ -290,7 +293,8 @@ static vbg_status prepare(vbg_segmenter *s, const char *path, const vbg_ctx_opt 
 }
 
 vbg_status vbg_segmenter_open(vbg_segmenter **out, const char *path,
-                              const vbg_ctx_opt *opt, int want_w, int want_h, vbg_err *err)
+                              const vbg_ctx_opt *opt, int want_w, int want_h,
+                              vbg_err *err)
 {
     vbg_segmenter *s = calloc(1, sizeof *s);
     vbg_status st = VBG_ENOMEM;

@@ -8,8 +8,8 @@ static void bind_block(vbg_bind *b, vbg_selfie_block *m, int ch, int i)
 
     vbg_bind_layer(b, &m->expand, 0, ch, 1, 1, VBG_BIND_BIAS, "block%d.expand", n);
     const int mid = m->expand.oc;
-    vbg_bind_layer(b, &m->depthwise, mid, 1, p.k, p.k,
-                   VBG_BIND_BIAS | VBG_BIND_DEPTHWISE, "block%d.depthwise", n);
+    vbg_bind_layer(b, &m->depthwise, mid, 1, p.k, p.k, VBG_BIND_BIAS | VBG_BIND_DEPTHWISE,
+                   "block%d.depthwise", n);
     if (p.se) {
         vbg_bind_layer(b, &m->se1, 0, mid, 1, 1, VBG_BIND_BIAS, "block%d.se1", n);
         vbg_bind_layer(b, &m->se2, mid, m->se1.oc, 1, 1, VBG_BIND_BIAS, "block%d.se2", n);
@@ -22,7 +22,8 @@ static void bind_block(vbg_bind *b, vbg_selfie_block *m, int ch, int i)
 static void bind_up(vbg_bind *b, vbg_selfie_up *m, int width, int below, int i)
 {
     vbg_bind_layer(b, &m->gate1, 0, width, 1, 1, VBG_BIND_BIAS, "up%d.gate1", i);
-    vbg_bind_layer(b, &m->gate2, width, m->gate1.oc, 1, 1, VBG_BIND_BIAS, "up%d.gate2", i);
+    vbg_bind_layer(b, &m->gate2, width, m->gate1.oc, 1, 1, VBG_BIND_BIAS, "up%d.gate2",
+                   i);
     vbg_bind_layer(b, &m->conv, 0, width, 1, 1, VBG_BIND_BIAS, "up%d.conv", i);
     vbg_bind_layer(b, &m->depthwise, m->conv.oc, 1, 3, 3,
                    VBG_BIND_BIAS | VBG_BIND_DEPTHWISE, "up%d.depthwise", i);
@@ -97,8 +98,8 @@ static vbg_tensor *up(vbg_ctx *c, const vbg_selfie_up *m, const vbg_tensor *skip
         attention(c, &m->gate1, &m->gate2, vbg_add(c, skip, below, VBG_ACT_NONE));
     vbg_tensor *y = vbg_add(c, vbg_mul(c, skip, gate), below, VBG_ACT_NONE);
     y = vbg_linear_ex(c, y, &m->conv, relu);
-    vbg_tensor *d =
-        vbg_conv2d(c, y, &m->depthwise, (vbg_conv_opt){ .same = true, .act = VBG_ACT_RELU });
+    vbg_tensor *d = vbg_conv2d(c, y, &m->depthwise,
+                               (vbg_conv_opt){ .same = true, .act = VBG_ACT_RELU });
     y = vbg_add(c, y, d, VBG_ACT_NONE);
     if (m->project.data) {
         /* The file resizes first; a 1x1 convolution commutes with that. */
@@ -113,11 +114,12 @@ vbg_tensor *vbg_selfie_forward(vbg_ctx *c, const vbg_selfie *m, const vbg_tensor
 {
     vbg_tensor *deep = NULL, *at_b = NULL, *at_c = NULL;
 
-    VBG_CHECK(x->h % 16 == 0 && x->w % 16 == 0, "selfie of %dx%d, not in steps of 16", x->w,
-              x->h);
+    VBG_CHECK(x->h % 16 == 0 && x->w % 16 == 0, "selfie of %dx%d, not in steps of 16",
+              x->w, x->h);
     vbg_scope_open(c);
-    vbg_tensor *at_a = vbg_conv2d(
-        c, x, &m->stem, (vbg_conv_opt){ .stride = 2, .same = true, .act = VBG_ACT_HSWISH });
+    vbg_tensor *at_a =
+        vbg_conv2d(c, x, &m->stem,
+                   (vbg_conv_opt){ .stride = 2, .same = true, .act = VBG_ACT_HSWISH });
     vbg_see(c, probe, "stem", at_a);
     for (int i = 0; i < VBG_SELFIE_BLOCKS; i++) {
         deep = block(c, &m->block[i], vbg_selfie_block_plan(i), i ? deep : at_a);

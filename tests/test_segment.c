@@ -146,8 +146,8 @@ static void declare(vbg_writer *w, const net *n)
         snprintf(name, sizeof name, "%s.bias", n->name[i]);
         dim[0] = l->oc;
         if (st == VBG_OK && l->bias)
-            st = vbg_writer_declare(w, "segmenter", name, VBG_F32, VBG_LAYOUT_PLAIN, 1, dim,
-                                    NULL);
+            st = vbg_writer_declare(w, "segmenter", name, VBG_F32, VBG_LAYOUT_PLAIN, 1,
+                                    dim, NULL);
         cr_assert_eq(st, VBG_OK);
     }
 }
@@ -171,8 +171,7 @@ static void write_net(const net *n, char *path)
         size_t taps = (size_t)l->k * (size_t)l->k, count = taps * (size_t)(l->oc * l->c);
         size_t fan = taps * (size_t)l->c;
         snprintf(name, sizeof name, "%s.weight", n->name[i]);
-        vbg_status st =
-            write_values(w, name, count, 1.7f / sqrtf((float)fan), 0, &seed);
+        vbg_status st = write_values(w, name, count, 1.7f / sqrtf((float)fan), 0, &seed);
         snprintf(name, sizeof name, "%s.bias", n->name[i]);
         bool poison = n->poison && strcmp(n->name[i], "out") == 0;
         if (st == VBG_OK && l->bias)
@@ -222,7 +221,8 @@ Test(segment, same_on_every_level_and_thread_count)
     size_t count, again;
 
     write_net(&n, path);
-    float *want = alpha_of(path, (vbg_ctx_opt){ .threads = 1, .isa = VBG_ISA_REF }, &count);
+    float *want =
+        alpha_of(path, (vbg_ctx_opt){ .threads = 1, .isa = VBG_ISA_REF }, &count);
     cr_assert_eq(count, 64u * 48u);
     double mean = 0;
     for (size_t i = 0; i < count; i++) {
@@ -236,12 +236,14 @@ Test(segment, same_on_every_level_and_thread_count)
          * sigmoid is at most a quarter as steep; 1e-4 leaves a factor of ten. */
         float *first = NULL;
         for (int threads = 1; threads <= 5; threads += 2) {
-            float *a = alpha_of(path, (vbg_ctx_opt){ .threads = threads, .isa = isa }, &again);
+            float *a =
+                alpha_of(path, (vbg_ctx_opt){ .threads = threads, .isa = isa }, &again);
             for (size_t i = 0; i < count; i++)
                 cr_assert(fabsf(a[i] - want[i]) < 1e-4f, "%s [%zu]: %g, not %g",
                           vbg_isa_name(isa), i, (double)a[i], (double)want[i]);
             if (first)
-                cr_assert_eq(memcmp(first, a, count * sizeof *a), 0, "%d threads", threads);
+                cr_assert_eq(memcmp(first, a, count * sizeof *a), 0, "%d threads",
+                             threads);
             else
                 first = a;
             if (first != a)
@@ -262,8 +264,8 @@ Test(segment, bf16_is_near)
 
     write_net(&n, path);
     float *want = alpha_of(path, (vbg_ctx_opt){ .isa = VBG_ISA_BEST }, &count);
-    float *a = alpha_of(
-        path, (vbg_ctx_opt){ .isa = VBG_ISA_BEST, .precision = VBG_BF16 }, &count);
+    float *a = alpha_of(path, (vbg_ctx_opt){ .isa = VBG_ISA_BEST, .precision = VBG_BF16 },
+                        &count);
     /* 2^-9 of rounding in each of 40 layers, random signs: sqrt(40)*2^-9 = 1.2 % of
      * logits of size 1..10, a quarter of that in alpha. */
     for (size_t i = 0; i < count; i++)
@@ -365,7 +367,8 @@ Test(segment, picture_of_another_size)
     float alpha[1];
 
     write_net(&n, path);
-    cr_assert_eq(vbg_segmenter_open(&s, path, &opt, 320, 200, &err), VBG_OK, "%s", err.text);
+    cr_assert_eq(vbg_segmenter_open(&s, path, &opt, 320, 200, &err), VBG_OK, "%s",
+                 err.text);
     vbg_picture p = test_picture(63, 48);
     cr_assert_eq(vbg_segmenter_run(s, &p, alpha, &err), VBG_EUSAGE);
     cr_assert(strstr(err.text, "63x48"));

@@ -112,14 +112,15 @@ static void string(builder *b, size_t from, const char *s)
 
 /* Places in the model that tests damage. */
 typedef struct places {
-    size_t version, stride_w, padding, bias_input, output, shape_in, shape_out, options_type,
-        kernel_buffer, op_code;
+    size_t version, stride_w, padding, bias_input, output, shape_in, shape_out,
+        options_type, kernel_buffer, op_code;
 } places;
 
 static void tensor(builder *b, size_t from, const char *name, int rank, const int *dim,
                    uint32_t buffer, size_t *shape, size_t *buffer_field)
 {
-    size_t t = (b->used = (b->used + 3) / 4 * 4, table(b, 4, 0xd)); /* shape, buffer, name */
+    size_t t =
+        (b->used = (b->used + 3) / 4 * 4, table(b, 4, 0xd)); /* shape, buffer, name */
     link_to(b, from, t);
     *shape = b->used + 4;
     ints(b, field(t, 0), (uint32_t)rank, dim);
@@ -218,7 +219,8 @@ Test(tflite, reads_a_small_model)
     vbg_err err = { "" };
 
     build(&b);
-    cr_assert_eq(vbg_tflite_parse(&m, b.data, b.used, "test", &err), VBG_OK, "%s", err.text);
+    cr_assert_eq(vbg_tflite_parse(&m, b.data, b.used, "test", &err), VBG_OK, "%s",
+                 err.text);
     cr_assert_eq(vbg_tflite_ops(m), 1);
     cr_assert_eq(vbg_tflite_tensors(m), 4);
     const vbg_tfl_op *op = vbg_tflite_op(m, 0);
@@ -270,24 +272,15 @@ Test(tflite, refuses_single_lies)
         uint32_t value;
         const char *word; /* in the message */
     } lies[] = {
-        { p.version, 0, "version" },
-        { p.version, 999, "version 3" },
-        { p.stride_w, 0, "stride" },
-        { p.stride_w, 0xffffffff, "stride" },
-        { p.stride_w, 65, "stride" },
-        { p.padding, 7, "padding" },
-        { p.bias_input, 4, "input 4" },
-        { p.bias_input, 0x80000000, "input" },
-        { p.output, 0, "writes tensor 0" },
-        { p.output, 1, "writes tensor 1" },
-        { p.shape_in, 0, "dimension" },
-        { p.shape_in + 4, 0x7fffffff, "shapes" },
-        { p.shape_in + 12, 3, "shapes" },
-        { p.shape_out + 4, 4, "shapes" },
-        { p.options_type, 5, "options" },
-        { p.kernel_buffer, 2, "size" },
-        { p.kernel_buffer, 3, "buffer" },
-        { p.op_code, 9999, "9999" },
+        { p.version, 0, "version" },        { p.version, 999, "version 3" },
+        { p.stride_w, 0, "stride" },        { p.stride_w, 0xffffffff, "stride" },
+        { p.stride_w, 65, "stride" },       { p.padding, 7, "padding" },
+        { p.bias_input, 4, "input 4" },     { p.bias_input, 0x80000000, "input" },
+        { p.output, 0, "writes tensor 0" }, { p.output, 1, "writes tensor 1" },
+        { p.shape_in, 0, "dimension" },     { p.shape_in + 4, 0x7fffffff, "shapes" },
+        { p.shape_in + 12, 3, "shapes" },   { p.shape_out + 4, 4, "shapes" },
+        { p.options_type, 5, "options" },   { p.kernel_buffer, 2, "size" },
+        { p.kernel_buffer, 3, "buffer" },   { p.op_code, 9999, "9999" },
     };
 
     for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
@@ -332,7 +325,8 @@ Test(tflite, verdicts_of_the_broken_files)
         vbg_err err = { "" };
         if (strncmp(key, "tflite/", 7) != 0 || strstr(key, ".json"))
             continue;
-        snprintf(file, sizeof file, "%.*s/%s", (int)(strrchr(path, '/') - path), path, key);
+        snprintf(file, sizeof file, "%.*s/%s", (int)(strrchr(path, '/') - path), path,
+                 key);
         const char *verdict = json_string_value(json_object_get(value, "verdict"));
         vbg_status st = vbg_tflite_open(&m, file, &err);
         if (strcmp(verdict, "accept") == 0) {
@@ -395,8 +389,8 @@ Test(tflite, recognises_the_real_files)
         const char *file, *arch;
         int width, height, stride, weights;
     } real[] = {
-        { "selfiesegmentation_mlkit-256x256-2021_01_19-v1215.f16.tflite", "selfie", 256, 256,
-          0, 110 },
+        { "selfiesegmentation_mlkit-256x256-2021_01_19-v1215.f16.tflite", "selfie", 256,
+          256, 0, 110 },
         { "selfie_segmentation_landscape.tflite", "selfie", 256, 144, 0, 110 },
         { "body-pix-float-050-8.tflite", "bodypix-mobilenet", 257, 257, 8, 56 },
         { "deeplabv3_257_mv_gpu.tflite", "deeplab-tflite", 257, 257, 0, 110 },

@@ -30,9 +30,10 @@ static const vbg_program program = {
     .purpose = "measures models",
     .usage = "vbg-eval iou --segmenter FILE.vbg DIR",
     .examples = { "vbg-eval iou --segmenter selfie.vbg photos/" },
-    .extra = "iou: DIR holds NAME.jpg or NAME.png with NAME.mask.png beside it (white: "
-             "person).\nPrints the mean over photos of intersection over union.  -v: each "
-             "photo.\n",
+    .extra =
+        "iou: DIR holds NAME.jpg or NAME.png with NAME.mask.png beside it (white: "
+        "person).\nPrints the mean over photos of intersection over union.  -v: each "
+        "photo.\n",
     .options = options,
     .max_positional = 2,
 };
@@ -162,8 +163,8 @@ static vbg_status all_photos(measure *m, const char *dir, vbg_err *err)
     }
     free(entry);
     if (st == VBG_OK && m->photos == 0)
-        st = vbg_fail(err, VBG_EUSAGE, "%s: no photo with a mask (NAME.jpg, NAME.mask.png)",
-                      dir);
+        st = vbg_fail(err, VBG_EUSAGE,
+                      "%s: no photo with a mask (NAME.jpg, NAME.mask.png)", dir);
     return st;
 }
 

@@ -149,8 +149,8 @@ DW_INLINE void dw_row(const depthwise_run *r, size_t pixel, size_t count, bool b
 
 /* Output columns [first, last) of row r, whose taps are all inside from left to
  * right. */
-static void depthwise_middle(const vbg_conv_args *a, const vbg_store *s, size_t r, int first,
-                             int last)
+static void depthwise_middle(const vbg_conv_args *a, const vbg_store *s, size_t r,
+                             int first, int last)
 {
     const size_t pixel = r * (size_t)a->ow + (size_t)first, oc = (size_t)a->oc;
     const size_t count = (size_t)(last - first);
@@ -283,7 +283,8 @@ static void transpose_narrow(const vbg_transpose_args *a, size_t r)
     const size_t image = r / (size_t)a->oh, oy = r % (size_t)a->oh;
     const size_t ky = oy % (size_t)a->kh, oc = (size_t)a->oc, c = (size_t)a->c;
     const size_t n = (size_t)a->kw * oc, in = image * (size_t)a->h + oy / (size_t)a->kh;
-    float x[ABREAST][NARROW_C], w[NARROW_C * LANES] = { 0 }, scale[LANES] = { 0 }, bias[LANES] = { 0 };
+    float x[ABREAST][NARROW_C], w[NARROW_C * LANES] = { 0 };
+    float scale[LANES] = { 0 }, bias[LANES] = { 0 };
 
     for (size_t j = 0; j < n; j++) {
         const float *from = (const float *)a->w + (ky * n + j) * c; /* [ky][kx][o][c] */

@@ -28,7 +28,8 @@ typedef struct seg_run {
 } seg_run;
 
 /* Classes that an oracle keeps: the numbers behind the name, "out.logits_0_15". */
-static void report_classes(golden *g, const char *name, const float *v, int h, int w, int c)
+static void report_classes(golden *g, const char *name, const float *v, int h, int w,
+                           int c)
 {
     size_t hw = (size_t)h * (size_t)w, used = 0;
     float *kept = golden_alloc(g, hw * (size_t)c * sizeof *kept);
@@ -48,7 +49,8 @@ static void report_classes(golden *g, const char *name, const float *v, int h, i
 }
 
 /* Stored tensors that begin with prefix and whose rest is empty or begins with '_'. */
-static void report_stored(golden *g, const char *prefix, const float *v, int h, int w, int c)
+static void report_stored(golden *g, const char *prefix, const float *v, int h, int w,
+                          int c)
 {
     const vbg_safetensors *f = golden_data(g);
     size_t n = strlen(prefix);
@@ -141,7 +143,8 @@ static void run(golden *g, net *m)
 }
 
 /* Binds by bind, which gets the net, and runs. */
-typedef vbg_status bind_fn(net *m, vbg_pool_mem *pool, const vbg_weights *w, vbg_err *err);
+typedef vbg_status bind_fn(net *m, vbg_pool_mem *pool, const vbg_weights *w,
+                           vbg_err *err);
 
 static void bind_and_run(golden *g, bind_fn *bind)
 {
