@@ -5,7 +5,14 @@
 
 #include <stdio.h>
 
-typedef enum memory_kind { GROUP_NORM, LAYER_NORM, GEGLU, ADD, CONCAT, RESIZE } memory_kind;
+typedef enum memory_kind {
+    GROUP_NORM,
+    LAYER_NORM,
+    GEGLU,
+    ADD,
+    CONCAT,
+    RESIZE
+} memory_kind;
 
 typedef struct memory_case {
     memory_kind kind;
@@ -16,9 +23,12 @@ static const struct {
     const char *name;
     double reads, writes; /* times the elements of x */
 } kinds[] = {
-    [GROUP_NORM] = { "groupnorm+silu", 2, 1 }, [LAYER_NORM] = { "layernorm", 1, 1 },
-    [GEGLU] = { "geglu", 1, 0.5 },             [ADD] = { "add", 2, 1 },
-    [CONCAT] = { "concat", 2, 2 },             [RESIZE] = { "bilinear x2", 1, 4 },
+    [GROUP_NORM] = { "groupnorm+silu", 2, 1 },
+    [LAYER_NORM] = { "layernorm", 1, 1 },
+    [GEGLU] = { "geglu", 1, 0.5 },
+    [ADD] = { "add", 2, 1 },
+    [CONCAT] = { "concat", 2, 2 },
+    [RESIZE] = { "bilinear x2", 1, 4 },
 };
 
 static const memory_case cases[] = {

@@ -4,16 +4,17 @@
 
 #include <math.h>
 
-/* A run of queries shares what the kernel repacks of K and V, so it is long;
- * 1024 of 4096 keep the repacking below 1 % and still give work to many cores. */
-enum { QUERIES = 1024 };
+/* A run of queries shares what the kernel repacks of K and V, so it is as long as the
+ * number of threads allows: 3 % of the time at 1024 of 4096.  A query's result does
+ * not depend on the cut. */
+enum { LONGEST_RUN = 2048, SHORTEST_RUN = 512, RUNS_PER_THREAD = 4 };
 
 typedef struct attention_job {
     const vbg_kernels *k;
     const vbg_tensor *q, *key, *v;
     vbg_tensor *y;
-    vbg_attention_args a; /* of image 0, head 0 */
-    int heads, runs;
+    vbg_attention_args a;     /* of image 0, head 0 */
+    int heads, runs, queries; /* runs of so many queries */
 } attention_job;
 
 /* Image n of t from head's columns on. */
@@ -39,10 +40,23 @@ static void attend(void *arg, size_t index, int thread, void *scratch)
     a.q = head_of(j->q, n, column);
     a.k = head_of(j->key, n, column);
     a.v = head_of(j->v, n, column);
-    a.y = (char *)vbg_row_at(j->y, n * (size_t)a.tq) +
-          column * vbg_dtype_size(j->y->dtype);
-    j->k->attention.run(&a, run * QUERIES, vbg_min_int(a.tq, (run + 1) * QUERIES),
+    a.y =
+        (char *)vbg_row_at(j->y, n * (size_t)a.tq) + column * vbg_dtype_size(j->y->dtype);
+    j->k->attention.run(&a, run * j->queries, vbg_min_int(a.tq, (run + 1) * j->queries),
                         scratch);
+}
+
+/* Chooses the length of a run. */
+static void cut(attention_job *j, int threads)
+{
+    j->queries = LONGEST_RUN;
+    for (;; j->queries /= 2) {
+        j->runs = (j->a.tq + j->queries - 1) / j->queries;
+        long tasks = (long)j->y->n * j->heads * j->runs;
+        if (tasks >= (long)RUNS_PER_THREAD * threads || j->queries == SHORTEST_RUN ||
+            threads == 1)
+            return;
+    }
 }
 
 typedef struct with_ctx {
@@ -71,13 +85,9 @@ vbg_tensor *vbg_attention(vbg_ctx *c, const vbg_tensor *q, const vbg_tensor *k,
               vbg_dtype_name(k->dtype), vbg_dtype_name(v->dtype));
     vbg_tensor *y = vbg_new_typed(c, q->dtype, q->n, q->h, q->w, q->c);
     int d = q->c / heads;
-    attention_job j = { .k = vbg_ctx_kernels(c),
-                        .q = q,
-                        .key = k,
-                        .v = v,
-                        .y = y,
-                        .heads = heads,
-                        .runs = (tq + QUERIES - 1) / QUERIES };
+    attention_job j = {
+        .k = vbg_ctx_kernels(c), .q = q, .key = k, .v = v, .y = y, .heads = heads
+    };
     j.a = (vbg_attention_args){ .ldq = q->ld,
                                 .ldk = k->ld,
                                 .ldv = v->ld,
@@ -88,6 +98,7 @@ vbg_tensor *vbg_attention(vbg_ctx *c, const vbg_tensor *q, const vbg_tensor *k,
                                 .t = q->dtype,
                                 .scale = (float)(1 / sqrt((double)d)),
                                 .causal = causal };
+    cut(&j, vbg_ctx_threads(c));
     vbg_scratch_reserve(c, j.k->attention.scratch(&j.a));
     with_ctx w = { c, &j };
     if (!vbg_planning(c))

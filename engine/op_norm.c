@@ -89,9 +89,9 @@ typedef struct stats_job {
     const vbg_kernels *k;
     const vbg_tensor *x;
     const vbg_norm_w *w;
-    double *sums; /* [n][chunks][2][c] */
+    double *sums;                 /* [n][chunks][2][c] */
     float *first, *scale, *shift; /* [n][c] */
-    size_t chunks, rows; /* image rows of a chunk */
+    size_t chunks, rows;          /* image rows of a chunk */
     int groups;
     float eps;
 } stats_job;

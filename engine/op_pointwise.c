@@ -102,11 +102,9 @@ static void affine_rows(void *arg, size_t r0, size_t r1, int thread)
 
 vbg_tensor *vbg_affine(vbg_ctx *c, const vbg_tensor *x, float scale, float shift)
 {
-    map_job j = { .k = vbg_ctx_kernels(c),
-                  .x = x,
-                  .y = like(c, x),
-                  .scale = scale,
-                  .shift = shift };
+    map_job j = {
+        .k = vbg_ctx_kernels(c), .x = x, .y = like(c, x), .scale = scale, .shift = shift
+    };
 
     if (!vbg_planning(c))
         vbg_parallel_rows(c, vbg_rows(x), (size_t)x->c, affine_rows, &j);
@@ -124,8 +122,8 @@ static void geglu_rows(void *arg, size_t r0, size_t r1, int thread)
 
 vbg_tensor *vbg_geglu(vbg_ctx *c, const vbg_tensor *x)
 {
-    VBG_CHECK(vbg_is_float_act(x) && x->c % 2 == 0, "geglu of [%d,%d,%d,%d] %s", x->n, x->h,
-              x->w, x->c, vbg_dtype_name(x->dtype));
+    VBG_CHECK(vbg_is_float_act(x) && x->c % 2 == 0, "geglu of [%d,%d,%d,%d] %s", x->n,
+              x->h, x->w, x->c, vbg_dtype_name(x->dtype));
     map_job j = { .k = vbg_ctx_kernels(c),
                   .x = x,
                   .y = vbg_new_typed(c, x->dtype, x->n, x->h, x->w, x->c / 2) };

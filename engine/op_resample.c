@@ -284,7 +284,8 @@ static void shuffle_row(void *arg, size_t index, int thread)
 
 vbg_tensor *vbg_pixel_shuffle(vbg_ctx *c, const vbg_tensor *x, int r)
 {
-    VBG_CHECK(r > 0 && x->c % (r * r) == 0, "pixel shuffle by %d of %d channels", r, x->c);
+    VBG_CHECK(r > 0 && x->c % (r * r) == 0, "pixel shuffle by %d of %d channels", r,
+              x->c);
     shuffle_job j = { .x = x,
                       .y = vbg_new_typed(c, x->dtype, x->n, x->h * r, x->w * r,
                                          x->c / (r * r)),

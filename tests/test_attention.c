@@ -10,12 +10,15 @@ static const struct {
     bool causal;
     float spread;
 } cases[] = {
-    { 1, 1, 1, 0, false, 1 },      { 1, 2, 8, 0, false, 1 },    { 7, 9, 5, 3, false, 1 },
-    { 16, 16, 16, 0, false, 1 },   { 17, 33, 32, 4, false, 1 }, { 31, 77, 40, 280, false, 1 },
-    { 33, 77, 64, 0, false, 4 },   { 64, 77, 80, 16, false, 1 }, { 40, 77, 160, 0, false, 1 },
-    { 130, 300, 64, 256, false, 2 }, { 77, 77, 64, 0, true, 1 }, { 77, 77, 20, 1, true, 3 },
-    { 200, 200, 24, 0, true, 1 },  { 20, 259, 512, 0, false, 1 }, { 300, 513, 12, 0, false, 5 },
-    { 64, 64, 96, 0, false, 1 },   { 129, 257, 33, 0, false, 1 },
+    { 1, 1, 1, 0, false, 1 },      { 1, 2, 8, 0, false, 1 },
+    { 7, 9, 5, 3, false, 1 },      { 16, 16, 16, 0, false, 1 },
+    { 17, 33, 32, 4, false, 1 },   { 31, 77, 40, 280, false, 1 },
+    { 33, 77, 64, 0, false, 4 },   { 64, 77, 80, 16, false, 1 },
+    { 40, 77, 160, 0, false, 1 },  { 130, 300, 64, 256, false, 2 },
+    { 77, 77, 64, 0, true, 1 },    { 77, 77, 20, 1, true, 3 },
+    { 200, 200, 24, 0, true, 1 },  { 20, 259, 512, 0, false, 1 },
+    { 300, 513, 12, 0, false, 5 }, { 64, 64, 96, 0, false, 1 },
+    { 129, 257, 33, 0, false, 1 },
 };
 enum { CASES = sizeof cases / sizeof cases[0] };
 static const vbg_dtype types[] = { VBG_F32, VBG_BF16 };
@@ -97,10 +100,10 @@ static vbg_status op_job(vbg_ctx *c, void *arg, vbg_err *err)
 {
     const op_case *o = arg;
     int ch = o->heads * o->d;
-    vbg_tensor *x = vbg_cast(c, vbg_wrap(c, o->qkv, VBG_F32, o->n, 1, o->tq, 3 * ch),
-                             vbg_ctx_act(c));
-    vbg_tensor *z = vbg_cast(c, vbg_wrap(c, o->kv, VBG_F32, o->kn, 1, o->tk, 2 * ch),
-                             vbg_ctx_act(c));
+    vbg_tensor *x =
+        vbg_cast(c, vbg_wrap(c, o->qkv, VBG_F32, o->n, 1, o->tq, 3 * ch), vbg_ctx_act(c));
+    vbg_tensor *z =
+        vbg_cast(c, vbg_wrap(c, o->kv, VBG_F32, o->kn, 1, o->tk, 2 * ch), vbg_ctx_act(c));
     vbg_tensor *y = vbg_attention(c, vbg_columns(c, x, ch, ch), vbg_columns(c, z, 0, ch),
                                   vbg_columns(c, z, ch, ch), o->heads, o->causal);
 
@@ -112,7 +115,8 @@ static vbg_status op_job(vbg_ctx *c, void *arg, vbg_err *err)
 static op_case op_open(int n, int kn, int tq, int tk, int heads, int d)
 {
     op_case o = { .n = n, .kn = kn, .tq = tq, .tk = tk, .heads = heads, .d = d };
-    size_t ch = (size_t)(heads * d), nq = (size_t)(n * tq) * ch, nk = (size_t)(kn * tk) * ch;
+    size_t ch = (size_t)(heads * d), nq = (size_t)(n * tq) * ch,
+           nk = (size_t)(kn * tk) * ch;
     uint32_t seed = 99;
 
     o.qkv = malloc(3 * nq * sizeof(float));

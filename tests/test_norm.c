@@ -6,10 +6,10 @@ static const struct {
     size_t rows, cols, pad;
     float offset;
 } cases[] = {
-    { 1, 1, 0, 0 },   { 1, 7, 2, 0 },   { 3, 8, 0, 0 },       /* around one vector */
-    { 2, 9, 0, 0 },   { 5, 320, 0, 0 }, { 4, 1280, 16, 0 },   /* widths of the UNet */
-    { 2, 333, 5, 1e3f },                                      /* mean far from zero */
-    { 7, 16, 0, 0 },  { 6, 17, 1, 0 },  { 9, 65, 0, 3 },  { 12, 128, 0, -2 },
+    { 1, 1, 0, 0 },      { 1, 7, 2, 0 },   { 3, 8, 0, 0 },     /* around one vector */
+    { 2, 9, 0, 0 },      { 5, 320, 0, 0 }, { 4, 1280, 16, 0 }, /* widths of the UNet */
+    { 2, 333, 5, 1e3f },                                       /* mean far from zero */
+    { 7, 16, 0, 0 },     { 6, 17, 1, 0 },  { 9, 65, 0, 3 },    { 12, 128, 0, -2 },
 };
 enum { CASES = sizeof cases / sizeof cases[0] };
 static const vbg_dtype types[] = { VBG_F32, VBG_BF16 };
@@ -147,7 +147,8 @@ static void run_group(const group_case *g, vbg_isa isa, vbg_dtype precision, int
     vbg_ctx_opt opt = { .threads = threads, .isa = isa, .precision = precision };
 
     cr_assert(vbg_ctx_new(&c, &opt, &err) == VBG_OK);
-    cr_assert(vbg_run(c, group_job, (void *)(uintptr_t)g, &err) == VBG_OK, "%s", err.text);
+    cr_assert(vbg_run(c, group_job, (void *)(uintptr_t)g, &err) == VBG_OK, "%s",
+              err.text);
     vbg_ctx_free(c);
 }
 
@@ -216,14 +217,16 @@ Test(norm, group_norm_like_the_formula)
     static const struct {
         int n, h, w, c, groups;
         float offset;
-    } shapes[] = { { 1, 1, 1, 4, 2, 0 },   { 2, 5, 3, 6, 3, 0 },   { 1, 9, 7, 32, 32, 2 },
-                   { 2, 8, 8, 320, 32, 0 }, { 1, 33, 31, 64, 32, 0 }, { 1, 40, 40, 96, 4, 50 } };
+    } shapes[] = { { 1, 1, 1, 4, 2, 0 },     { 2, 5, 3, 6, 3, 0 },
+                   { 1, 9, 7, 32, 32, 2 },   { 2, 8, 8, 320, 32, 0 },
+                   { 1, 33, 31, 64, 32, 0 }, { 1, 40, 40, 96, 4, 50 } };
 
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
         for (int isa = VBG_ISA_REF; isa <= (int)vbg_isa_detect(); isa++)
             for (int t = 0; t < 2; t++) {
-                group_case g = group_open(shapes[i].n, shapes[i].h, shapes[i].w, shapes[i].c,
-                                          shapes[i].groups, shapes[i].offset);
+                group_case g =
+                    group_open(shapes[i].n, shapes[i].h, shapes[i].w, shapes[i].c,
+                               shapes[i].groups, shapes[i].offset);
                 /* offset*eps over a deviation of 0.6, SiLU's slope up to 1.1 */
                 double tol = (fabs((double)g.offset) + 4) * 4 * 0x1p-23;
                 if (types[t] == VBG_BF16 && isa >= VBG_ISA_AVX512_BF16)

@@ -5,7 +5,7 @@
 static const struct {
     size_t rows, cols, pad;
 } cases[] = {
-    { 1, 1, 0 },  { 1, 7, 3 },   { 3, 8, 0 },   { 2, 9, 1 },  { 2, 15, 0 }, { 3, 16, 5 },
+    { 1, 1, 0 },  { 1, 7, 3 },   { 3, 8, 0 },   { 2, 9, 1 },   { 2, 15, 0 }, { 3, 16, 5 },
     { 2, 17, 0 }, { 2, 33, 31 }, { 4, 320, 0 }, { 1, 640, 7 }, { 2, 77, 2 },
 };
 enum { CASES = sizeof cases / sizeof cases[0], ACTS = VBG_ACT_TANH + 1 };
@@ -114,11 +114,11 @@ Test(pointwise, activations_at_the_ends)
             k.pointwise.act(&io, (vbg_act)act);
             for (size_t i = 0; i < N - 1; i++) {
                 double x = (double)in[i + 1];
-                double want = act == VBG_ACT_NONE                            ? x
-                              : x < 0                                        ? 0
-                              : act == VBG_ACT_RELU6                         ? 6
+                double want = act == VBG_ACT_NONE                                 ? x
+                              : x < 0                                             ? 0
+                              : act == VBG_ACT_RELU6                              ? 6
                               : act == VBG_ACT_SIGMOID || act == VBG_ACT_HSIGMOID ? 1
-                                                                             : x;
+                                                                                  : x;
                 if (act == VBG_ACT_TANH)
                     want = x < 0 ? -1 : 1;
                 cr_assert(fabs((double)y[i] - want) <= 1e-6 * fabs(x) + 1e-6,
@@ -177,8 +177,10 @@ Test(pointwise, conversions)
         for (size_t n = 1; n < 40; n++) { /* rounding of f32, and the rest of a vector */
             guarded x = guard_filled(VBG_F32, 1, n, n, 0, 100, (uint32_t)n);
             for (size_t t = VBG_F32; t <= VBG_F16; t++) {
-                guarded y = guard_new((vbg_dtype)t, 1, n, n), want = guard_new(VBG_F32, 1, n, n);
-                k.pointwise.convert(guard_data(&y), (vbg_dtype)t, guard_data(&x), VBG_F32, n);
+                guarded y = guard_new((vbg_dtype)t, 1, n, n),
+                        want = guard_new(VBG_F32, 1, n, n);
+                k.pointwise.convert(guard_data(&y), (vbg_dtype)t, guard_data(&x), VBG_F32,
+                                    n);
                 for (size_t i = 0; i < n; i++) {
                     float v = guard_get(&x, i);
                     v = t == VBG_BF16  ? vbg_bf16_to_f32(vbg_f32_to_bf16(v))

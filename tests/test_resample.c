@@ -13,7 +13,8 @@ static void check(const guarded *y, const guarded *want, const char *what, size_
     guard_check(y, want, 16 * 0x1p-23, 2 * guard_eps(y->t), what, c);
 }
 
-static void try_gather(const vbg_kernels *ref, const vbg_kernels *k, vbg_dtype t, size_t c)
+static void try_gather(const vbg_kernels *ref, const vbg_kernels *k, vbg_dtype t,
+                       size_t c)
 {
     enum { PIXELS = 12, COUNT = 9 };
     int index[COUNT * 4];
@@ -47,7 +48,8 @@ static void try_gather(const vbg_kernels *ref, const vbg_kernels *k, vbg_dtype t
     guard_free(&want);
 }
 
-static void try_bilinear(const vbg_kernels *ref, const vbg_kernels *k, vbg_dtype t, size_t c)
+static void try_bilinear(const vbg_kernels *ref, const vbg_kernels *k, vbg_dtype t,
+                         size_t c)
 {
     static const int x0[] = { 0, 0, 1, 2, 2, 4 }, x1[] = { 0, 1, 2, 3, 3, 4 };
     static const float fx[] = { 0, 0.25f, 0.5f, 0, 1, 0.3f };
@@ -177,8 +179,8 @@ static void expect(op_case *o, const float *want, size_t count, const char *what
 {
     for (int isa = VBG_ISA_REF; isa <= (int)vbg_isa_detect(); isa++) {
         run_op(o, (vbg_isa)isa, 2);
-        cr_assert((size_t)(o->oh * o->ow * o->oc) == count, "%s: %d x %d x %d", what, o->oh,
-                  o->ow, o->oc);
+        cr_assert((size_t)(o->oh * o->ow * o->oc) == count, "%s: %d x %d x %d", what,
+                  o->oh, o->ow, o->oc);
         for (size_t i = 0; i < count; i++)
             cr_assert(fabsf(o->y[i] - want[i]) <= 1e-6f, "%s isa %d at %zu: %g, %g", what,
                       isa, i, (double)o->y[i], (double)want[i]);
@@ -220,11 +222,11 @@ Test(resample, resize_conventions)
 Test(resample, pool_conventions)
 {
     static const float row[] = { 1, 2, 3, 4, 5 };
-    static const float max[] = { 2, 4, 5 };               /* k 3, stride 2, pad 1 */
-    static const float with[] = { 1, 3, 3 };              /* divisor 3 everywhere */
+    static const float max[] = { 2, 4, 5 };  /* k 3, stride 2, pad 1 */
+    static const float with[] = { 1, 3, 3 }; /* divisor 3 everywhere */
     static const float without[] = { 1.5f, 3, 4.5f };
-    static const float ceiled[] = { 1.5f, 3.5f, 5 };      /* k 2, stride 2, ceil */
-    static const float same[] = { 1.5f, 3, 4.5f };        /* TensorFlow SAME, k 3 */
+    static const float ceiled[] = { 1.5f, 3.5f, 5 }; /* k 2, stride 2, ceil */
+    static const float same[] = { 1.5f, 3, 4.5f };   /* TensorFlow SAME, k 3 */
     float y[64];
     op_case o = { .x = row, .y = y, .h = 5, .w = 1, .c = 1 };
 
@@ -246,7 +248,9 @@ Test(resample, pixel_shuffle)
 {
     /* 1x2 pixels of 8 channels: channel 4*oc + 2*dy + dx */
     static const float x[] = { 0, 1, 2, 3, 4, 5, 6, 7, 10, 11, 12, 13, 14, 15, 16, 17 };
-    static const float want[] = { 0, 4, 1, 5, 10, 14, 11, 15, 2, 6, 3, 7, 12, 16, 13, 17 };
+    static const float want[] = {
+        0, 4, 1, 5, 10, 14, 11, 15, 2, 6, 3, 7, 12, 16, 13, 17
+    };
     float y[16];
     op_case o = { .x = x, .y = y, .h = 1, .w = 2, .c = 8, .shuffle = 2 };
 

@@ -17,8 +17,8 @@ static void layer(const vbg_row_io *io, const float *gamma, const float *beta, f
         double rstd = 1 / sqrt(var + (double)eps);
         for (size_t j = 0; j < io->cols; j++) {
             double d = (double)vbg_ref_get(io->x, io->xt, r * io->ldx + j) - mean;
-            double y = d * rstd * (gamma ? (double)gamma[j] : 1) +
-                       (beta ? (double)beta[j] : 0);
+            double y =
+                d * rstd * (gamma ? (double)gamma[j] : 1) + (beta ? (double)beta[j] : 0);
             vbg_ref_put(io->y, io->yt, r * io->ldy + j, (float)y);
         }
     }

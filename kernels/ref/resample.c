@@ -11,9 +11,9 @@ static void gather(const vbg_gather_args *a)
             double sum = 0;
             for (size_t k = i * taps; k < (i + 1) * taps; k++)
                 if (a->index[k] >= 0)
-                    sum += (double)a->weight[k] *
-                           (double)vbg_ref_get(a->x, a->t,
-                                               (size_t)a->index[k] * a->ldx + j);
+                    sum +=
+                        (double)a->weight[k] *
+                        (double)vbg_ref_get(a->x, a->t, (size_t)a->index[k] * a->ldx + j);
             vbg_ref_put(a->y, a->t, i * a->ldy + j, (float)sum);
         }
 }

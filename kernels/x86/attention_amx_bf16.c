@@ -23,19 +23,19 @@
 #include "kernels/x86/attention_tmpl.h"
 
 enum {
-    AMX_KEYS = 128,         /* of a block: S, K and V take 16 KB of L1 each at d = 64 */
-    A_TILE = 16 * 32,       /* elements of a tile of 1 KB  */
-    S_ROW = TILE * (int)sizeof(float),  /* bytes */
+    AMX_KEYS = 128,   /* of a block: S, K and V take 16 KB of L1 each at d = 64 */
+    A_TILE = 16 * 32, /* elements of a tile of 1 KB  */
+    S_ROW = TILE * (int)sizeof(float), /* bytes */
     O_ROW = TILE * (int)sizeof(float)
 };
 #define RESCALE_ABOVE 8.0f
 
 /* Sizes in tiles, and where things lie in the scratch. */
 typedef struct amx_plan {
-    size_t d, kd;      /* head width; steps of 32 along it */
-    size_t vd;         /* tiles of 16 along it */
-    size_t keys;       /* padded to 32 */
-    uint16_t *k, *v;   /* [keys/16][kd] and [keys/32][vd] tiles */
+    size_t d, kd;    /* head width; steps of 32 along it */
+    size_t vd;       /* tiles of 16 along it */
+    size_t keys;     /* padded to 32 */
+    uint16_t *k, *v; /* [keys/16][kd] and [keys/32][vd] tiles */
     float *s;
     uint16_t *q[GROUP]; /* [kd][2] tiles */
     flash_tile tile[GROUP];
@@ -128,7 +128,8 @@ static void pack_keys(const vbg_attention_args *a, const amx_plan *p)
 }
 
 /* One tile [16 of d][32 keys] from n rows of 16 values at v, c of them real. */
-static void pack_value_tile(uint16_t *tile, const uint16_t *v, size_t ldv, size_t n, size_t c)
+static void pack_value_tile(uint16_t *tile, const uint16_t *v, size_t ldv, size_t n,
+                            size_t c)
 {
     vf r[16];
 
@@ -162,8 +163,8 @@ static void pack_values(const vbg_attention_args *a, const amx_plan *p)
 }
 
 /* Q^T of one tile of queries: [d/32][2][16 pairs of d][16 queries]. */
-static void pack_queries(const vbg_attention_args *a, const amx_plan *p, const flash_tile *t,
-                         uint16_t *dst)
+static void pack_queries(const vbg_attention_args *a, const amx_plan *p,
+                         const flash_tile *t, uint16_t *dst)
 {
     const uint16_t *q = a->q;
 
@@ -285,10 +286,10 @@ static void weigh_values(float *o, const uint16_t *v, const float *s, size_t key
  * the fraction f, holds how far the line lies above the curve: f - 128*(2^(f/128)-1),
  * the mean of two neighbours, rounded.  At most 1.2 units in the last place. */
 static const uint8_t line_above_curve[64] = {
-    0, 1, 1, 2, 2, 3, 4, 4, 5, 5, 5, 6, 6, 7, 7, 8,
-    8, 8, 9, 9, 9, 9, 10, 10, 10, 10, 10, 11, 11, 11, 11, 11,
-    11, 11, 11, 11, 11, 11, 11, 11, 11, 10, 10, 10, 10, 10, 9, 9,
-    9, 8, 8, 8, 7, 7, 6, 6, 5, 5, 4, 3, 3, 2, 1, 1,
+    0,  1,  1,  2,  2,  3,  4,  4,  5,  5,  5,  6,  6,  7,  7,  8,
+    8,  8,  9,  9,  9,  9,  10, 10, 10, 10, 10, 11, 11, 11, 11, 11,
+    11, 11, 11, 11, 11, 11, 11, 11, 11, 10, 10, 10, 10, 10, 9,  9,
+    9,  8,  8,  8,  7,  7,  6,  6,  5,  5,  4,  3,  3,  2,  1,  1,
 };
 /* 1.5 * 2^23: floats around it hold whole numbers in their low bits. */
 #define FIXED_ZERO 12582912.0f
@@ -336,33 +337,44 @@ static vf move_top(const amx_plan *p, const flash_tile *t, size_t x, vf m, bool 
     return m;
 }
 
-/* S of one block becomes P^T in place. */
-static void softmax_block(const amx_plan *p, const flash_tile *t, size_t keys, float factor,
-                          bool first)
+/* S of one block becomes P^T in place.  ahead: the V tiles that come next, 4 KB for 32
+ * keys are fetched into L1 meanwhile (3 %). */
+static void softmax_block(const amx_plan *p, const flash_tile *t, size_t keys,
+                          float factor, bool first, const char *ahead)
 {
-    const vf c = vf_set1(factor);
     const __m512i table = _mm512_loadu_si512(line_above_curve);
+    const vf c = vf_set1(factor), c128 = vf_set1(factor * 128);
+    const vf zero = vf_set1(FIXED_ZERO + 127 * 128);
+    float *s = p->s;
+    vf m0 = vf_load(s), m1 = vf_load(s + VF), m2 = m0, m3 = m1;
 
-    for (size_t x = 0; x < TILE; x += VF) {
-        float *s = p->s + x;
-        vf m0 = vf_load(s), m1 = vf_load(s + TILE), m2 = m0, m3 = m1;
-        for (size_t i = 0; i < keys; i += 4) {
-            m0 = vf_max(m0, vf_load(s + i * TILE));
-            m1 = vf_max(m1, vf_load(s + (i + 1) * TILE));
-            m2 = vf_max(m2, vf_load(s + (i + 2) * TILE));
-            m3 = vf_max(m3, vf_load(s + (i + 3) * TILE));
-        }
-        m0 = vf_mul(vf_max(vf_max(m0, m1), vf_max(m2, m3)), c);
-        vf m = move_top(p, t, x, m0, first), sum0 = vf_zero(), sum1 = vf_zero();
-        vf b = vf_fnma(m, vf_set1(128), vf_set1(FIXED_ZERO + 127 * 128));
-        vf c128 = vf_mul(c, vf_set1(128));
-        for (size_t i = 0; i < keys; i += 4) {
-            sum0 = pack_pair(s, i, c128, b, table, sum0);
-            sum1 = pack_pair(s, i + 2, c128, b, table, sum1);
-        }
-        sum0 = vf_add(sum0, sum1);
-        vf_store(t->sum + x, first ? sum0 : vf_add(vf_load(t->sum + x), sum0));
+    for (size_t i = 0; i < keys; i += 4) {
+        m0 = vf_max(m0, vf_load(s + i * TILE));
+        m1 = vf_max(m1, vf_load(s + i * TILE + VF));
+        m2 = vf_max(m2, vf_load(s + (i + 1) * TILE));
+        m3 = vf_max(m3, vf_load(s + (i + 1) * TILE + VF));
+        m0 = vf_max(m0, vf_load(s + (i + 2) * TILE));
+        m1 = vf_max(m1, vf_load(s + (i + 2) * TILE + VF));
+        m2 = vf_max(m2, vf_load(s + (i + 3) * TILE));
+        m3 = vf_max(m3, vf_load(s + (i + 3) * TILE + VF));
     }
+    m0 = move_top(p, t, 0, vf_mul(vf_max(m0, m2), c), first);
+    m1 = move_top(p, t, VF, vf_mul(vf_max(m1, m3), c), first);
+    vf b0 = vf_fnma(m0, vf_set1(128), zero), b1 = vf_fnma(m1, vf_set1(128), zero);
+    vf s0 = vf_zero(), s1 = s0, s2 = s0, s3 = s0;
+    for (size_t i = 0; i < keys; i += 4, ahead += 512) {
+        s0 = pack_pair(s, i, c128, b0, table, s0);
+        s1 = pack_pair(s + VF, i, c128, b1, table, s1);
+        s2 = pack_pair(s, i + 2, c128, b0, table, s2);
+        s3 = pack_pair(s + VF, i + 2, c128, b1, table, s3);
+        VF_UNROLL
+        for (size_t k = 0; k < 512; k += 64)
+            _mm_prefetch(ahead + k, _MM_HINT_T0);
+    }
+    s0 = vf_add(s0, s2);
+    s1 = vf_add(s1, s3);
+    vf_store(t->sum, first ? s0 : vf_add(vf_load(t->sum), s0));
+    vf_store(t->sum + VF, first ? s1 : vf_add(vf_load(t->sum + VF), s1));
 }
 
 /* Keys [k0, k0+n) for one tile of queries. */
@@ -371,6 +383,7 @@ static void amx_block(const vbg_attention_args *a, const amx_plan *p, size_t i, 
 {
     const flash_tile *t = &p->tile[i];
     const uint16_t *k = p->k + k0 / 16 * p->kd * A_TILE;
+    const uint16_t *v = p->v + k0 / 32 * p->vd * A_TILE;
     size_t keys = vbg_round_up(n, 32);
     bool first = k0 == 0;
 
@@ -382,8 +395,8 @@ static void amx_block(const vbg_attention_args *a, const amx_plan *p, size_t i, 
         p->s[j] = FLASH_MASKED;
     if (a->causal && (int)(k0 + n) > t->q0 + 1)
         mask_causal(p->s, (int)k0, n, t->q0);
-    softmax_block(p, t, keys, a->scale * 1.44269504f, first);
-    weigh_values(t->o, p->v + k0 / 32 * p->vd * A_TILE, p->s, keys, p->vd, first);
+    softmax_block(p, t, keys, a->scale * 1.44269504f, first, (const char *)v);
+    weigh_values(t->o, v, p->s, keys, p->vd, first);
 }
 
 static void amx_group(const vbg_attention_args *a, amx_plan *p, int q0, int q1)

@@ -119,7 +119,8 @@ static void mask_causal(float *s, int key0, size_t n, int q0)
 }
 
 /* s becomes the probabilities relative to the new maximum; o and sum follow it. */
-static void online_softmax(const flash_tile *t, float *s, size_t n, size_t d, float factor)
+static void online_softmax(const flash_tile *t, float *s, size_t n, size_t d,
+                           float factor)
 {
     const vf c = vf_set1(factor);
 
@@ -142,8 +143,8 @@ static void online_softmax(const flash_tile *t, float *s, size_t n, size_t d, fl
 }
 
 /* o[j] += sum_i v[i][j] * p[i] for `rows` <= STEP channels. */
-VF_INLINE void values_step(float *o, const float *v, size_t ldv, const float *p,
-                               size_t n, size_t rows)
+VF_INLINE void values_step(float *o, const float *v, size_t ldv, const float *p, size_t n,
+                           size_t rows)
 {
     vf acc[STEP][2];
 
@@ -167,7 +168,8 @@ VF_INLINE void values_step(float *o, const float *v, size_t ldv, const float *p,
     }
 }
 
-static void values(float *o, const float *v, size_t ldv, const float *p, size_t n, size_t d)
+static void values(float *o, const float *v, size_t ldv, const float *p, size_t n,
+                   size_t d)
 {
     size_t j = 0;
 
@@ -214,7 +216,8 @@ static void visit_block(const vbg_attention_args *a, flash_tile *tile, int tiles
                         size_t n, float *s, float *wide)
 {
     size_t d = (size_t)a->d, ldk = a->ldk, ldv = a->ldv;
-    size_t ok = flash_offset(a->t, (size_t)k0 * ldk), ov = flash_offset(a->t, (size_t)k0 * ldv);
+    size_t ok = flash_offset(a->t, (size_t)k0 * ldk),
+           ov = flash_offset(a->t, (size_t)k0 * ldv);
     const float *k = (const float *)(const void *)((const char *)a->k + ok);
     const float *v = (const float *)(const void *)((const char *)a->v + ov);
 
@@ -258,7 +261,8 @@ static void flash_run(const vbg_attention_args *a, int q0, int q1, void *scratch
             tile_start(a, &tile[tiles]);
         }
         for (int k0 = 0; k0 < a->tk; k0 += KEYS)
-            visit_block(a, tile, tiles, k0, (size_t)vbg_min_int(KEYS, a->tk - k0), s, wide);
+            visit_block(a, tile, tiles, k0, (size_t)vbg_min_int(KEYS, a->tk - k0), s,
+                        wide);
         for (int i = 0; i < tiles; i++)
             tile_finish(a, &tile[i]);
     }

@@ -55,7 +55,8 @@ static void layer(const vbg_row_io *io, const float *gamma, const float *beta, f
         vf m = vf_set1(mean), s = vf_set1(1 / __builtin_sqrtf(var + eps));
         for (; j + VF <= cols; j += VF) {
             vf v = vf_mul(vf_sub(vf_get(io->x, io->xt, x + j), m), s);
-            v = vf_fma(v, gamma ? vf_load(gamma + j) : one, beta ? vf_load(beta + j) : zero);
+            v = vf_fma(v, gamma ? vf_load(gamma + j) : one,
+                       beta ? vf_load(beta + j) : zero);
             vf_put(io->y, io->yt, y + j, v);
         }
         if (j < cols) {

@@ -74,8 +74,10 @@ static void bilinear_row(const vbg_bilinear_args *a)
         }
         if (j < a->c) {
             size_t n = a->c - j;
-            vf top = mix(vf_get_n(a->row0, t, l + j, n), vf_get_n(a->row0, t, r + j, n), fx);
-            vf low = mix(vf_get_n(a->row1, t, l + j, n), vf_get_n(a->row1, t, r + j, n), fx);
+            vf top =
+                mix(vf_get_n(a->row0, t, l + j, n), vf_get_n(a->row0, t, r + j, n), fx);
+            vf low =
+                mix(vf_get_n(a->row1, t, l + j, n), vf_get_n(a->row1, t, r + j, n), fx);
             vf_put_n(a->y, t, i * a->ldy + j, mix(top, low, fy), n);
         }
     }

@@ -389,8 +389,9 @@ static inline vf vf_poly(vf x, const float *c, int last)
 /* 2^t within 2 ulp; t above 150 must not occur, below -150 gives 0. */
 static inline vf vf_exp2(vf t)
 {
-    static const float c[] = { 1.0f,           0.693147206f,   0.240226469f,  0.0555032878f,
-                               0.00961848899f, 0.00133999311f, 0.000153458029f };
+    static const float c[] = { 1.0f,           0.693147206f,   0.240226469f,
+                               0.0555032878f,  0.00961848899f, 0.00133999311f,
+                               0.000153458029f };
     t = vf_max(vf_set1(-160), t);
     vf n = vf_round(t);
     return vf_scale2(vf_poly(vf_sub(t, n), c, 6), n);
@@ -399,7 +400,7 @@ static inline vf vf_exp2(vf t)
 /* e^x within 2 ulp; 0 below -104, infinity above 89; NaN stays. */
 static inline vf vf_exp(vf x)
 {
-    static const float c[] = { 1.0f,          1.0f,          0.499999921f,  0.166664202f,
+    static const float c[] = { 1.0f,          1.0f,           0.499999921f,  0.166664202f,
                                0.0416682257f, 0.00837481576f, 0.00138368378f };
     x = vf_max(vf_set1(-105), vf_min(vf_set1(105), x));
     vf n = vf_round(vf_mul(x, vf_set1(1.44269504f)));
@@ -435,7 +436,7 @@ static inline vf vf_sigmoid_coarse(vf x)
 /* erf(x/sqrt(2)), relative error 3e-7. */
 static inline vf vf_erf_sqrt2(vf x)
 {
-    static const float p[] = { 0.797884548f,   0.0669139781f, 0.00930272559f,
+    static const float p[] = { 0.797884548f,   0.0669139781f,  0.00930272559f,
                                0.00032910889f, 1.26029156e-5f, 4.58651055e-8f };
     static const float q[] = { 1.0f,           0.250530637f,   0.0284150342f,
                                0.00186053558f, 7.21608895e-5f, 1.19906e-6f };
@@ -448,8 +449,8 @@ static inline vf vf_erf_sqrt2(vf x)
 /* Relative error 3e-7. */
 static inline vf vf_tanh(vf x)
 {
-    static const float p[] = { 1.0f, 0.136808943f, 0.00386955512f, 2.80322391e-5f,
-                               3.06446554e-8f, -1.2247716e-11f };
+    static const float p[] = { 1.0f,           0.136808943f,   0.00386955512f,
+                               2.80322391e-5f, 3.06446554e-8f, -1.2247716e-11f };
     static const float q[] = { 1.0f, 0.470142264f, 0.02725033f, 0.00039407957f,
                                1.28909861e-6f };
     x = vf_max(vf_set1(-9), vf_min(vf_set1(9), x));
