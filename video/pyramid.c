@@ -5,7 +5,7 @@
 
 int vbg_reflect(int i, int n)
 {
-    if (n == 1)
+    if (n <= 1)
         return 0;
     while (i < 0 || i >= n)
         i = i < 0 ? -i : 2 * (n - 1) - i;

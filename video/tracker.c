@@ -252,6 +252,8 @@ static void detect_tile(vbg_tracker *t, const vbg_plane *im, const vbg_corner_op
     vbg_point *out = t->back;
     int inside = 0;
 
+    if (part.w < 3 || part.h < 3) /* no room for a local maximum */
+        return;
     for (int i = 0; i < t->count; i++)
         if (t->to[i].x >= (float)x0 && t->to[i].x < (float)x1 &&
             t->to[i].y >= (float)y0 && t->to[i].y < (float)y1)

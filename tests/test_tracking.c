@@ -1,0 +1,498 @@
+/* The camera tracker: rendered paths through a made-up panorama (always), a full turn
+ * through the real ones and the composed pans with exact truth (with ../shared).
+ * Accuracies are those of the project's goal: 5 % of the span, 2 px after going back,
+ * 1 px a second of drift behind a moving person, 1 degree after a full turn. */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/picture_io.h"
+#include "video/reader.h"
+#include "video/tracker.h"
+#include "video/viewport.h"
+
+static const double pi = 3.14159265358979323846;
+static const double degree = 3.14159265358979323846 / 180.0;
+
+static const char *shared(void)
+{
+    const char *s = getenv("VBG_SHARED");
+
+    return s ? s : "../shared";
+}
+
+static vbg_ctx *context(int threads)
+{
+    const vbg_ctx_opt opt = { .threads = threads,
+                              .isa = VBG_ISA_BEST,
+                              .precision = VBG_F32 };
+    vbg_ctx *c = NULL;
+
+    cr_assert_eq(vbg_ctx_new(&c, &opt, NULL), VBG_OK);
+    return c;
+}
+
+/* Blobs of many sizes: value noise in four octaves. */
+static vbg_picture made_up_panorama(int w, int h)
+{
+    vbg_picture p;
+
+    cr_assert_eq(vbg_picture_new(&p, w, h, 3, NULL), VBG_OK);
+    for (int y = 0; y < h; y++)
+        for (int x = 0; x < w; x++) {
+            double v = 0;
+            for (int octave = 0; octave < 4; octave++) {
+                const int cell = 32 >> octave, cols = w / cell;
+                const int ix = x / cell, iy = y / cell;
+                const double a = (x % cell) / (double)cell, b = (y % cell) / (double)cell;
+                double corner[4];
+                for (int k = 0; k < 4; k++) {
+                    uint32_t s = (uint32_t)((iy + k / 2) * cols + (ix + k % 2) % cols);
+                    s = (s + 77u * (unsigned)octave) * 2654435761u;
+                    s = (s ^ s >> 15) * 2246822519u;
+                    corner[k] = (double)((s ^ s >> 13) & 255);
+                }
+                v += (corner[0] * (1 - a) + corner[1] * a) * (1 - b) +
+                     (corner[2] * (1 - a) + corner[3] * a) * b;
+            }
+            for (int k = 0; k < 3; k++)
+                p.data[(size_t)y * p.stride + (size_t)(3 * x + k)] = (uint8_t)(v / 4);
+        }
+    return p;
+}
+
+/* A camera in a panorama that yields grey frames. */
+typedef struct scene {
+    vbg_ctx *c;
+    vbg_viewport *viewport;
+    vbg_picture rgb;
+    uint8_t *grey;
+    vbg_pinhole camera;
+} scene;
+
+static scene scene_new(const vbg_picture *pano, vbg_pinhole camera, int threads)
+{
+    scene s = { .c = context(threads), .camera = camera };
+
+    cr_assert_eq(vbg_viewport_new(&s.viewport, pano, NULL), VBG_OK);
+    cr_assert_eq(vbg_picture_new(&s.rgb, camera.w, camera.h, 3, NULL), VBG_OK);
+    s.grey = malloc((size_t)camera.w * (size_t)camera.h);
+    cr_assert(s.grey != NULL);
+    return s;
+}
+
+static void scene_free(scene *s)
+{
+    vbg_viewport_free(s->viewport);
+    vbg_picture_free(&s->rgb);
+    vbg_ctx_free(s->c);
+    free(s->grey);
+}
+
+/* The frame at the camera's angles, with a little noise that differs per frame. */
+static const uint8_t *shoot(scene *s, uint32_t frame)
+{
+    uint32_t seed = frame * 2654435761u + 1;
+
+    vbg_viewport_render(s->viewport, s->c, &s->rgb, &s->camera);
+    for (int y = 0; y < s->camera.h; y++)
+        for (int x = 0; x < s->camera.w; x++) {
+            const uint8_t *p = s->rgb.data + (size_t)y * s->rgb.stride + (size_t)x * 3;
+            seed = seed * 1664525u + 1013904223u;
+            const int v = (p[0] + 2 * p[1] + p[2]) / 4 + (int)(seed >> 30) - 1;
+            s->grey[y * s->camera.w + x] = (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
+        }
+    return s->grey;
+}
+
+static vbg_tracker *tracker_of(const scene *s)
+{
+    const vbg_tracker_opt opt = { .w = s->camera.w,
+                                  .h = s->camera.h,
+                                  .fov_x = s->camera.fov_x,
+                                  .points = 150,
+                                  .yaw = s->camera.yaw,
+                                  .pitch = s->camera.pitch,
+                                  .roll = s->camera.roll };
+    vbg_tracker *t = NULL;
+
+    cr_assert_eq(vbg_tracker_new(&t, s->c, &opt, NULL), VBG_OK);
+    return t;
+}
+
+/* A swaying path; frame 0 is at rest at 0. */
+static void sway(vbg_pinhole *camera, double frame)
+{
+    camera->yaw = 12 * degree * sin(frame * 0.09);
+    camera->pitch = 3 * degree * sin(frame * 0.17);
+    camera->roll = 2 * degree * sin(frame * 0.13);
+}
+
+static const vbg_pinhole small = { .w = 320, .h = 200, .fov_x = 1.1 };
+
+/* 0.03 degrees are 0.15 px of these small frames. */
+Test(tracking, follows_a_path_and_threads_change_nothing)
+{
+    vbg_picture pano = made_up_panorama(1024, 512);
+    scene s = scene_new(&pano, small, 1);
+    scene other = scene_new(&pano, small, 5);
+    vbg_tracker *t = tracker_of(&s), *u = tracker_of(&other);
+
+    for (int i = 0; i < 50; i++) {
+        vbg_tracker_state a, b;
+        sway(&s.camera, i);
+        const uint8_t *y = shoot(&s, (uint32_t)i);
+        vbg_tracker_update(t, y, (size_t)s.camera.w, NULL, &a);
+        vbg_tracker_update(u, y, (size_t)s.camera.w, NULL, &b);
+        cr_assert(memcmp(&a.yaw, &b.yaw, 3 * sizeof a.yaw) == 0 && a.inliers == b.inliers,
+                  "frame %d depends on the threads", i);
+        cr_assert(i == 0 || a.tracked);
+        cr_assert(fabs(a.yaw - s.camera.yaw) < 0.03 * degree &&
+                      fabs(a.pitch - s.camera.pitch) < 0.03 * degree &&
+                      fabs(a.roll - s.camera.roll) < 0.06 * degree,
+                  "frame %d: %.4f %.4f %.4f, true %.4f %.4f %.4f degrees", i,
+                  a.yaw / degree, a.pitch / degree, a.roll / degree,
+                  s.camera.yaw / degree, s.camera.pitch / degree, s.camera.roll / degree);
+    }
+    vbg_tracker_free(t);
+    vbg_tracker_free(u);
+    scene_free(&s);
+    scene_free(&other);
+    vbg_picture_free(&pano);
+}
+
+/* Covered for ten frames, the camera comes back to where it was: nothing is lost. */
+Test(tracking, survives_blank_and_covered_frames)
+{
+    vbg_picture pano = made_up_panorama(1024, 512);
+    scene s = scene_new(&pano, small, 1);
+    vbg_tracker *t = tracker_of(&s);
+    vbg_tracker_state a;
+    uint8_t *blank = calloc((size_t)small.w, (size_t)small.h);
+
+    cr_assert(blank != NULL);
+    for (int i = 0; i < 3; i++) { /* blank from the start */
+        vbg_tracker_update(t, blank, (size_t)small.w, NULL, &a);
+        cr_assert(!a.tracked && a.inliers == 0 && a.yaw == 0);
+    }
+    for (int i = 0; i < 40; i++) {
+        const bool covered = i >= 15 && i < 25;
+        s.camera.yaw = 0.4 * degree * (i < 15 ? i : i < 25 ? 15 : i - 10);
+        const uint8_t *y = shoot(&s, (uint32_t)i);
+        vbg_tracker_update(t, covered ? blank : y, (size_t)small.w, NULL, &a);
+        cr_assert(!covered || !a.tracked);
+        if (!covered)
+            cr_assert(fabs(a.yaw - s.camera.yaw) < 0.05 * degree, "frame %d: %.3f", i,
+                      a.yaw / degree);
+    }
+    for (int i = 0; i < 40; i++) /* covered for good */
+        vbg_tracker_update(t, blank, (size_t)small.w, NULL, &a);
+    cr_assert(!a.tracked && isfinite(a.yaw));
+    free(blank);
+    vbg_tracker_free(t);
+    scene_free(&s);
+    vbg_picture_free(&pano);
+}
+
+/* A textured block walks through a still picture: with its mask nothing moves, without
+ * it at most 1 px a second (30 frames). */
+Test(tracking, a_moving_person_moves_nothing)
+{
+    vbg_picture pano = made_up_panorama(1024, 512);
+    scene s = scene_new(&pano, small, 1);
+    const double f = vbg_pinhole_focal(&small);
+    uint8_t mask[20 * 32];
+
+    for (int masked = 0; masked < 2; masked++) {
+        vbg_tracker *t = tracker_of(&s);
+        vbg_tracker_state a = { .yaw = 1 };
+        for (int i = 0; i < 30; i++) {
+            uint8_t *y = s.grey;
+            shoot(&s, 5);
+            memset(mask, 0, sizeof mask);
+            for (int r = 60; r < 200; r++)
+                for (int c = 0; c < 90; c++) {
+                    const int x = 60 + 3 * i + c;
+                    y[r * small.w + x] =
+                        (uint8_t)((c / 7 + r / 9) % 2 ? 220 : 30 + (r & 31));
+                    mask[r / 10 * 32 + x / 10] = 255;
+                }
+            const vbg_tracker_mask person = {
+                .data = mask, .stride = 32, .w = 32, .h = 20
+            };
+            vbg_tracker_update(t, y, (size_t)small.w, masked ? &person : NULL, &a);
+        }
+        const double px = f * hypot(a.yaw, a.pitch), edge = 0.5 * small.w * fabs(a.roll);
+        cr_assert(px + edge < (masked ? 0.01 : 1.0), "%s: %.3f px, %.3f px by roll",
+                  masked ? "masked" : "not masked", px, edge);
+        vbg_tracker_free(t);
+    }
+    scene_free(&s);
+    vbg_picture_free(&pano);
+}
+
+Test(tracking, refuses_impossible_cameras)
+{
+    vbg_ctx *c = context(1);
+    vbg_tracker *t = NULL;
+    vbg_err err = { "" };
+
+    vbg_tracker_opt opt = { .w = 320, .h = 200, .fov_x = 0 };
+    cr_assert_eq(vbg_tracker_new(&t, c, &opt, &err), VBG_EUSAGE);
+    opt = (vbg_tracker_opt){ .w = 0, .h = 200, .fov_x = 1 };
+    err.text[0] = 0;
+    cr_assert_eq(vbg_tracker_new(&t, c, &opt, &err), VBG_ELIMIT);
+    for (int size = 1; size < 40; size += 6) { /* tiny frames: no crash */
+        uint8_t y[40 * 40];
+        vbg_tracker_state a;
+        memset(y, size, sizeof y);
+        y[size / 2 * size] = 255;
+        opt = (vbg_tracker_opt){ .w = size, .h = size, .fov_x = 1 };
+        cr_assert_eq(vbg_tracker_new(&t, c, &opt, &err), VBG_OK);
+        for (int i = 0; i < 3; i++)
+            vbg_tracker_update(t, y, (size_t)size, NULL, &a);
+        vbg_tracker_free(t);
+    }
+    vbg_ctx_free(c);
+}
+
+/* ---- real material ---- */
+
+/* A full turn in 90 steps of 4 degrees, the camera nodding and tilting. */
+static void full_turn(const char *name)
+{
+    char path[1024];
+    vbg_picture pano;
+    vbg_err err = { "" };
+    vbg_pinhole camera = { .w = 640, .h = 360, .fov_x = 70 * degree };
+    vbg_tracker_state a = { .yaw = 0 };
+
+    snprintf(path, sizeof path, "%s/data/pano/%s.jpg", shared(), name);
+    if (access(path, R_OK) != 0)
+        return;
+    cr_assert_eq(vbg_picture_load(&pano, NULL, path, 3, &err), VBG_OK, "%s", err.text);
+    scene s = scene_new(&pano, camera, 0);
+    vbg_tracker *t = tracker_of(&s);
+    for (int i = 0; i <= 90; i++) {
+        s.camera.yaw = 4 * degree * i;
+        s.camera.pitch = 5 * degree * sin(2 * pi * i / 45);
+        s.camera.roll = 2 * degree * sin(2 * pi * i / 30);
+        vbg_tracker_update(t, shoot(&s, (uint32_t)i), (size_t)camera.w, NULL, &a);
+    }
+    cr_assert(fabs(a.yaw - 2 * pi) < degree && fabs(a.pitch) < degree &&
+                  fabs(a.roll) < degree,
+              "%s: %.3f %.3f %.3f degrees after a full turn", name, a.yaw / degree,
+              a.pitch / degree, a.roll / degree);
+    vbg_tracker_free(t);
+    scene_free(&s);
+    vbg_picture_free(&pano);
+}
+
+Test(tracking, full_turns_close, .timeout = 120)
+{
+    static const char *const names[] = { "city", "forest", "hall", "night" };
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        full_turn(names[i]);
+}
+
+/* All luma planes of a clip, one after the other; NULL when it is not there. */
+static uint8_t *read_luma(const char *name, int *w, int *h, int *frames)
+{
+    char path[1024];
+    vbg_reader *r = NULL;
+    vbg_reader_info info;
+    vbg_frame f;
+    vbg_err err = { "" };
+    bool end = false;
+    uint8_t *all = NULL;
+
+    snprintf(path, sizeof path, "%s/data/video/%s", shared(), name);
+    if (access(path, R_OK) != 0)
+        return NULL;
+    const vbg_status st = vbg_reader_open(&r, path, &err);
+    if (st == VBG_EUNSUPPORTED)
+        return NULL;
+    cr_assert_eq(st, VBG_OK, "%s", err.text);
+    vbg_reader_get_info(r, &info);
+    *w = info.w;
+    *h = info.h;
+    *frames = 0;
+    const size_t pixels = (size_t)info.w * (size_t)info.h;
+    cr_assert_eq(vbg_frame_new(&f, info.w, info.h, &err), VBG_OK);
+    while (vbg_reader_next(r, &f, &end, &err) == VBG_OK && !end) {
+        all = realloc(all, pixels * (size_t)(*frames + 1));
+        cr_assert(all != NULL);
+        for (int y = 0; y < info.h; y++)
+            memcpy(all + pixels * (size_t)*frames + (size_t)y * (size_t)info.w,
+                   f.yuv.plane[0] + (size_t)y * f.yuv.stride[0], (size_t)info.w);
+        ++*frames;
+    }
+    vbg_frame_free(&f);
+    vbg_reader_close(r);
+    return all;
+}
+
+/* A pan with its person and its truth. */
+typedef struct pan {
+    uint8_t *luma, *alpha;
+    double (*truth)[3]; /* radians per frame */
+    int w, h, frames;
+    double fov_x;
+} pan;
+
+static bool pan_open(pan *p, const char *name, double fov_deg)
+{
+    char path[1024], line[256];
+    int w, h, frames;
+
+    *p = (pan){ .fov_x = fov_deg * degree };
+    snprintf(path, sizeof path, "%s.mp4", name);
+    p->luma = read_luma(path, &p->w, &p->h, &p->frames);
+    snprintf(path, sizeof path, "%s.alpha.mp4", name);
+    p->alpha = p->luma ? read_luma(path, &w, &h, &frames) : NULL;
+    if (!p->alpha) {
+        free(p->luma);
+        return false;
+    }
+    cr_assert(w == p->w && h == p->h && frames == p->frames);
+    p->truth = calloc((size_t)frames, sizeof *p->truth);
+    snprintf(path, sizeof path, "%s/data/video/%s.csv", shared(), name);
+    FILE *f = fopen(path, "r");
+    cr_assert(f && p->truth);
+    cr_assert(fgets(line, sizeof line, f) != NULL);
+    for (int i = 0; i < frames && fgets(line, sizeof line, f); i++) {
+        double t[3];
+        int index;
+        cr_assert_eq(sscanf(line, "%d,%*f,%lf,%lf,%lf", &index, &t[0], &t[1], &t[2]), 4);
+        for (int k = 0; k < 3; k++)
+            p->truth[i][k] = t[k] * degree;
+    }
+    fclose(f);
+    return true;
+}
+
+static void pan_free(pan *p)
+{
+    free(p->luma);
+    free(p->alpha);
+    free(p->truth);
+}
+
+/* The next frame of a pan, with its person masked. */
+static void feed(vbg_tracker *t, const pan *p, const uint8_t *luma, int frame,
+                 vbg_tracker_state *a)
+{
+    const size_t at = (size_t)frame * (size_t)p->w * (size_t)p->h;
+    const vbg_tracker_mask person = {
+        .data = p->alpha + at, .stride = (size_t)p->w, .w = p->w, .h = p->h
+    };
+
+    vbg_tracker_update(t, luma ? luma : p->luma + at, (size_t)p->w, &person, a);
+}
+
+static vbg_tracker *pan_tracker(const pan *p, vbg_ctx *c)
+{
+    const vbg_tracker_opt opt = { .w = p->w,
+                                  .h = p->h,
+                                  .fov_x = p->fov_x,
+                                  .yaw = p->truth[0][0],
+                                  .pitch = p->truth[0][1],
+                                  .roll = p->truth[0][2] };
+    vbg_tracker *t = NULL;
+
+    cr_assert_eq(vbg_tracker_new(&t, c, &opt, NULL), VBG_OK);
+    return t;
+}
+
+/* Forwards against the truth, then backwards to the start. */
+static void follow_pan(const char *name, double fov_deg)
+{
+    pan p;
+    vbg_ctx *c = context(0);
+    double worst[3] = { 0 }, low[3], high[3];
+    vbg_tracker_state a = { .yaw = 0 };
+
+    if (!pan_open(&p, name, fov_deg)) {
+        vbg_ctx_free(c);
+        return;
+    }
+    vbg_tracker *t = pan_tracker(&p, c);
+    memcpy(low, p.truth[0], sizeof low);
+    memcpy(high, p.truth[0], sizeof high);
+    for (int i = 0; i < p.frames; i++) {
+        feed(t, &p, NULL, i, &a);
+        const double now[3] = { a.yaw, a.pitch, a.roll };
+        for (int k = 0; k < 3; k++) {
+            worst[k] = fmax(worst[k], fabs(now[k] - p.truth[i][k]));
+            low[k] = fmin(low[k], p.truth[i][k]);
+            high[k] = fmax(high[k], p.truth[i][k]);
+        }
+    }
+    for (int k = 0; k < 3; k++)
+        cr_assert(worst[k] <= 0.05 * (high[k] - low[k]),
+                  "%s: axis %d is off by %.4f of %.3f degrees", name, k,
+                  worst[k] / degree, (high[k] - low[k]) / degree);
+    for (int i = p.frames - 1; i >= 0; i--)
+        feed(t, &p, NULL, i, &a);
+    const double f = 0.5 * p.w / tan(0.5 * p.fov_x);
+    const double px = f * hypot(a.yaw - p.truth[0][0], a.pitch - p.truth[0][1]);
+    const double edge = 0.5 * p.w * fabs(a.roll - p.truth[0][2]);
+    cr_assert(px + edge < 2.0, "%s: back at the start %.3f px, %.3f px by roll", name, px,
+              edge);
+    vbg_tracker_free(t);
+    vbg_ctx_free(c);
+    pan_free(&p);
+}
+
+Test(tracking, pan_a, .timeout = 120)
+{
+    follow_pan("pan_a", 60);
+}
+
+Test(tracking, pan_b, .timeout = 120)
+{
+    follow_pan("pan_b", 60);
+}
+
+Test(tracking, pan_c, .timeout = 120)
+{
+    follow_pan("pan_c", 75);
+}
+
+/* The person of pan_a over its first frame, the camera still: 1 px a second at most. */
+Test(tracking, a_real_person_before_a_still_camera, .timeout = 120)
+{
+    pan p;
+    vbg_ctx *c = context(0);
+    vbg_tracker_state a = { .yaw = 0 };
+
+    if (!pan_open(&p, "pan_a", 60)) {
+        vbg_ctx_free(c);
+        return;
+    }
+    const size_t pixels = (size_t)p.w * (size_t)p.h;
+    uint8_t *luma = malloc(pixels);
+    cr_assert(luma != NULL);
+    vbg_tracker *t = pan_tracker(&p, c);
+    for (int i = 0; i < 90; i++) {
+        for (size_t k = 0; k < pixels; k++) {
+            const int alpha = p.alpha[(size_t)i * pixels + k];
+            luma[k] = (uint8_t)((p.luma[(size_t)i * pixels + k] * alpha +
+                                 p.luma[k] * (255 - alpha) + 127) /
+                                255);
+        }
+        feed(t, &p, luma, i, &a);
+        const double f = 0.5 * p.w / tan(0.5 * p.fov_x), seconds = fmax(i / 30.0, 1.0);
+        const double px = f * hypot(a.yaw - p.truth[0][0], a.pitch - p.truth[0][1]);
+        const double edge = 0.5 * p.w * fabs(a.roll - p.truth[0][2]);
+        cr_assert(px + edge < seconds, "frame %d: %.3f px, %.3f px by roll", i, px, edge);
+    }
+    vbg_tracker_free(t);
+    vbg_ctx_free(c);
+    free(luma);
+    pan_free(&p);
+}
