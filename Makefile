@@ -118,7 +118,11 @@ $(O)/bin/make_checkpoint: $(O)/tests/tools/make_checkpoint.o $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
-tests: $(O)/bin/make_checkpoint $(FUZZ:%=$(O)/bin/replay_%) $(TESTS:%=$(O)/bin/%) $(O)/bin/check-golden $(EXAMPLES) all
+$(O)/bin/fault.so: tests/tools/fault.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) -std=c11 $(WARN) -O1 -shared -fPIC -o $@ $< -ldl
+
+tests: $(O)/bin/make_checkpoint $(O)/bin/fault.so $(FUZZ:%=$(O)/bin/replay_%) $(TESTS:%=$(O)/bin/%) $(O)/bin/check-golden $(EXAMPLES) all
 
 # What a bare Debian 12 lacks: required, then optional parts, then what tests need.
 DEPS_REQUIRED := build-essential pkg-config libpng-dev libjpeg62-turbo-dev libjansson-dev \

@@ -56,6 +56,20 @@ static int groups_for(const json_t *list)
     return groups;
 }
 
+/* "768-v", "v-pred" and the like in the file's name or its metadata. */
+static bool looks_like_v(const vbg_package *p)
+{
+    const vbg_source *s = p->source[0];
+    const char *base = strrchr(s->path, '/');
+    const char *type =
+        s->files ? vbg_st_metadata(s->file[0], "modelspec.prediction_type") : NULL;
+
+    base = base ? base + 1 : s->path;
+    return strcasestr(base, "768-v") || strcasestr(base, "768v") ||
+           strcasestr(base, "v-pred") || strcasestr(base, "vpred") ||
+           (type && (strcmp(type, "v") == 0 || strcmp(type, "v_prediction") == 0));
+}
+
 static json_t *unet_config(const vbg_package *p)
 {
     static const char conv1[] = "down_blocks.#.resnets.0.conv1.weight";
@@ -77,15 +91,18 @@ static json_t *unet_config(const vbg_package *p)
         json_array_insert_new(up, 0,
                               json_string(cross ? "CrossAttnUpBlock2D" : "UpBlock2D"));
     }
+    /* latents the model was made for: 768 pixels for the v models */
+    int sample = looks_like_v(p) ? 96 : 64;
     return json_pack(
-        "{s:s,s:o,s:o,s:o,s:o,s:I,s:I,s:I,s:i,s:i,s:f,s:b}", "_class_name",
+        "{s:s,s:o,s:o,s:o,s:o,s:I,s:I,s:I,s:i,s:i,s:f,s:b,s:i}", "_class_name",
         "UNet2DConditionModel", "attention_head_dim", heads, "block_out_channels",
         width_list, "down_block_types", down, "up_block_types", up, "cross_attention_dim",
         dim_of(p, "unet", "mid_block.attentions.0.transformer_blocks.0.attn2.to_k.weight",
                1),
         "in_channels", dim_of(p, "unet", "conv_in.weight", 1), "out_channels",
         dim_of(p, "unet", "conv_out.weight", 0), "layers_per_block", 2, "norm_num_groups",
-        groups, "norm_eps", 1e-5, "use_linear_projection", (int)sd2);
+        groups, "norm_eps", 1e-5, "use_linear_projection", (int)sd2, "sample_size",
+        sample);
 }
 
 static json_t *vae_config(const vbg_package *p)
@@ -127,20 +144,6 @@ static json_t *text_config(const vbg_package *p)
                      "layer_norm_eps", 1e-5);
 }
 
-/* "768-v", "v-pred" and the like in the file's name or its metadata. */
-static bool looks_like_v(const vbg_package *p)
-{
-    const vbg_source *s = p->source[0];
-    const char *base = strrchr(s->path, '/');
-    const char *type =
-        s->files ? vbg_st_metadata(s->file[0], "modelspec.prediction_type") : NULL;
-
-    base = base ? base + 1 : s->path;
-    return strcasestr(base, "768-v") || strcasestr(base, "768v") ||
-           strcasestr(base, "v-pred") || strcasestr(base, "vpred") ||
-           (type && (strcmp(type, "v") == 0 || strcmp(type, "v_prediction") == 0));
-}
-
 /* Distilled models ("turbo" in the name) are made for Euler steps from the very end. */
 static json_t *scheduler_config(const vbg_package *p)
 {
@@ -160,7 +163,8 @@ static json_t *scheduler_config(const vbg_package *p)
 static vbg_status fill(char **out, json_t *j, vbg_err *err)
 {
     if (!*out)
-        *out = j ? json_dumps(j, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+        *out = j ? json_dumps(j, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(9))
+                 : NULL;
     json_decref(j);
     return *out ? VBG_OK : vbg_fail(err, VBG_ENOMEM, "out of memory");
 }

@@ -166,6 +166,84 @@ Test(convert, types)
     vbg_st_close(f);
 }
 
+/* Appends a component's tensors behind a prefix; the file stays open for its data. */
+static size_t append(vbg_st_out *list, size_t n, const char *file, const char *cut,
+                     const char *prefix, vbg_safetensors **open)
+{
+    vbg_err err = { "" };
+
+    cr_assert_eq(vbg_st_open(open, in_dir(file), &err), VBG_OK, "%s", err.text);
+    for (size_t i = 0; i < vbg_st_count(*open); i++) {
+        const vbg_st_tensor *t = vbg_st_at(*open, i);
+        const char *rest = vbg_after(t->name, cut) ? vbg_after(t->name, cut) : t->name;
+        char *name = malloc(strlen(prefix) + strlen(rest) + 1);
+        sprintf(name, "%s%s", prefix, rest);
+        list[n] = (vbg_st_out){
+            .name = name, .dtype = t->dtype, .rank = t->rank, .data = t->data
+        };
+        memcpy(list[n++].dim, t->dim, sizeof t->dim);
+    }
+    return n;
+}
+
+static bool same_tensors(const vbg_weights *a, const vbg_weights *b)
+{
+    bool same = vbg_weights_count(a) == vbg_weights_count(b);
+
+    for (size_t i = 0; same && i < vbg_weights_count(a); i++) {
+        const vbg_entry *x = vbg_weights_at(a, i), *y = vbg_weights_at(b, i);
+        same = !strcmp(x->name, y->name) && !strcmp(x->component, y->component) &&
+               x->bytes == y->bytes && memcmp(x->data, y->data, x->bytes) == 0;
+    }
+    return same;
+}
+
+/* One file of diffusers names behind the prefixes that trainers and MVDiffusion use:
+ * the same tensors as the folder's, and the same configs from shapes alone. */
+Test(convert, one_file_with_prefixes)
+{
+    static const char *const prefix[][3] = {
+        { "unet.", "vae.", "te." },
+        { "mv_base_model.unet.", "vae.", "text_encoder.text_model." },
+        { "unet.", "vae.", "cond_stage_model.transformer.text_model." },
+        { "unet.", "vae.", "conditioner.embedders.0.transformer.text_model." },
+    };
+    static vbg_st_out list[1200];
+    vbg_safetensors *f[3];
+    const char *a, *b;
+
+    cr_assert_eq(
+        run("vbg-convert", in_dir("model"), "-o", in_dir("m.vbg"), "-q", NULL).code, 0);
+    vbg_weights *base = open_out("m.vbg");
+    for (size_t k = 0; k < sizeof prefix / sizeof *prefix; k++) {
+        size_t n = 0;
+        n = append(list, n, "model/unet/diffusion_pytorch_model.safetensors", "",
+                   prefix[k][0], &f[0]);
+        n = append(list, n, "model/vae/diffusion_pytorch_model.safetensors", "",
+                   prefix[k][1], &f[1]);
+        n = append(list, n, "model/text_encoder/model.safetensors", "text_model.",
+                   prefix[k][2], &f[2]);
+        cr_assert_eq(vbg_st_write(in_dir("one.safetensors"), list, n, NULL, NULL),
+                     VBG_OK);
+        for (size_t i = 0; i < n; i++)
+            free((void *)(uintptr_t)list[i].name);
+        for (size_t i = 0; i < 3; i++)
+            vbg_st_close(f[i]);
+        program_result r = run("vbg-convert", in_dir("one.safetensors"), "-o",
+                               in_dir("one.vbg"), "-q", NULL);
+        cr_assert_eq(r.code, 0, "%s: %s", prefix[k][0], r.text);
+        vbg_weights *w = open_out("one.vbg");
+        cr_assert(same_tensors(base, w), "%s", prefix[k][2]);
+        cr_assert(vbg_weights_string(w, "unet.config", &a));
+        cr_assert(strstr(a, "\"block_out_channels\":[32,64,128,128]"), "%s", a);
+        cr_assert(strstr(a, "\"attention_head_dim\":[1,1,2,2]"), "%s", a);
+        cr_assert(vbg_weights_string(w, "scheduler.config", &b));
+        cr_assert(strstr(b, "\"beta_start\":0.00085,"), "%s", b);
+        vbg_weights_close(w);
+    }
+    vbg_weights_close(base);
+}
+
 /* Rewrites the CAA file after edit(t, n) changed its list; returns the new count. */
 static void rewrite_caa(const char *to, size_t (*edit)(vbg_st_out *, size_t))
 {
@@ -582,7 +660,8 @@ Test(malformed, selfie_patches)
     cr_assert(f && fread(p, 1, (size_t)st.st_size, f) == (size_t)st.st_size);
     fclose(f);
     snprintf(path, sizeof path, "/tmp/vbg-patch-%ld.tflite", (long)getpid());
-    json_array_foreach (json_object_get(list, "patches"), i, patch) {
+    json_array_foreach(json_object_get(list, "patches"), i, patch)
+    {
         const char *hex = json_string_value(json_object_get(patch, "hex"));
         size_t at = (size_t)json_integer_value(json_object_get(patch, "offset"));
         unsigned byte;
