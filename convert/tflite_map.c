@@ -140,7 +140,7 @@ static int conv(walk *w, int x, layer l, const char *name)
 /* conv with a name made of two parts, "block4" and ".se1". */
 static int conv2(walk *w, int x, layer l, const char *prefix, const char *name)
 {
-    char full[40];
+    char full[64];
     snprintf(full, sizeof full, "%s%s", prefix, name);
     return conv(w, x, l, full);
 }
