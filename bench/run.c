@@ -3,5 +3,7 @@
 
 int bench_run(bench *b)
 {
-    return bench_run_picture(b);
+    const int code = bench_run_motion(b);
+
+    return code ? code : bench_run_picture(b);
 }
