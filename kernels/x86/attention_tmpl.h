@@ -15,9 +15,9 @@
 
 enum {
     TILE = 2 * VF,
-    KEYS = 128,
-    GROUP = 4,
-    STEP = VF / 2 /* rows of a register block: 2*STEP accumulators */
+    STEP = VF == 16 ? 12 : 6, /* rows of a register block: 2*STEP accumulators */
+    KEYS = 120,               /* a multiple of STEP */
+    GROUP = 4
 };
 #define FLASH_MASKED (-1e30f)
 
@@ -175,6 +175,8 @@ static void values(float *o, const float *v, size_t ldv, const float *p, size_t 
 
     for (; j + STEP <= d; j += STEP)
         values_step(o + j * TILE, v + j, ldv, p, n, STEP);
+    for (; j + 4 <= d; j += 4)
+        values_step(o + j * TILE, v + j, ldv, p, n, 4);
     for (; j < d; j++)
         values_step(o + j * TILE, v + j, ldv, p, n, 1);
 }
