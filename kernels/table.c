@@ -43,6 +43,7 @@ void vbg_kernels_init(vbg_kernels *k, vbg_isa cap)
     vbg_view_init_avx512(&k->view);
     if (isa < VBG_ISA_AVX512_BF16)
         return;
+    vbg_gemm_init_avx512_bf16(&k->gemm);
     vbg_attention_init_avx512_bf16(&k->attention);
     vbg_caa_init_avx512_bf16(&k->caa);
     vbg_pointwise_init_avx512_bf16(&k->pointwise);

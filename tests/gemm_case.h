@@ -23,6 +23,8 @@ static inline bool case_kernels(vbg_gemm_kernels *k, vbg_isa isa)
         vbg_gemm_init_avx2(k);
     if (isa >= VBG_ISA_AVX512)
         vbg_gemm_init_avx512(k);
+    if (isa >= VBG_ISA_AVX512_BF16)
+        vbg_gemm_init_avx512_bf16(k);
     if (isa >= VBG_ISA_AMX_BF16)
         vbg_gemm_init_amx_bf16(k);
     return true;

@@ -4,7 +4,7 @@
 enum { MR = 6, NB = 1 };
 
 #include "kernels/x86/store_tmpl.h"
-#include "kernels/x86/gemm_f32_tmpl.h"
+#include "kernels/x86/gemm_tmpl.h"
 #include "kernels/x86/conv_small_tmpl.h"
 
 void vbg_gemm_init_avx2(vbg_gemm_kernels *k)

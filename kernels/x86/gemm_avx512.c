@@ -5,7 +5,7 @@
 enum { MR = 14, NB = 2 };
 
 #include "kernels/x86/store_tmpl.h"
-#include "kernels/x86/gemm_f32_tmpl.h"
+#include "kernels/x86/gemm_tmpl.h"
 #include "kernels/x86/conv_small_tmpl.h"
 
 void vbg_gemm_avx512(const vbg_gemm_args *a, size_t r0, size_t r1, size_t b0, size_t b1,

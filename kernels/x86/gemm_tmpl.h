@@ -1,7 +1,10 @@
-/* f32 matrix product and convolution, one text for AVX2 and AVX-512.
+/* Matrix product and convolution on vectors, one text for AVX2, AVX-512 and
+ * AVX-512 BF16.
  *
  * The including file defines the vector wrapper (vf, LANES, vf_*), the tile
  * height MR, and NB, the blocks of 16 output channels a register tile spans.
+ * With DOT_BF16 both operands are bf16 and a step takes a pair of k (vdpbf16ps);
+ * without it everything is widened to f32.
  *
  * One rectangle of the output is made MR pixels at a time:
  *
@@ -40,8 +43,20 @@ typedef struct origin {
     int y, x;
 } origin;
 
+#ifdef DOT_BF16
+typedef uint16_t patch_value;
+
+/* n bf16 values, as they are. */
+static void take(patch_value *dst, const char *src, vbg_dtype t, size_t n)
+{
+    (void)t;
+    memcpy(dst, src, n * sizeof *dst);
+}
+#else
+typedef float patch_value;
+
 /* n values of type t at src become f32 at dst. */
-static void widen(float *dst, const char *src, vbg_dtype t, size_t n)
+static void take(patch_value *dst, const char *src, vbg_dtype t, size_t n)
 {
     if (t == VBG_F32) {
         memcpy(dst, src, n * sizeof *dst);
@@ -54,6 +69,7 @@ static void widen(float *dst, const char *src, vbg_dtype t, size_t n)
     for (; i < n; i++)
         dst[i] = vbg_bf16_to_f32(s[i]);
 }
+#endif
 
 static origin locate(const source *s, size_t pixel)
 {
@@ -86,7 +102,7 @@ static const char *tap_at(const source *s, const origin *o, size_t tap)
 
 /* a[0..kc) = values k0.. of the pixel's patch, in the order of packed weights;
  * padding channels and taps outside the picture are zero. */
-static void copy_patch(float *a, const source *s, const origin *o, size_t k0, size_t kc)
+static void copy_patch(patch_value *a, const source *s, const origin *o, size_t k0, size_t kc)
 {
     size_t k = k0, end = k0 + kc;
 
@@ -96,7 +112,7 @@ static void copy_patch(float *a, const source *s, const origin *o, size_t k0, si
         const char *p = tap < s->taps ? tap_at(s, o, tap) : NULL;
         size_t real = p && i < s->c ? (s->c - i < n ? s->c - i : n) : 0;
         if (real)
-            widen(a, p + i * s->xsize, s->xt, real);
+            take(a, p + i * s->xsize, s->xt, real);
         if (real < n)
             memset(a + real, 0, (n - real) * sizeof *a);
         a += n;
@@ -111,6 +127,29 @@ static void copy_patch(float *a, const source *s, const origin *o, size_t k0, si
 #define UNROLL _Pragma("GCC unroll 32")
 #endif
 
+#ifdef DOT_BF16
+/* acc += a * b over kc values, two k at a time. */
+INLINE void all_steps(vf acc[MR][NR], const patch_value *a, const char *const *w,
+                      size_t kc, vbg_dtype t, int mr, int nb)
+{
+    (void)t;
+    for (size_t k = 0; k < kc; k += 2) {
+        __m512i b[NB];
+        UNROLL
+        for (int j = 0; j < nb; j++)
+            b[j] = _mm512_loadu_si512(w[j] + k * BLOCK * 2);
+        UNROLL
+        for (int m = 0; m < mr; m++) {
+            int pair;
+            memcpy(&pair, a + (size_t)m * KC + k, sizeof pair);
+            __m512i x = _mm512_set1_epi32(pair);
+            UNROLL
+            for (int j = 0; j < nb; j++)
+                acc[m][j] = _mm512_dpbf16_ps(acc[m][j], (__m512bh)x, (__m512bh)b[j]);
+        }
+    }
+}
+#else
 /* acc[m][v] += a[m][k] * b[v] for one k. */
 INLINE void fma_step(vf acc[MR][NR], const float *a, const vf *b, int mr, int nr)
 {
@@ -138,19 +177,13 @@ INLINE void load_b(vf *b, const char *const *w, size_t at, vbg_dtype t, int odd,
     }
 }
 
-/* The register tile: mr pixels x nb blocks over kc values of k. */
-INLINE void micro(const float *a, const char *const *w, float *y, size_t ldy, size_t kc,
-                  bool first, vbg_dtype t, int mr, int nb)
+/* acc += a * b over kc values. */
+INLINE void all_steps(vf acc[MR][NR], const patch_value *a, const char *const *w,
+                      size_t kc, vbg_dtype t, int mr, int nb)
 {
     const int nr = nb * NV;
-    vf acc[MR][NR], b[NR];
+    vf b[NR];
 
-    UNROLL
-    for (int m = 0; m < mr; m++) {
-        UNROLL
-        for (int v = 0; v < nr; v++)
-            acc[m][v] = vf_zero();
-    }
     if (t == VBG_F32) {
         for (size_t k = 0; k < kc; k++) {
             load_b(b, w, k * BLOCK * 4, t, 0, nb);
@@ -164,6 +197,23 @@ INLINE void micro(const float *a, const char *const *w, float *y, size_t ldy, si
             fma_step(acc, a + k + 1, b, mr, nr);
         }
     }
+}
+#endif
+
+/* The register tile: mr pixels x nb blocks over kc values of k. */
+INLINE void micro(const patch_value *a, const char *const *w, float *y, size_t ldy, size_t kc,
+                  bool first, vbg_dtype t, int mr, int nb)
+{
+    const int nr = nb * NV;
+    vf acc[MR][NR];
+
+    UNROLL
+    for (int m = 0; m < mr; m++) {
+        UNROLL
+        for (int v = 0; v < nr; v++)
+            acc[m][v] = vf_zero();
+    }
+    all_steps(acc, a, w, kc, t, mr, nb);
     UNROLL
     for (int m = 0; m < mr; m++) {
         UNROLL
@@ -178,7 +228,7 @@ INLINE void micro(const float *a, const char *const *w, float *y, size_t ldy, si
  * compute is never stored to y. */
 enum { MR_HALF = MR / 2, MR_FEW = 3 };
 
-INLINE void micro_rows(const float *a, const char *const *w, float *y, size_t ldy,
+INLINE void micro_rows(const patch_value *a, const char *const *w, float *y, size_t ldy,
                        size_t kc, bool first, vbg_dtype t, int rows, int nb)
 {
     if (rows > MR_HALF)
@@ -191,7 +241,8 @@ INLINE void micro_rows(const float *a, const char *const *w, float *y, size_t ld
         micro(a, w, y, ldy, kc, first, t, 1, nb);
 }
 
-static void micro_f32(const float *a, const char *const *w, float *y, size_t ldy,
+#ifndef DOT_BF16
+static void micro_f32(const patch_value *a, const char *const *w, float *y, size_t ldy,
                       size_t kc, bool first, int rows, int nb)
 {
     if (nb == NB)
@@ -200,7 +251,17 @@ static void micro_f32(const float *a, const char *const *w, float *y, size_t ldy
         micro_rows(a, w, y, ldy, kc, first, VBG_F32, rows, 1);
 }
 
-static void micro_bf16(const float *a, const char *const *w, float *y, size_t ldy,
+static void micro_f16(const patch_value *a, const char *const *w, float *y, size_t ldy,
+                      size_t kc, bool first, int rows, int nb)
+{
+    if (nb == NB)
+        micro_rows(a, w, y, ldy, kc, first, VBG_F16, rows, NB);
+    else
+        micro_rows(a, w, y, ldy, kc, first, VBG_F16, rows, 1);
+}
+#endif
+
+static void micro_bf16(const patch_value *a, const char *const *w, float *y, size_t ldy,
                        size_t kc, bool first, int rows, int nb)
 {
     if (nb == NB)
@@ -209,24 +270,20 @@ static void micro_bf16(const float *a, const char *const *w, float *y, size_t ld
         micro_rows(a, w, y, ldy, kc, first, VBG_BF16, rows, 1);
 }
 
-static void micro_f16(const float *a, const char *const *w, float *y, size_t ldy,
-                      size_t kc, bool first, int rows, int nb)
-{
-    if (nb == NB)
-        micro_rows(a, w, y, ldy, kc, first, VBG_F16, rows, NB);
-    else
-        micro_rows(a, w, y, ldy, kc, first, VBG_F16, rows, 1);
-}
-
-typedef void micro_fn(const float *a, const char *const *w, float *y, size_t ldy,
+typedef void micro_fn(const patch_value *a, const char *const *w, float *y, size_t ldy,
                       size_t kc, bool first, int rows, int nb);
 
 /* One run of neighbouring blocks of one piece of k, into acc from column 0. */
-static void piece(const float *a, const char *w, size_t block_bytes, float *acc,
+static void piece(const patch_value *a, const char *w, size_t block_bytes, float *acc,
                   size_t ldacc, size_t kc, bool first, vbg_dtype wt, int rows,
                   size_t blocks)
 {
+#ifdef DOT_BF16
+    micro_fn *fn = micro_bf16;
+    (void)wt;
+#else
     micro_fn *fn = wt == VBG_F32 ? micro_f32 : wt == VBG_BF16 ? micro_bf16 : micro_f16;
+#endif
 
     for (size_t b = 0; b < blocks; b += NB) {
         const char *const p[2] = { w + b * block_bytes, w + (b + 1) * block_bytes };
@@ -249,7 +306,8 @@ static void group_run(const source *s, const rectangle *r, void *scratch)
 {
     const size_t blocks = r->b1 - r->b0, ldacc = blocks * BLOCK * (r->geglu ? 2 : 1);
     const size_t wsize = vbg_dtype_size(r->wt), block_bytes = s->k * BLOCK * wsize;
-    float *a = scratch, *acc = a + MR * KC;
+    patch_value *a = scratch;
+    float *acc = (float *)(void *)(a + MR * KC);
 
     for (size_t p = r->p0; p < r->p1; p += MR) {
         int rows = (int)(r->p1 - p < MR ? r->p1 - p : MR);
