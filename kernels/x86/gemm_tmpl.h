@@ -6,12 +6,13 @@
  * With DOT_BF16 both operands are bf16 and a step takes a pair of k (vdpbf16ps);
  * without it everything is widened to f32.
  *
- * One rectangle of the output is made MR pixels at a time:
+ * One rectangle of the output is made in groups of 32 blocks and 8*MR pixels:
  *
- *     for each piece of KC values of k
- *         copy the MR patches' piece     a   [MR][KC]   (14 KB: stays in L1)
- *         for each NB blocks of weights, straight from the packed file
- *             acc [MR][columns] += a * w     MR x NB*16 sums in registers
+ *     for each piece of KC values of k         its weights stay in L2
+ *         for each tile of MR pixels
+ *             copy the patches' piece     a   [MR][KC]  (18 KB: stays in L1)
+ *             for each NB blocks of weights, straight from the packed file
+ *                 acc [MR][columns] += a * w     MR x NB*16 sums in registers
  *     epilogue of acc -> y
  *
  * Copying A costs a percent or two and pays three times: any stride, dilation,
@@ -27,7 +28,14 @@
 
 #include <string.h>
 
-enum { KC = 256, BLOCK = 16, NV = BLOCK / LANES, NR = NB * NV, GROUP_BYTES = 1 << 20 };
+enum {
+    KC = 320,
+    BLOCK = 16,
+    NV = BLOCK / LANES,
+    NR = NB * NV,
+    TALL = 8 * MR, /* pixels that share a piece of weights in L2 */
+    GROUP = 32     /* blocks of such a piece: 512 KB in f32      */
+};
 
 /* What a rectangle is made from: a gemm is a 1x1 convolution over one long row. */
 typedef struct source {
@@ -127,6 +135,14 @@ static void copy_patch(patch_value *a, const source *s, const origin *o, size_t 
 #define UNROLL _Pragma("GCC unroll 32")
 #endif
 
+/* Weights a kilobyte further on: worth 7 % where they come from L2. */
+INLINE void ahead(const char *const *w, size_t at, int nb)
+{
+    UNROLL
+    for (int j = 0; j < nb; j++)
+        _mm_prefetch(w[j] + at + 1024, _MM_HINT_T0);
+}
+
 #ifdef DOT_BF16
 /* acc += a * b over kc values, two k at a time. */
 INLINE void all_steps(vf acc[MR][NR], const patch_value *a, const char *const *w,
@@ -135,6 +151,7 @@ INLINE void all_steps(vf acc[MR][NR], const patch_value *a, const char *const *w
     (void)t;
     for (size_t k = 0; k < kc; k += 2) {
         __m512i b[NB];
+        ahead(w, k * BLOCK * 2, nb);
         UNROLL
         for (int j = 0; j < nb; j++)
             b[j] = _mm512_loadu_si512(w[j] + k * BLOCK * 2);
@@ -186,11 +203,13 @@ INLINE void all_steps(vf acc[MR][NR], const patch_value *a, const char *const *w
 
     if (t == VBG_F32) {
         for (size_t k = 0; k < kc; k++) {
+            ahead(w, k * BLOCK * 4, nb);
             load_b(b, w, k * BLOCK * 4, t, 0, nb);
             fma_step(acc, a + k, b, mr, nr);
         }
     } else {
         for (size_t k = 0; k < kc; k += 2) {
+            ahead(w, k * BLOCK * 2, nb);
             load_b(b, w, k * BLOCK * 2, t, 0, nb);
             fma_step(acc, a + k, b, mr, nr);
             load_b(b, w, k * BLOCK * 2, t, 1, nb);
@@ -302,54 +321,69 @@ typedef struct rectangle {
     const vbg_store *out;
 } rectangle;
 
+/* Piece of k of TALL tiles at most: their patches, then all their products. */
+static void piece_run(const source *s, const rectangle *r, const origin *at, size_t rows,
+                      size_t k, patch_value *a, float *acc, size_t ldacc)
+{
+    const size_t blocks = r->b1 - r->b0, wsize = vbg_dtype_size(r->wt);
+    const size_t block_bytes = s->k * BLOCK * wsize, kc = s->k - k < KC ? s->k - k : KC;
+    const char *w = (const char *)r->w + k * BLOCK * wsize;
+
+    for (size_t p = 0; p < rows; p += MR, acc += MR * ldacc) {
+        int mr = (int)(rows - p < MR ? rows - p : MR);
+        for (int m = 0; m < mr; m++)
+            copy_patch(a + m * KC, s, &at[p + (size_t)m], k, kc);
+        piece(a, w + r->b0 * block_bytes, block_bytes, acc, ldacc, kc, k == 0, r->wt, mr,
+              blocks);
+        if (r->geglu)
+            piece(a, w + (r->gate + r->b0) * block_bytes, block_bytes,
+                  acc + blocks * BLOCK, ldacc, kc, k == 0, r->wt, mr, blocks);
+    }
+}
+
 static void group_run(const source *s, const rectangle *r, void *scratch)
 {
     const size_t blocks = r->b1 - r->b0, ldacc = blocks * BLOCK * (r->geglu ? 2 : 1);
-    const size_t wsize = vbg_dtype_size(r->wt), block_bytes = s->k * BLOCK * wsize;
     patch_value *a = scratch;
     float *acc = (float *)(void *)(a + MR * KC);
 
-    for (size_t p = r->p0; p < r->p1; p += MR) {
-        int rows = (int)(r->p1 - p < MR ? r->p1 - p : MR);
-        origin at[MR];
-        for (int m = 0; m < rows; m++)
-            at[m] = locate(s, p + (size_t)m);
-        for (size_t k = 0; k < s->k; k += KC) {
-            size_t kc = s->k - k < KC ? s->k - k : KC;
-            for (int m = 0; m < rows; m++)
-                copy_patch(a + m * KC, s, &at[m], k, kc);
-            const char *w = (const char *)r->w + k * BLOCK * wsize;
-            piece(a, w + r->b0 * block_bytes, block_bytes, acc, ldacc, kc, k == 0, r->wt,
-                  rows, blocks);
+    for (size_t p = r->p0; p < r->p1; p += TALL) {
+        const size_t rows = r->p1 - p < TALL ? r->p1 - p : TALL;
+        origin at[TALL];
+        for (size_t m = 0; m < rows; m++)
+            at[m] = locate(s, p + m);
+        for (size_t k = 0; k < s->k; k += KC)
+            piece_run(s, r, at, rows, k, a, acc, ldacc);
+        for (size_t m = 0; m < rows; m++) {
             if (r->geglu)
-                piece(a, w + (r->gate + r->b0) * block_bytes, block_bytes,
-                      acc + blocks * BLOCK, ldacc, kc, k == 0, r->wt, rows, blocks);
-        }
-        for (int m = 0; m < rows; m++) {
-            if (r->geglu)
-                store_geglu(r->out, acc + (size_t)m * ldacc, p + (size_t)m,
-                            r->b0 * BLOCK, r->gate * BLOCK, blocks * BLOCK);
+                store_geglu(r->out, acc + m * ldacc, p + m, r->b0 * BLOCK,
+                            r->gate * BLOCK, blocks * BLOCK);
             else
-                store_row(r->out, acc + (size_t)m * ldacc, p + (size_t)m, r->b0 * BLOCK,
-                          blocks * BLOCK);
+                store_row(r->out, acc + m * ldacc, p + m, r->b0 * BLOCK, blocks * BLOCK);
         }
     }
 }
 
-/* In groups of blocks whose weights stay in L2 while the pixels pass. */
+/* In groups of GROUP blocks. */
 static void rectangle_run(const source *s, const rectangle *r, void *scratch)
 {
-    const size_t block_bytes = s->k * BLOCK * vbg_dtype_size(r->wt);
-    size_t group = GROUP_BYTES / block_bytes / (r->geglu ? 2 : 1) / NB * NB;
+    const size_t group = r->geglu ? GROUP / 2 : GROUP;
     rectangle part = *r;
 
-    if (group < 2 * NB)
-        group = 2 * NB;
     for (size_t b = r->b0; b < r->b1; b += group) {
         part.b0 = b;
         part.b1 = b + group < r->b1 ? b + group : r->b1;
         group_run(s, &part, scratch);
     }
+}
+
+/* Patches of one tile, sums of TALL pixels and one group. */
+static size_t scratch_bytes(size_t oc)
+{
+    size_t cols = vbg_round_up(oc, BLOCK);
+
+    cols = cols < GROUP * BLOCK ? cols : GROUP * BLOCK;
+    return MR * KC * sizeof(patch_value) + TALL * cols * sizeof(float);
 }
 
 static void gemm(const vbg_gemm_args *a, size_t r0, size_t r1, size_t b0, size_t b1,
@@ -383,7 +417,7 @@ static void gemm(const vbg_gemm_args *a, size_t r0, size_t r1, size_t b0, size_t
 
 static size_t gemm_scratch(const vbg_gemm_args *a)
 {
-    return MR * (KC + vbg_round_up(a->oc, BLOCK)) * sizeof(float);
+    return scratch_bytes(a->oc);
 }
 
 static void conv(const vbg_conv_args *a, size_t r0, size_t r1, size_t b0, size_t b1,
@@ -424,5 +458,5 @@ static void conv(const vbg_conv_args *a, size_t r0, size_t r1, size_t b0, size_t
 
 static size_t conv_scratch(const vbg_conv_args *a)
 {
-    return MR * (KC + vbg_round_up((size_t)a->oc, BLOCK)) * sizeof(float);
+    return scratch_bytes((size_t)a->oc);
 }
