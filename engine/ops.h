@@ -73,7 +73,9 @@ vbg_tensor *vbg_conv_transpose2d(vbg_ctx *c, const vbg_tensor *x, const vbg_weig
 vbg_tensor *vbg_attention(vbg_ctx *c, const vbg_tensor *q, const vbg_tensor *k,
                           const vbg_tensor *v, int heads, bool causal);
 
-/* ---- op_norm.c ---- */
+/* ---- op_norm.c ----
+ * Layer and group norm store the context's activation type, whatever x is (f32 or
+ * bf16); statistics are f32 within an image row and f64 across rows. */
 
 /* Over the channels of each pixel. Source: Ba et al. 2016. */
 vbg_tensor *vbg_layer_norm(vbg_ctx *c, const vbg_tensor *x, const vbg_norm_w *w,

@@ -1,4 +1,5 @@
 /* Elementwise kernels: every ISA against the reference. */
+#include "engine/ops.h"
 #include "tests/guard.h"
 
 /* Around one vector, around the unrolling, widths of the UNet. */
@@ -103,16 +104,16 @@ Test(pointwise, every_isa_like_the_reference)
 Test(pointwise, activations_at_the_ends)
 {
     static const float in[] = { -INFINITY, -1e30f, -200, -105, -89, 89, 105, 200, 1e30f };
-    enum { N = sizeof in / sizeof in[0] };
+    enum { ENDS = sizeof in / sizeof in[0] };
 
     for (int isa = VBG_ISA_REF; isa <= (int)vbg_isa_detect(); isa++)
         for (int act = 0; act < ACTS; act++) {
             vbg_kernels k;
-            float y[N];
-            vbg_row_io io = { .y = y, .x = in + 1, .rows = 1, .cols = N - 1 };
+            float y[ENDS];
+            vbg_row_io io = { .y = y, .x = in + 1, .rows = 1, .cols = ENDS - 1 };
             vbg_kernels_init(&k, (vbg_isa)isa);
             k.pointwise.act(&io, (vbg_act)act);
-            for (size_t i = 0; i < N - 1; i++) {
+            for (size_t i = 0; i < ENDS - 1; i++) {
                 double x = (double)in[i + 1];
                 double want = act == VBG_ACT_NONE                                 ? x
                               : x < 0                                             ? 0
@@ -206,4 +207,94 @@ Test(pointwise, conversions)
         for (size_t i = 0; i < 23; i++)
             cr_assert(a[i] == (float)bytes[i] && b[i] == (float)ints[i], "%zu", i);
     }
+}
+
+/* ---- ops ---- */
+
+enum { N = 2, H = 19, W = 23, C = 37, ALL = N * H * W * C };
+
+typedef struct op_run {
+    const float *a, *b; /* [N][H][W][C] */
+    float *y[8];        /* results, ALL or 2*ALL each */
+} op_run;
+
+static vbg_status op_job(vbg_ctx *c, void *arg, vbg_err *err)
+{
+    op_run *r = arg;
+    vbg_tensor *a = vbg_wrap(c, r->a, VBG_F32, N, H, W, C);
+    vbg_tensor *b = vbg_wrap(c, r->b, VBG_F32, N, H, W, C);
+    vbg_tensor *per_image = vbg_wrap(c, r->b, VBG_F32, N, 1, 1, C);
+    vbg_tensor *per_channel = vbg_wrap(c, r->b, VBG_F32, 1, 1, 1, C);
+    vbg_tensor *halves = vbg_concat(c, a, b);
+
+    (void)err;
+    vbg_copy_out(c, r->y[0], VBG_F32, vbg_add(c, a, b, VBG_ACT_RELU));
+    vbg_copy_out(c, r->y[1], VBG_F32, vbg_mul(c, a, per_image));
+    vbg_copy_out(c, r->y[2], VBG_F32, vbg_add(c, a, per_channel, VBG_ACT_NONE));
+    vbg_copy_out(c, r->y[3], VBG_F32, halves);
+    vbg_copy_out(c, r->y[4], VBG_F32, vbg_stack(c, a, b));
+    vbg_copy_out(c, r->y[5], VBG_F32, vbg_affine(c, a, 2, -1));
+    /* columns of a wider tensor, through f16 */
+    vbg_tensor *right = vbg_cast(c, vbg_columns(c, halves, C, C), VBG_F16);
+    vbg_copy_out(c, r->y[6], VBG_F32, right);
+    vbg_copy_out(c, r->y[7], VBG_F32,
+                 vbg_mul(c, vbg_columns(c, halves, 0, C), vbg_columns(c, halves, C, C)));
+    return VBG_OK;
+}
+
+static op_run op_open(const float *a, const float *b, vbg_isa isa, int threads)
+{
+    op_run r = { .a = a, .b = b };
+    vbg_ctx *c;
+    vbg_ctx_opt opt = { .threads = threads, .isa = isa, .precision = VBG_F32 };
+
+    for (size_t i = 0; i < 8; i++)
+        r.y[i] = calloc(2 * ALL, sizeof(float));
+    cr_assert(vbg_ctx_new(&c, &opt, NULL) == VBG_OK);
+    cr_assert(vbg_run(c, op_job, &r, NULL) == VBG_OK);
+    vbg_ctx_free(c);
+    return r;
+}
+
+static void op_close(op_run *r)
+{
+    for (size_t i = 0; i < 8; i++)
+        free(r->y[i]);
+}
+
+/* Element i of pixel p, channel j. */
+static void check_ops(const op_run *r, size_t i)
+{
+    size_t p = i / C, j = i % C, image = p / (H * W);
+    float a = r->a[i], b = r->b[i], sum = a + b;
+
+    cr_assert(r->y[0][i] == (sum > 0 ? sum : 0), "add at %zu", i);
+    cr_assert(r->y[1][i] == a * r->b[image * C + j], "mul by image at %zu", i);
+    cr_assert(r->y[2][i] == a + r->b[j], "add by channel at %zu", i);
+    cr_assert(r->y[3][p * 2 * C + j] == a && r->y[3][p * 2 * C + C + j] == b,
+              "concat at %zu", i);
+    cr_assert(r->y[4][i] == a && r->y[4][ALL + i] == b, "stack at %zu", i);
+    cr_assert(r->y[5][i] == 2 * a - 1, "affine at %zu", i);
+    cr_assert(r->y[6][i] == vbg_f16_to_f32(vbg_f32_to_f16(b)), "cast at %zu", i);
+    cr_assert(r->y[7][i] == a * b, "mul of columns at %zu", i);
+}
+
+Test(pointwise, ops_and_threads)
+{
+    float *a = malloc(ALL * sizeof *a), *b = malloc(ALL * sizeof *b);
+    uint32_t seed = 11;
+
+    for (size_t i = 0; i < ALL; i++) { /* short fractions: the formulas above are exact */
+        a[i] = roundf(guard_random(&seed) * 256) / 64;
+        b[i] = roundf(guard_random(&seed) * 256) / 64;
+    }
+    for (int isa = VBG_ISA_REF; isa <= (int)vbg_isa_detect(); isa++)
+        for (int threads = 1; threads <= 5; threads += threads) {
+            op_run r = op_open(a, b, (vbg_isa)isa, threads == 4 ? 5 : threads);
+            for (size_t i = 0; i < ALL; i++)
+                check_ops(&r, i);
+            op_close(&r);
+        }
+    free(a);
+    free(b);
 }
