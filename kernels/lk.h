@@ -71,6 +71,9 @@ typedef struct vbg_lk_kernels {
      * det - k trace^2; scale multiplies every sum. */
     void (*corner_response)(float *dst, int32_t *const sum[3], int w, int block,
                             float scale, float k);
+    /* peak[x] = 1 where the middle row's value is above limit and none of its eight
+     * neighbours is larger, for x in 1..w-2; 0 at both ends. */
+    void (*corner_peaks)(uint8_t *peak, const float *const rows[3], int w, float limit);
 } vbg_lk_kernels;
 
 void vbg_lk_init_ref(vbg_lk_kernels *k);

@@ -173,6 +173,11 @@ Test(lk, corners)
                 const float harris = kind ? 0.04f : -1.0f, scale = 1e-6f;
                 ref.lk.corner_response(want, sum[0], W, blocks[i], scale, harris);
                 k.lk.corner_response(got, sum[1], W, blocks[i], scale, harris);
+                const float *const three[3] = { want, want + 50, want + 100 };
+                uint8_t peaks[2][W] = { { 9 }, { 9 } };
+                ref.lk.corner_peaks(peaks[0], three, W - 100, want[60]);
+                k.lk.corner_peaks(peaks[1], three, W - 100, want[60]);
+                cr_assert_arr_eq(peaks[0], peaks[1], W);
                 const double trace = 2.0 * 1020 * 1020 * 5 * blocks[i] * 1e-6;
                 const double tolerance = 8 * 6e-8 * (kind ? trace * trace : trace);
                 for (int x = 0; x < W; x++)

@@ -17,7 +17,8 @@ struct vbg_corners {
     int w, h;
     float *response;
     int32_t *sum[3];  /* running column sums, SIDE columns on either side  */
-    candidate *list;  /* local maxima                                      */
+    candidate *list;  /* local maxima, and as much scratch for sorting     */
+    uint8_t *peak;    /* one row of local maxima */
     int *cell, *next; /* grid: first point of a cell, next of the same one */
     int cap;          /* of list and next                                  */
 };
@@ -37,10 +38,11 @@ vbg_status vbg_corners_new(vbg_corners **out, int w, int h, vbg_err *err)
             c->sum[i] = vbg_alloc(((size_t)w + 2 * SIDE) * sizeof(int32_t));
             ok = ok && c->sum[i];
         }
-        c->list = vbg_alloc((size_t)c->cap * sizeof *c->list);
+        c->list = vbg_alloc(2 * (size_t)c->cap * sizeof *c->list);
+        c->peak = vbg_alloc((size_t)w + 64);
         c->next = vbg_alloc((size_t)c->cap * sizeof *c->next);
         c->cell = vbg_alloc(pixels * sizeof *c->cell);
-        ok = ok && c->response && c->list && c->next && c->cell;
+        ok = ok && c->response && c->list && c->peak && c->next && c->cell;
     }
     if (!ok) {
         vbg_corners_free(c);
@@ -59,6 +61,7 @@ void vbg_corners_free(vbg_corners *c)
     for (int i = 0; i < 3; i++)
         vbg_free_mem(c->sum[i]);
     vbg_free_mem(c->list);
+    vbg_free_mem(c->peak);
     vbg_free_mem(c->next);
     vbg_free_mem(c->cell);
     free(c);
@@ -106,36 +109,65 @@ const float *vbg_corners_response(vbg_corners *c, vbg_ctx *ctx, const vbg_plane 
     return c->response;
 }
 
-/* Strongest first, then the later pixel. */
-static int by_strength(const void *pa, const void *pb)
+/* Sorts the n candidates strongest first, of equal ones the later pixel first, into
+ * list: 11 bits at a time from the lowest (positive floats sort like their bits; each
+ * pass keeps the order of equals).  Ten times faster than qsort on noisy pictures. */
+static void sort(candidate *list, candidate *spare, int n)
 {
-    const candidate *a = pa, *b = pb;
+    enum { BITS = 11, BINS = 1 << BITS };
+    candidate *from = list, *to = spare;
 
-    if (a->value != b->value)
-        return a->value < b->value ? 1 : -1;
-    return (a->at < b->at) - (a->at > b->at);
+    for (int i = 0; i < n / 2; i++) { /* later pixels first */
+        const candidate t = list[i];
+        list[i] = list[n - 1 - i];
+        list[n - 1 - i] = t;
+    }
+    for (int shift = 0; shift < 3 * BITS; shift += BITS) {
+        int start[BINS] = { 0 };
+        uint32_t key;
+        for (int i = 0; i < n; i++) {
+            memcpy(&key, &from[i].value, sizeof key);
+            start[~(key >> shift) & (BINS - 1)]++;
+        }
+        for (int bin = 0, sum = 0; bin < BINS; bin++) {
+            const int count = start[bin];
+            start[bin] = sum;
+            sum += count;
+        }
+        for (int i = 0; i < n; i++) {
+            memcpy(&key, &from[i].value, sizeof key);
+            to[start[~(key >> shift) & (BINS - 1)]++] = from[i];
+        }
+        candidate *const t = from;
+        from = to;
+        to = t;
+    }
+    if (n > 0)
+        memcpy(list, from, (size_t)n * sizeof *list); /* three passes end in spare */
 }
 
 /* Local maxima of 3x3 above the threshold, in reading order. */
-static int collect(vbg_corners *c, const vbg_plane *im, const uint8_t *mask,
-                   size_t mask_stride, float limit)
+static int collect(vbg_corners *c, const vbg_lk_kernels *k, const vbg_plane *im,
+                   const uint8_t *mask, size_t mask_stride, float limit)
 {
     const size_t w = (size_t)im->w;
     int count = 0;
 
     for (int y = 1; y < im->h - 1; y++) {
         const float *row = c->response + (size_t)y * w;
-        for (size_t x = 1; x + 1 < w; x++) {
-            const float v = row[x];
-            if (!(v > limit) || v < row[x - 1] || v < row[x + 1])
+        const float *const rows[3] = { row - w, row, row + w };
+        k->corner_peaks(c->peak, rows, im->w, limit);
+        for (size_t x = 0; x < w; x++) {
+            uint64_t eight;
+            memcpy(&eight, c->peak + x, sizeof eight); /* 64 bytes follow the row */
+            if (eight == 0) {
+                x += 7;
                 continue;
-            const float *up = row + x - w, *down = row + x + w;
-            if (v < up[-1] || v < up[0] || v < up[1] || v < down[-1] || v < down[0] ||
-                v < down[1] || (mask && !mask[(size_t)y * mask_stride + x]))
-                continue;
-            if (count < c->cap)
+            }
+            if (c->peak[x] && (!mask || mask[(size_t)y * mask_stride + x]) &&
+                count < c->cap)
                 c->list[count++] =
-                    (candidate){ .value = v, .at = (int)((size_t)y * w + x) };
+                    (candidate){ .value = row[x], .at = (int)((size_t)y * w + x) };
         }
     }
     return count;
@@ -183,9 +215,13 @@ static float strongest(const vbg_corners *c, const vbg_plane *im, const uint8_t 
     for (int y = 0; y < im->h; y++) {
         const float *row = c->response + (size_t)y * w;
         const uint8_t *m = mask ? mask + (size_t)y * mask_stride : NULL;
-        for (size_t x = 0; x < w; x++)
-            if (row[x] > best && (!m || m[x]))
-                best = row[x];
+        if (m)
+            for (size_t x = 0; x < w; x++)
+                best = row[x] > best && m[x] ? row[x] : best;
+        else
+#pragma omp simd reduction(max : best)
+            for (size_t x = 0; x < w; x++)
+                best = row[x] > best ? row[x] : best;
     }
     return best;
 }
@@ -196,7 +232,9 @@ int vbg_corners_find(vbg_corners *c, vbg_ctx *ctx, const vbg_plane *im,
 {
     vbg_corners_response(c, ctx, im, opt);
     const float limit = strongest(c, im, mask, mask_stride) * opt->quality;
-    const int found = limit > 0 ? collect(c, im, mask, mask_stride, limit) : 0;
+    const int found =
+        limit > 0 ? collect(c, &vbg_ctx_kernels(ctx)->lk, im, mask, mask_stride, limit)
+                  : 0;
     const int most = opt->max_corners > 0 ? vbg_min_int(opt->max_corners, cap) : cap;
     const bool spaced = opt->min_distance >= 1.0f;
     const int size = spaced ? vbg_max_int((int)lrintf(opt->min_distance), 1) : 1;
@@ -206,7 +244,7 @@ int vbg_corners_find(vbg_corners *c, vbg_ctx *ctx, const vbg_plane *im,
                      .distance = opt->min_distance };
     int count = vbg_min_int(taken, vbg_min_int(cap, c->cap));
 
-    qsort(c->list, (size_t)found, sizeof *c->list, by_strength);
+    sort(c->list, c->list + c->cap, found);
     if (spaced) {
         for (int i = 0; i < g.cols * g.rows; i++)
             c->cell[i] = -1;

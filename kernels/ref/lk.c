@@ -135,6 +135,19 @@ static void corner_response(float *dst, int32_t *const sum[3], int w, int block,
     }
 }
 
+static void corner_peaks(uint8_t *peak, const float *const rows[3], int w, float limit)
+{
+    const float *a = rows[0], *b = rows[1], *c = rows[2];
+
+    peak[0] = peak[w - 1] = 0;
+    for (int x = 1; x < w - 1; x++) {
+        const float v = b[x];
+        peak[x] = (v > limit) & (v >= b[x - 1]) & (v >= b[x + 1]) & (v >= a[x - 1]) &
+                  (v >= a[x]) & (v >= a[x + 1]) & (v >= c[x - 1]) & (v >= c[x]) &
+                  (v >= c[x + 1]);
+    }
+}
+
 void vbg_lk_init_ref(vbg_lk_kernels *k)
 {
     *k = (vbg_lk_kernels){ .patch = patch,
@@ -142,5 +155,6 @@ void vbg_lk_init_ref(vbg_lk_kernels *k)
                            .residual = residual,
                            .halve = halve,
                            .corner_row = corner_row,
-                           .corner_response = corner_response };
+                           .corner_response = corner_response,
+                           .corner_peaks = corner_peaks };
 }

@@ -153,5 +153,6 @@ void vbg_lk_init_avx512(vbg_lk_kernels *k)
                            .residual = residual,
                            .halve = halve,
                            .corner_row = corner_row,
-                           .corner_response = corner_response };
+                           .corner_response = corner_response,
+                           .corner_peaks = corner_peaks };
 }

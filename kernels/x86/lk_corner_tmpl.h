@@ -45,3 +45,17 @@ static void corner_response(float *dst, int32_t *const sum[3], int w, int block,
         }
     }
 }
+
+static void corner_peaks(uint8_t *peak, const float *const rows[3], int w, float limit)
+{
+    const float *a = rows[0], *b = rows[1], *c = rows[2];
+
+    peak[0] = peak[w - 1] = 0;
+#pragma omp simd
+    for (int x = 1; x < w - 1; x++) {
+        const float v = b[x];
+        peak[x] = (v > limit) & (v >= b[x - 1]) & (v >= b[x + 1]) & (v >= a[x - 1]) &
+                  (v >= a[x]) & (v >= a[x + 1]) & (v >= c[x - 1]) & (v >= c[x]) &
+                  (v >= c[x + 1]);
+    }
+}
