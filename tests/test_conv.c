@@ -60,6 +60,12 @@ static const conv_case depthwise_cases[] = {
     { 1, 6, 7, 16, 96, 3, 1, 1, 1, 1, F, .scale = true, .bias = true },
     { 1, 6, 7, 72, 72, 5, 2, 1, 2, 1, VBG_BF16, VBG_F32, VBG_BF16, .bias = true },
     { 1, 5, 4, 1, 24, 3, 1, 1, 1, 1, VBG_BF16, VBG_F32, VBG_F32, .residual = true },
+    /* whole rows: four pixels abreast, parts of a vector, multipliers */
+    { 1, 7, 23, 24, 24, 3, 1, 1, 1, 1, VBG_BF16, VBG_F32, VBG_BF16, .bias = true },
+    { 1, 6, 21, 19, 19, 3, 2, 1, 1, 1, F, .bias = true, .residual = true },
+    { 2, 6, 19, 16, 96, 3, 1, 1, 1, 1, VBG_BF16, VBG_F32, VBG_BF16, .bias = true },
+    { 1, 5, 18, 5, 80, 3, 2, 1, 1, 1, F, .bias = true, .act = VBG_ACT_RELU },
+    { 1, 3, 2, 32, 32, 5, 1, 4, 8, 1, F, .bias = true },
 };
 
 /* stride is the factor, pad the transposed convolution's own padding. */
@@ -68,6 +74,9 @@ static const conv_case transpose_cases[] = {
     { 2, 4, 3, 35, 17, 3, 2, 1, 1, 1, F, .scale = true, .act = VBG_ACT_RELU },
     { 1, 4, 4, 16, 1, 4, 2, 1, 1, 1, VBG_BF16, VBG_F32, VBG_BF16, .bias = true },
     { 1, 5, 5, 33, 33, 3, 1, 1, 1, 1, VBG_BF16, VBG_F32, VBG_F32, .bias = true },
+    /* without overlap */
+    { 1, 5, 7, 16, 1, 2, 2, 1, 0, 1, VBG_BF16, VBG_F32, VBG_BF16, .bias = true },
+    { 2, 3, 6, 37, 4, 2, 2, 1, 0, 1, F, .scale = true, .act = VBG_ACT_SIGMOID },
 };
 
 typedef enum kind { PACKED, DEPTHWISE, TRANSPOSE } kind;

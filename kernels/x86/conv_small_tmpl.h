@@ -89,15 +89,31 @@ static void depthwise_pixel(const vbg_conv_args *a, const vbg_store *s, const ta
 typedef struct depthwise_run {
     const vbg_conv_args *a;
     const vbg_store *s;
-    const tap_list *l; /* of the run's first pixel */
-    size_t o, n, step; /* channels; elements of x from pixel to pixel */
+    const tap_list *l;   /* of the run's first pixel */
+    size_t o, n, step;   /* channels; elements of x from pixel to pixel */
+    size_t from;         /* first input channel of the block: o / multiplier */
+    int32_t pick[LANES]; /* input channel of each lane, less `from` */
 } depthwise_run;
+
+/* What the compiler should know of a run. */
+typedef struct dw_kind {
+    bool bf16, whole; /* type of x; n == LANES                  */
+    bool spread;      /* several output channels of one input's */
+} dw_kind;
 
 #define DW_INLINE static inline __attribute__((always_inline))
 
-DW_INLINE vf dw_load(const depthwise_run *r, size_t at, bool bf16, bool whole)
+/* A spread load reads up to LANES - 1 values behind the pixel's channels: the next
+ * pixel's, or the readable bytes behind a tensor. */
+DW_INLINE vf dw_load(const depthwise_run *r, size_t at, dw_kind k)
 {
-    if (bf16)
+    const bool whole = k.whole;
+
+    if (k.spread)
+        return vf_pick(k.bf16 ? vf_load_bf16((const uint16_t *)r->a->x + at)
+                              : vf_load((const float *)r->a->x + at),
+                       r->pick);
+    if (k.bf16)
         return whole ? vf_load_bf16((const uint16_t *)r->a->x + at)
                      : vf_load_bf16_n((const uint16_t *)r->a->x + at, r->n);
     return whole ? vf_load((const float *)r->a->x + at)
@@ -106,8 +122,9 @@ DW_INLINE vf dw_load(const depthwise_run *r, size_t at, bool bf16, bool whole)
 
 /* Pixels i .. i+count of the run, which are pixels of y from `pixel` on. */
 DW_INLINE void dw_pixels(const depthwise_run *r, size_t i, size_t pixel, int count,
-                         bool bf16, bool whole)
+                         dw_kind kind)
 {
+    const bool whole = kind.whole;
     const float *w = (const float *)r->a->w + r->o;
     const size_t oc = (size_t)r->a->oc;
     const vbg_epilogue *e = &r->s->ep;
@@ -118,9 +135,9 @@ DW_INLINE void dw_pixels(const depthwise_run *r, size_t i, size_t pixel, int cou
     for (int t = 0; t < r->l->count; t++) {
         const float *wt = w + r->l->tap[t] * oc;
         vf v = whole ? vf_load(wt) : vf_load_n(wt, r->n);
-        size_t at = r->l->at[t] + r->o + i * r->step;
+        size_t at = r->l->at[t] + r->from + i * r->step;
         for (int k = 0; k < count; k++)
-            sum[k] = vf_fma(dw_load(r, at + (size_t)k * r->step, bf16, whole), v, sum[k]);
+            sum[k] = vf_fma(dw_load(r, at + (size_t)k * r->step, kind), v, sum[k]);
     }
     for (int k = 0; k < count; k++) {
         if (!whole || e->residual) {
@@ -136,15 +153,14 @@ DW_INLINE void dw_pixels(const depthwise_run *r, size_t i, size_t pixel, int cou
     }
 }
 
-DW_INLINE void dw_row(const depthwise_run *r, size_t pixel, size_t count, bool bf16,
-                      bool whole)
+DW_INLINE void dw_row(const depthwise_run *r, size_t pixel, size_t count, dw_kind kind)
 {
     size_t i = 0;
 
     for (; i + ABREAST <= count; i += ABREAST)
-        dw_pixels(r, i, pixel + i, ABREAST, bf16, whole);
+        dw_pixels(r, i, pixel + i, ABREAST, kind);
     for (; i < count; i++)
-        dw_pixels(r, i, pixel + i, 1, bf16, whole);
+        dw_pixels(r, i, pixel + i, 1, kind);
 }
 
 /* Output columns [first, last) of row r, whose taps are all inside from left to
@@ -153,7 +169,8 @@ static void depthwise_middle(const vbg_conv_args *a, const vbg_store *s, size_t 
                              int first, int last)
 {
     const size_t pixel = r * (size_t)a->ow + (size_t)first, oc = (size_t)a->oc;
-    const size_t count = (size_t)(last - first);
+    const size_t count = (size_t)(last - first), mult = oc / (size_t)a->c;
+    const bool bf16 = a->xt == VBG_BF16;
     tap_list l;
 
     tap_list_fill(&l, a, r, first);
@@ -161,16 +178,24 @@ static void depthwise_middle(const vbg_conv_args *a, const vbg_store *s, size_t 
         .a = a, .s = s, .l = &l, .step = (size_t)a->stride_x * a->ldx, .n = LANES
     };
     for (; run.o + LANES <= oc; run.o += LANES) {
-        if (a->xt == VBG_BF16)
-            dw_row(&run, pixel, count, true, true);
+        run.from = run.o / mult;
+        for (size_t i = 0; i < LANES; i++)
+            run.pick[i] = (int32_t)((run.o + i) / mult - run.from);
+        if (mult > 1 && bf16)
+            dw_row(&run, pixel, count, (dw_kind){ true, true, true });
+        else if (mult > 1)
+            dw_row(&run, pixel, count, (dw_kind){ false, true, true });
+        else if (bf16)
+            dw_row(&run, pixel, count, (dw_kind){ true, true, false });
         else
-            dw_row(&run, pixel, count, false, true);
+            dw_row(&run, pixel, count, (dw_kind){ false, true, false });
     }
     run.n = oc - run.o;
-    if (run.n && a->xt == VBG_BF16)
-        dw_row(&run, pixel, count, true, false);
+    run.from = run.o; /* only without a multiplier */
+    if (run.n && bf16)
+        dw_row(&run, pixel, count, (dw_kind){ true, false, false });
     else if (run.n)
-        dw_row(&run, pixel, count, false, false);
+        dw_row(&run, pixel, count, (dw_kind){ false, false, false });
 }
 
 static void depthwise(const vbg_depthwise_args *a, size_t r0, size_t r1)
@@ -185,7 +210,7 @@ static void depthwise(const vbg_depthwise_args *a, size_t r0, size_t r1)
 
     if (last > a->ow)
         last = a->ow;
-    if (a->upsample2 || a->oc != a->c || last <= first)
+    if (a->upsample2 || (a->oc != a->c && a->oc % LANES != 0) || last <= first)
         first = last = a->ow;
     for (size_t r = r0; r < r1; r++)
         for (int ox = 0; ox < a->ow; ox++) {
@@ -212,8 +237,9 @@ static void transpose_list_fill(tap_list *l, const vbg_conv_args *a, size_t row,
             if (y < 0 || x < 0 || y % a->stride_y || x % a->stride_x ||
                 y / a->stride_y >= a->h || x / a->stride_x >= a->w_in)
                 continue;
-            size_t px = (image * (size_t)a->h + (size_t)(y / a->stride_y)) *
-                            (size_t)a->w_in + (size_t)(x / a->stride_x);
+            size_t px =
+                (image * (size_t)a->h + (size_t)(y / a->stride_y)) * (size_t)a->w_in +
+                (size_t)(x / a->stride_x);
             l->at[l->count] = px * a->ldx;
             l->tap[l->count++] = (size_t)(ky * a->kw + kx);
         }

@@ -69,6 +69,12 @@ static inline void vf_store_bf16(uint16_t *p, vf v)
     _mm_storeu_si128((__m128i *)(void *)p, low_halves(_mm256_srli_epi32(r, 16)));
 }
 
+/* Lane i of the result is lane index[i] of v. */
+static inline vf vf_pick(vf v, const int32_t index[8])
+{
+    return _mm256_permutevar8x32_ps(v, load_256(index));
+}
+
 /* The first n lanes, 0 < n < 8; loads fill the rest with zero. */
 static inline vf vf_load_n(const float *p, size_t n)
 {

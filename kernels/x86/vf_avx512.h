@@ -54,6 +54,12 @@ static inline void vf_store_bf16(uint16_t *p, vf v)
     _mm256_storeu_si256((__m256i *)(void *)p, bf16_bits(v));
 }
 
+/* Lane i of the result is lane index[i] of v. */
+static inline vf vf_pick(vf v, const int32_t index[16])
+{
+    return _mm512_permutexvar_ps(_mm512_loadu_si512(index), v);
+}
+
 /* The first n lanes, 0 < n < 16; loads fill the rest with zero. */
 static inline __mmask16 first_lanes(size_t n)
 {
