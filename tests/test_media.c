@@ -12,8 +12,8 @@
 #include <jansson.h>
 
 #include "engine/picture_io.h"
+#include "tests/program.h"
 
-#define FOLDER "../shared/golden/malformed_media"
 
 /* Name for a scratch file of this test. */
 static const char *scratch(char *buf, size_t size, const char *name)
@@ -38,7 +38,7 @@ static vbg_picture gradient(int w, int h, int ch)
 /* One case of the index: right verdict, one clean line, the size that must come out. */
 static void check_case(const char *file, const json_t *c)
 {
-    char path[512];
+    char path[1600];
     const char *verdict = json_string_value(json_object_get(c, "verdict"));
     const json_t *size = json_object_get(c, "shown");
     bool may_fail = json_object_get(c, "verdict_note") != NULL;
@@ -48,7 +48,7 @@ static void check_case(const char *file, const json_t *c)
 
     if (!size)
         size = json_object_get(c, "size");
-    snprintf(path, sizeof path, FOLDER "/%s", file);
+    snprintf(path, sizeof path, "%s/golden/malformed_media/%s", shared_dir(), file);
     vbg_status st = vbg_picture_load(&p, &info, path, 3, &err);
     if (strcmp(verdict, "accept") == 0 && !may_fail)
         cr_expect(st == VBG_OK, "%s: refused: %s", file, err.text);
@@ -70,13 +70,17 @@ static void check_case(const char *file, const json_t *c)
 
 Test(media, malformed)
 {
-    json_t *index = json_load_file(FOLDER "/index.json", 0, NULL), *cases, *c;
+    json_t *index, *cases, *c;
+    char path[1200];
     const char *name;
     size_t i;
     int tried = 0;
 
-    if (!index)
-        cr_skip("no " FOLDER);
+    if (!shared_dir())
+        cr_skip_test("no ../shared");
+    snprintf(path, sizeof path, "%s/golden/malformed_media/index.json", shared_dir());
+    index = json_load_file(path, 0, NULL);
+    cr_assert(index);
     cases = json_object_get(index, "cases");
     if (json_is_object(cases)) {
         json_object_foreach(cases, name, c)

@@ -219,6 +219,10 @@ vbg_status vbg_run_video(const vbg_run_setup *s, int *code, vbg_err *err)
     }
     vbg_status_clear();
     st = finish(&o, st, err);
+    if (st == VBG_ECANCEL && strcmp(s->output, "-") == 0 && !vbg_stop_signal()) {
+        close_all(&o); /* whoever read our output has seen enough */
+        return VBG_OK;
+    }
     if (st == VBG_OK) {
         summary(&o, &result);
         if (audio_note[0])

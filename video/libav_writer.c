@@ -85,8 +85,9 @@ static vbg_status open_codec(vbg_libav_writer *w, int kind, const vbg_video_opt 
     w->codec = avcodec_alloc_context3(codec);
     if (!w->codec)
         return vbg_fail(err, VBG_ENOMEM, "%s: out of memory", w->shown);
-    w->codec->width = o->w;
-    w->codec->height = o->h;
+    /* 4:2:0 wants even sides: an odd one is continued by its last pixel. */
+    w->codec->width = gif ? o->w : (o->w + 1) & ~1;
+    w->codec->height = gif ? o->h : (o->h + 1) & ~1;
     w->codec->framerate = (AVRational){ o->rate_num, o->rate_den };
     w->codec->time_base = gif ? (AVRational){ 1, 100 } : (AVRational){ 1, 90000 };
     if (strcmp(codec->name, "mpeg4") == 0)
@@ -294,14 +295,21 @@ static vbg_status fill_frame(vbg_libav_writer *w, const vbg_frame *f, vbg_err *e
                       (int)f->yuv.stride[2], 0 };
 
     to->format = f->yuv.full_range && w->graph ? AV_PIX_FMT_YUVJ420P : AV_PIX_FMT_YUV420P;
-    to->width = f->yuv.w;
-    to->height = f->yuv.h;
+    to->width = w->codec->width;
+    to->height = w->codec->height;
     to->color_range = w->codec->color_range;
     int e = to->buf[0] ? av_frame_make_writable(to) : av_frame_get_buffer(to, 0);
     if (e < 0)
         return refuse(w, e, "frame", err);
-    av_image_copy(to->data, to->linesize, plane, stride, AV_PIX_FMT_YUV420P, to->width,
-                  to->height);
+    av_image_copy(to->data, to->linesize, plane, stride, AV_PIX_FMT_YUV420P, f->yuv.w,
+                  f->yuv.h);
+    if (f->yuv.w < to->width)
+        for (int y = 0; y < f->yuv.h; y++)
+            to->data[0][y * to->linesize[0] + f->yuv.w] =
+                to->data[0][y * to->linesize[0] + f->yuv.w - 1];
+    if (f->yuv.h < to->height)
+        memcpy(to->data[0] + f->yuv.h * to->linesize[0],
+               to->data[0] + (f->yuv.h - 1) * to->linesize[0], (size_t)to->width);
     int64_t pts = llround(f->time_s / av_q2d(w->codec->time_base));
     if (pts <= w->last_pts)
         pts = w->last_pts + 1;

@@ -140,7 +140,8 @@ vbg_status vbg_video_finish(vbg_video_out *v, vbg_err *err)
             ok &= fclose(v->y4m) == 0;
         v->y4m = NULL;
         if (!ok)
-            st = vbg_fail(err, VBG_EIO, "%s: %s", v->path ? v->path : "standard output",
+            st = vbg_fail(err, errno == EPIPE ? VBG_ECANCEL : VBG_EIO, "%s: %s",
+                          v->path ? v->path : "standard output",
                           strerror(errno));
     }
     if (st == VBG_OK && v->temporary) {

@@ -319,7 +319,8 @@ vbg_status vbg_y4m_write_header(FILE *f, int w, int h, int rate_num, int rate_de
 {
     if (fprintf(f, "YUV4MPEG2 W%d H%d F%d:%d Ip A1:1 C420jpeg XCOLORRANGE=%s\n", w, h,
                 rate_num, rate_den, full_range ? "FULL" : "LIMITED") < 0)
-        return vbg_fail(err, VBG_EIO, "%s: %s", name, strerror(errno));
+        return vbg_fail(err, errno == EPIPE ? VBG_ECANCEL : VBG_EIO, "%s: %s", name,
+                        strerror(errno));
     return VBG_OK;
 }
 
@@ -336,6 +337,7 @@ vbg_status vbg_y4m_write_frame(FILE *f, const vbg_frame *frame, const char *name
             ok = fwrite(v->plane[p] + y * v->stride[p], 1, w, f) == w;
     }
     if (!ok || fflush(f) != 0)
-        return vbg_fail(err, VBG_EIO, "%s: %s", name, strerror(errno));
+        return vbg_fail(err, errno == EPIPE ? VBG_ECANCEL : VBG_EIO, "%s: %s", name,
+                        strerror(errno));
     return VBG_OK;
 }
