@@ -89,6 +89,63 @@ Test(attention, every_isa_like_the_reference)
                 try_case((vbg_isa)isa, i, types[t]);
 }
 
+/* Scores of +-50000 (SD2.1 is known for such) and more: key i alone, or all but it. */
+static void try_huge(vbg_isa isa, vbg_dtype t, float sign, float size)
+{
+    enum { D = 64, TQ = 40, TK = 300 };
+    vbg_kernels k;
+    guarded q = guard_filled(t, TQ, D, D, 0, 0, 1),
+            key = guard_filled(t, TK, D, D, 0, 0, 1);
+    guarded v = guard_filled(t, TK, D, D, 0, 1, 3);
+    guarded y = guard_new(t, TQ, D, D), want = guard_new(t, TQ, D, D);
+
+    for (size_t i = 0; i < TQ; i++) {
+        guard_put(&q, i * D + i, sign * size);
+        guard_put(&key, (7 * i + 3) * D + i, 100);
+    }
+    for (size_t i = 0; i < TQ; i++)
+        for (size_t j = 0; j < D; j++) {
+            float only = guard_get(&v, (7 * i + 3) * D + j), sum = 0;
+            for (size_t x = 0; x < TK; x++)
+                sum += guard_get(&v, x * D + j);
+            guard_put(&want, i * D + j, sign > 0 ? only : (sum - only) / (TK - 1));
+        }
+    vbg_attention_args a = { .q = guard_data(&q),
+                             .k = guard_data(&key),
+                             .v = guard_data(&v),
+                             .y = guard_data(&y),
+                             .ldq = D,
+                             .ldk = D,
+                             .ldv = D,
+                             .ldy = D,
+                             .tq = TQ,
+                             .tk = TK,
+                             .d = D,
+                             .t = t,
+                             .scale = 0.125f };
+    vbg_kernels_init(&k, isa);
+    void *s = vbg_alloc(k.attention.scratch(&a));
+    k.attention.run(&a, 0, TQ, s);
+    vbg_free_mem(s);
+    guard_check(&y, &want, 1e-6, 2 * guard_eps(t), vbg_isa_name(isa), sign > 0);
+    guard_free(&q);
+    guard_free(&key);
+    guard_free(&v);
+    guard_free(&y);
+    guard_free(&want);
+}
+
+Test(attention, huge_scores)
+{
+    for (int isa = VBG_ISA_REF; isa <= (int)vbg_isa_detect(); isa++)
+        for (size_t t = 0; t < 2; t++) {
+            try_huge((vbg_isa)isa, types[t], 1, 4096);
+            try_huge((vbg_isa)isa, types[t], -1, 4096);
+            try_huge((vbg_isa)isa, types[t], 1, 65536);
+            try_huge((vbg_isa)isa, types[t], -1, 65536);
+        }
+}
+
 typedef struct op_case {
     int n, kn, tq, tk, heads, d;
     bool causal;

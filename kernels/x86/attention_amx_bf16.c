@@ -296,7 +296,8 @@ static const uint8_t line_above_curve[64] = {
 
 /* Two rows of S to one row of P^T for 16 queries; the sum is that of the rounded.
  * c is the scale of the scores times 128, b the whole number that takes the maximum
- * away.  Whole-number instructions where possible: while tiles are in use, vector
+ * away; their sum is rounded once, so large scores lose no more than in floats.
+ * Whole-number instructions where possible: while tiles are in use, vector
  * instructions of four cycles find only one port (measured). */
 VF_INLINE vf pack_pair(float *s, size_t i, vf c, vf b, __m512i table, vf sum)
 {
