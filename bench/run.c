@@ -3,7 +3,9 @@
 
 int bench_run(bench *b)
 {
-    const int code = bench_run_motion(b);
+    int code = bench_run_motion(b);
 
-    return code ? code : bench_run_picture(b);
+    if (code == 0)
+        code = bench_run_picture(b);
+    return code ? code : bench_run_chain(b);
 }

@@ -18,6 +18,8 @@ static const vbg_option options[] = {
     { "model", 'm', VBG_OPT_STRING, "FILE", NULL, NULL,
       "gen: package to measure (tests/tools/make_checkpoint writes one of full size)",
       "cases", VBG_OPT_COMMON },
+    { "segmenter", 0, VBG_OPT_STRING, "FILE", NULL, NULL,
+      "run: network of the whole chain (a given mask without)", "cases", VBG_OPT_COMMON },
     { 0 }
 };
 
