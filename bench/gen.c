@@ -19,6 +19,7 @@ enum { VIEWS = 8 };
 typedef struct parts {
     vbg_weights *file;
     vbg_ctx *c;
+    vbg_pool_mem *pool;
     vbg_mvunet m;
     vbg_vae vae;
     vbg_clip_text text;
@@ -125,6 +126,10 @@ static vbg_status open_parts(parts *p, const bench *b, const char *path)
         st = vbg_vae_bind(&p->vae, &vae, p->file, "vae", &p->err);
     if (st == VBG_OK)
         st = vbg_clip_text_open(&p->text, p->file, &p->err);
+    if (st == VBG_OK)
+        st = vbg_unet_prepare(&p->m.unet, p->c, p->pool, &p->err);
+    if (st == VBG_OK)
+        st = vbg_vae_prepare(&p->vae, p->c, p->pool, &p->err);
     if (st == VBG_OK && vbg_weights_has_component(p->file, "taesd"))
         st = vbg_taesd_bind(&p->tiny, p->file, "taesd", &p->err);
     return st;
@@ -210,6 +215,11 @@ int bench_generate(bench *b)
         return 2;
     }
     p->views = VIEWS;
+    p->pool = vbg_pool_new();
+    if (!p->pool) {
+        free(p);
+        return 1;
+    }
     p->st = open_parts(p, b, path);
     p->side = p->m.unet.cfg.sample_size;
     if (p->st == VBG_OK)
@@ -221,6 +231,7 @@ int bench_generate(bench *b)
         vbg_error("%s", p->err.text);
     vbg_rig_close(p->rig);
     vbg_unet_text_free(p->keys);
+    vbg_pool_free(p->pool);
     vbg_ctx_free(p->c);
     vbg_weights_close(p->file);
     free(p->x);

@@ -241,6 +241,83 @@ static void run_conv(vbg_ctx *c, const vbg_conv_args *a)
     vbg_parallel(c, j.row_tasks * divide_up(j.blocks, j.block_step), gemm_task, &j);
 }
 
+/* ---- upsampling as four small convolutions ---- */
+
+/* Which rows (or columns) of a 3-tap kernel fall on tap t of phase p: output 2y + p
+ * reads the upsampled rows 2y+p-1 .. 2y+p+1, which are the rows y+p-1 and y+p. */
+static const int phase_taps[2][2][2] = { { { 0, 1 }, { 1, 3 } }, { { 0, 2 }, { 2, 3 } } };
+
+size_t vbg_weight_phases_bytes(const vbg_ctx *c, const vbg_weight *w)
+{
+    if (vbg_ctx_act(c) != VBG_BF16 || vbg_ctx_kernels(c)->isa < VBG_ISA_AMX_BF16 ||
+        !w->data || w->dtype != VBG_BF16 || w->kh != 3 || w->kw != 3 || w->groups > 1 ||
+        w->transposed || w->c % 32)
+        return 0;
+    return 4 * vbg_pack_bytes(VBG_BF16, (size_t)w->oc, (size_t)w->c, 4);
+}
+
+/* Tap (ty, tx) of phase (py, px) of one block: the sum of its source taps. */
+static void sum_taps(uint16_t *dst, const uint16_t *src, size_t tap_values, int py, int px,
+                     int ty, int tx)
+{
+    const int *ry = phase_taps[py][ty], *rx = phase_taps[px][tx];
+
+    for (size_t i = 0; i < tap_values; i++) {
+        float sum = 0;
+        for (int y = ry[0]; y < ry[1]; y++)
+            for (int x = rx[0]; x < rx[1]; x++)
+                sum += vbg_bf16_to_f32(src[(size_t)(y * 3 + x) * tap_values + i]);
+        dst[i] = vbg_f32_to_bf16(sum);
+    }
+}
+
+void vbg_weight_phases_make(vbg_weight *w, void *dst)
+{
+    const size_t tap = (size_t)w->c * BLOCK, blocks = divide_up((size_t)w->oc, BLOCK);
+    uint16_t *to = dst;
+
+    for (int phase = 0; phase < 4; phase++)
+        for (size_t b = 0; b < blocks; b++)
+            for (int t = 0; t < 4; t++, to += tap)
+                sum_taps(to, (const uint16_t *)w->data + b * 9 * tap, tap, phase / 2,
+                         phase % 2, t / 2, t % 2);
+    w->phases = dst;
+}
+
+/* Whether the phases of w may be used: the kernel must write rows apart. */
+static bool use_phases(const vbg_ctx *c, const vbg_tensor *x, const vbg_weight *w,
+                       const vbg_conv_opt *o)
+{
+    return w->phases && o->upsample2 && o->pad == 1 && o->stride <= 1 && !o->residual &&
+           !o->same && o->pad_top + o->pad_left + o->pad_bottom + o->pad_right == 0 &&
+           x->dtype == VBG_BF16 && vbg_ctx_kernels(c)->isa >= VBG_ISA_AMX_BF16 &&
+           x->w >= BLOCK && (x->w % BLOCK == 0 || x->w >= 64);
+}
+
+/* a: the whole convolution, y and epilogue set. */
+static void run_phases(vbg_ctx *c, const vbg_conv_args *a, const vbg_weight *w)
+{
+    const size_t bytes = vbg_pack_bytes(VBG_BF16, (size_t)w->oc, (size_t)w->c, 4);
+    const size_t pixel = a->ldy * vbg_dtype_size(a->yt);
+    vbg_conv_args p = *a;
+
+    p.upsample2 = false;
+    p.kh = p.kw = 2;
+    p.oh = a->h;
+    p.ow = a->w_in;
+    p.ldy = 2 * a->ldy;
+    p.y_row = 2 * (size_t)a->w_in;
+    for (size_t phase = 0; phase < 4; phase++) {
+        size_t first = phase / 2 * (size_t)a->ow + phase % 2;
+        p.w = (const char *)w->phases + phase * bytes;
+        p.pad_top = phase / 2 ? 0 : 1;
+        p.pad_left = phase % 2 ? 0 : 1;
+        if (a->y)
+            p.y = (char *)a->y + first * pixel;
+        run_conv(c, &p);
+    }
+}
+
 vbg_tensor *vbg_conv2d(vbg_ctx *c, const vbg_tensor *x, const vbg_weight *w,
                        vbg_conv_opt opt)
 {
@@ -268,7 +345,9 @@ vbg_tensor *vbg_conv2d(vbg_ctx *c, const vbg_tensor *x, const vbg_weight *w,
     a.y = y->data;
     a.ldy = y->ld;
     a.ep = epilogue(w, opt.residual, opt.act);
-    if (!depthwise)
+    if (use_phases(c, x, w, &opt))
+        run_phases(c, &a, w);
+    else if (!depthwise)
         run_conv(c, &a);
     else if (!vbg_planning(c))
         run_rows(c, &a, vbg_ctx_kernels(c)->gemm.depthwise);

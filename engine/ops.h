@@ -21,6 +21,7 @@ typedef struct vbg_weight {
                           data is f32 [kh*kw][oc] */
     bool transposed;   /* transposed convolution, data f32 [kh*kw][oc][c] */
     const float *scale, *bias; /* [oc] or NULL; scale holds a folded batch norm */
+    const void *phases;        /* see vbg_weight_phases; usually NULL */
 } vbg_weight;
 
 /* Normalisation weights, [c] each. */
@@ -60,6 +61,15 @@ typedef struct vbg_conv_opt {
 } vbg_conv_opt;
 vbg_tensor *vbg_conv2d(vbg_ctx *c, const vbg_tensor *x, const vbg_weight *w,
                        vbg_conv_opt opt);
+
+/* A 3x3 convolution of a nearest-upsampled map equals four 2x2 convolutions of the
+ * map itself, one for each parity of the output's row and column: 4/9 of the work.
+ * bytes: what their packed kernels need in a context like c, 0 where nothing is gained
+ * (other CPUs, f32, other layers).  make: writes them to dst (64-byte aligned, owned by
+ * the caller) and points w->phases to them; vbg_conv2d with upsample2 then uses them
+ * where the map's width allows.  The sums of weights are rounded to bf16 again. */
+size_t vbg_weight_phases_bytes(const vbg_ctx *c, const vbg_weight *w);
+void vbg_weight_phases_make(vbg_weight *w, void *dst);
 
 /* Transposed convolution: out = (in-1)*stride + k - 2*pad + out_pad. */
 vbg_tensor *vbg_conv_transpose2d(vbg_ctx *c, const vbg_tensor *x, const vbg_weight *w,

@@ -89,6 +89,8 @@ typedef struct vbg_conv_args {
     vbg_dtype xt, wt, yt;
     vbg_epilogue ep;
     bool upsample2; /* x is read as if nearest-upsampled by 2 first */
+    size_t y_row;   /* pixels from one row of y to the next, 0: ow.  Only the AMX
+                       kernel knows it, for ow of whole tiles or from 64 on */
 } vbg_conv_args;
 
 /* Depthwise: w f32 [kh*kw][oc]; output channel o reads input channel o/(oc/c). */

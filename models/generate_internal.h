@@ -12,6 +12,7 @@
 struct vbg_generator {
     vbg_weights *file;
     vbg_ctx *c;
+    vbg_pool_mem *pool; /* prepared weights */
     vbg_tokenizer *tokenizer;
     vbg_clip_text text;
     vbg_mvunet m;

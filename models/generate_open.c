@@ -109,6 +109,12 @@ vbg_status vbg_generator_open(vbg_generator **out, const char *path,
         st = vbg_ctx_new(&g->c, opt, err);
     if (st == VBG_OK)
         st = bind_all(g, path, err);
+    if (st == VBG_OK && !(g->pool = vbg_pool_new()))
+        st = vbg_fail(err, VBG_ENOMEM, "not enough memory");
+    if (st == VBG_OK)
+        st = vbg_unet_prepare(&g->m.unet, g->c, g->pool, err);
+    if (st == VBG_OK && g->has_vae)
+        st = vbg_vae_prepare(&g->vae, g->c, g->pool, err);
     if (st == VBG_OK) {
         g->isa = vbg_ctx_kernels(g->c)->isa;
         for (size_t i = 0; i < vbg_weights_count(g->file); i++)
@@ -127,6 +133,7 @@ void vbg_generator_close(vbg_generator *g)
         return;
     vbg_rig_close(g->rig);
     vbg_tokenizer_close(g->tokenizer);
+    vbg_pool_free(g->pool);
     vbg_ctx_free(g->c);
     vbg_weights_close(g->file);
     free(g);

@@ -77,6 +77,11 @@ typedef struct vbg_unet {
 vbg_status vbg_unet_bind(vbg_unet *m, const vbg_unet_config *cfg, const vbg_weights *w,
                          const char *component, vbg_err *err);
 
+/* Prepares what makes the network faster in a context like c (upsampling
+ * convolutions); memory comes from pool, which must outlive m.  Errors: VBG_ENOMEM. */
+vbg_status vbg_unet_prepare(vbg_unet *m, const vbg_ctx *c, vbg_pool_mem *pool,
+                            vbg_err *err);
+
 /* Keys and values of all cross-attentions for `texts` prompts. */
 typedef struct vbg_unet_text vbg_unet_text;
 

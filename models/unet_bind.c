@@ -224,3 +224,18 @@ vbg_status vbg_unet_bind(vbg_unet *m, const vbg_unet_config *cfg, const vbg_weig
                    "conv_out");
     return vbg_bind_finish(&b, err);
 }
+
+vbg_status vbg_unet_prepare(vbg_unet *m, const vbg_ctx *c, vbg_pool_mem *pool,
+                            vbg_err *err)
+{
+    for (int i = 0; i < m->cfg.levels; i++) {
+        vbg_weight *w = &m->up[i].conv;
+        size_t bytes = vbg_weight_phases_bytes(c, w);
+        void *p = bytes ? vbg_pool_take(pool, bytes) : NULL;
+        if (bytes && !p)
+            return vbg_fail(err, VBG_ENOMEM, "not enough memory for prepared weights");
+        if (p)
+            vbg_weight_phases_make(w, p);
+    }
+    return VBG_OK;
+}

@@ -148,6 +148,21 @@ vbg_status vbg_vae_bind(vbg_vae *m, const vbg_vae_config *cfg, const vbg_weights
     return vbg_bind_finish(&b, err);
 }
 
+vbg_status vbg_vae_prepare(vbg_vae *m, const vbg_ctx *c, vbg_pool_mem *pool,
+                            vbg_err *err)
+{
+    for (int i = 0; i < m->cfg.levels; i++) {
+        vbg_weight *w = &m->decoder.block[i].conv;
+        size_t bytes = vbg_weight_phases_bytes(c, w);
+        void *p = bytes ? vbg_pool_take(pool, bytes) : NULL;
+        if (bytes && !p)
+            return vbg_fail(err, VBG_ENOMEM, "not enough memory for prepared weights");
+        if (p)
+            vbg_weight_phases_make(w, p);
+    }
+    return VBG_OK;
+}
+
 /* ---- forward ---- */
 
 typedef struct call {

@@ -55,6 +55,9 @@ typedef struct vbg_vae {
 vbg_status vbg_vae_bind(vbg_vae *m, const vbg_vae_config *cfg, const vbg_weights *w,
                         const char *component, vbg_err *err);
 
+/* As vbg_unet_prepare, for the decoder. */
+vbg_status vbg_vae_prepare(vbg_vae *m, const vbg_ctx *c, vbg_pool_mem *pool, vbg_err *err);
+
 /* Named intermediates, for oracles; NULL: none. */
 typedef struct vbg_vae_trace {
     void *arg;

@@ -278,7 +278,8 @@ static inline int segment_tiles(const strips *s, const char *strip, const segmen
                                 const char *x, tile *out)
 {
     const vbg_conv_args *a = s->a;
-    const size_t first = (g->image * (size_t)a->oh + (size_t)g->y0) * (size_t)a->ow;
+    const size_t row = s->mode == PADDED && a->y_row ? a->y_row : (size_t)a->ow;
+    const size_t first = (g->image * (size_t)a->oh + (size_t)g->y0) * row;
     int n = 0;
 
     if (s->mode == PADDED) {
@@ -288,8 +289,7 @@ static inline int segment_tiles(const strips *s, const char *strip, const segmen
                             (size_t)((tx - g->x0) * a->stride_x);
                 out[n++] = (tile){ .a = strip + g->at + at * s->pitch,
                                    .pitch = (size_t)a->stride_x * s->pitch,
-                                   .pixel = first + (size_t)(y - g->y0) * (size_t)a->ow +
-                                            (size_t)tx,
+                                   .pixel = first + (size_t)(y - g->y0) * row + (size_t)tx,
                                    .rows = vbg_min_int(TILE, g->x1 - tx) };
             }
         return n;
