@@ -8,17 +8,28 @@
 #include <string.h>
 #include <time.h>
 
-/* Copies src to dst, control characters as \xNN, cut to size. */
-static void escape_controls(char *dst, size_t size, const char *src)
+/* U+0080..U+009F: terminals obey these too. */
+static bool is_c1(const char *s)
+{
+    return (unsigned char)s[0] == 0xc2 && (unsigned char)s[1] >= 0x80 &&
+           (unsigned char)s[1] < 0xa0;
+}
+
+void vbg_escape_controls(char *dst, size_t size, const char *src)
 {
     size_t o = 0;
 
-    for (; *src && o + 5 < size; src++) {
+    for (; *src && o + 9 < size; src++) {
         unsigned char ch = (unsigned char)*src;
-        if (ch < 0x20 || ch == 0x7f)
+        if (is_c1(src)) {
+            o += (size_t)snprintf(dst + o, size - o, "\\x%02x\\x%02x", ch,
+                                  (unsigned)(unsigned char)src[1]);
+            src++;
+        } else if (ch < 0x20 || ch == 0x7f) {
             o += (size_t)snprintf(dst + o, size - o, "\\x%02x", ch);
-        else
+        } else {
             dst[o++] = *src;
+        }
     }
     dst[o] = 0;
 }
@@ -33,7 +44,7 @@ vbg_status vbg_fail(vbg_err *err, vbg_status st, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(raw, sizeof raw, fmt, ap);
     va_end(ap);
-    escape_controls(err->text, sizeof err->text, raw);
+    vbg_escape_controls(err->text, sizeof err->text, raw);
     return st;
 }
 

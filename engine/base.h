@@ -31,6 +31,10 @@ typedef struct vbg_err {
 
 #define VBG_PRINTF(f, a) __attribute__((format(printf, f, a)))
 
+/* Copies src to dst (size bytes, at least 10) with control characters as \xNN, cut
+ * where it does not fit. */
+void vbg_escape_controls(char *dst, size_t size, const char *src);
+
 /* Writes the text (control characters become \xNN) and returns st.
  * err may be NULL.  The first text wins: an err that is not empty stays. */
 vbg_status vbg_fail(vbg_err *err, vbg_status st, const char *fmt, ...) VBG_PRINTF(3, 4);

@@ -1,5 +1,5 @@
 /* Read-only mappings and the atomic writer. */
-#define _DEFAULT_SOURCE
+#define _GNU_SOURCE
 #include "engine/io.h"
 
 #include <errno.h>
@@ -84,8 +84,41 @@ void vbg_map_release(const vbg_map *m, size_t offset, size_t bytes)
         madvise((void *)(uintptr_t)(m->data + from), to - from, MADV_DONTNEED);
 }
 
+/* The folder of path, malloc'd; NULL without memory. */
+static char *folder_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    if (!slash)
+        return strdup(".");
+    return strndup(path, slash == path ? 1 : (size_t)(slash - path));
+}
+
+int vbg_unnamed_file(const char *path)
+{
+    char *dir = folder_of(path), link[32];
+    int fd = dir ? open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0666) : -1;
+
+    free(dir);
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    if (fd >= 0 && access(link, W_OK) != 0) { /* no /proc: it could never get a name */
+        close(fd);
+        fd = -1;
+    }
+    return fd;
+}
+
+int vbg_name_file(int fd, const char *name)
+{
+    char link[32];
+
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    return linkat(AT_FDCWD, link, AT_FDCWD, name, AT_SYMLINK_FOLLOW);
+}
+
 struct vbg_file {
     int fd;
+    bool named;        /* temp exists */
     char *path, *temp; /* target and temporary name, same folder */
     uint64_t at;
 };
@@ -119,9 +152,11 @@ vbg_status vbg_file_create(vbg_file **out, const char *path, vbg_err *err)
         forget(f);
         return vbg_fail(err, VBG_EIO, "%s: exists and is not a regular file", path);
     }
+    f->fd = vbg_unnamed_file(path);
     for (int i = 0; i < 100 && f->fd < 0; i++) {
         snprintf(f->temp, room, "%s.tmp-%ld-%d", path, (long)getpid(), i);
         f->fd = open(f->temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        f->named = f->fd >= 0;
         if (f->fd < 0 && errno != EEXIST)
             break;
     }
@@ -174,15 +209,12 @@ vbg_status vbg_file_resize(vbg_file *f, uint64_t bytes, vbg_err *err)
 /* fsyncs the folder that holds path, so that the rename survives power loss. */
 static int sync_folder(const char *path)
 {
-    char *dir = strdup(path);
+    char *dir = folder_of(path);
     int fd, r;
 
     if (!dir)
         return -1;
-    char *slash = strrchr(dir, '/');
-    if (slash)
-        slash[slash == dir ? 1 : 0] = 0;
-    fd = open(slash ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     free(dir);
     if (fd < 0)
         return -1;
@@ -193,11 +225,29 @@ static int sync_folder(const char *path)
     return r;
 }
 
+/* Gives an unnamed file its temporary name. */
+static int give_name(vbg_file *f)
+{
+    size_t room = strlen(f->path) + 40;
+
+    for (int i = 0; i < 100 && !f->named; i++) {
+        snprintf(f->temp, room, "%s.tmp-%ld-%d", f->path, (long)getpid(), i);
+        f->named = vbg_name_file(f->fd, f->temp) == 0;
+        if (!f->named && errno != EEXIST)
+            break;
+    }
+    return f->named ? 0 : -1;
+}
+
 vbg_status vbg_file_commit(vbg_file *f, vbg_err *err)
 {
     const char *what = "fsync";
     int bad = fsync(f->fd) < 0;
 
+    if (!bad) {
+        what = "naming it";
+        bad = give_name(f) < 0;
+    }
     if (!bad) {
         what = "close";
         int fd = f->fd;
@@ -225,7 +275,8 @@ void vbg_file_abort(vbg_file *f)
 {
     if (!f)
         return;
-    unlink(f->temp);
+    if (f->named)
+        unlink(f->temp);
     forget(f);
 }
 
@@ -235,6 +286,21 @@ bool vbg_same_file(const char *a, const char *b)
 
     return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev &&
            x.st_ino == y.st_ino;
+}
+
+bool vbg_same_place(const char *a, const char *b)
+{
+    const char *sa = strrchr(a, '/'), *sb = strrchr(b, '/');
+
+    if (strcmp(a, b) == 0 || vbg_same_file(a, b))
+        return true;
+    if (strcmp(sa ? sa + 1 : a, sb ? sb + 1 : b) != 0)
+        return false;
+    char *da = folder_of(a), *db = folder_of(b);
+    bool same = da && db && vbg_same_file(da, db);
+    free(da);
+    free(db);
+    return same;
 }
 
 /* Length of the valid UTF-8 character at p (n bytes left), 0 when there is none. */

@@ -1,7 +1,8 @@
 /* Files: read-only mappings and the atomic writer that every output goes through.
  *
- * A new file is written under a temporary name in the same folder, fsynced, closed
- * with the result checked, renamed over the target, and the folder is fsynced.  Any
+ * A new file is written without a name (or under a temporary one where the system has
+ * no O_TMPFILE) in the same folder, fsynced, named, closed with the result checked,
+ * renamed over the target, and the folder is fsynced.  Any
  * failure removes the temporary file and leaves an older target untouched. */
 #ifndef VBG_ENGINE_IO_H
 #define VBG_ENGINE_IO_H
@@ -28,6 +29,12 @@ void vbg_map_close(vbg_map *m); /* accepts a zeroed map */
 /* Tells the kernel that whole pages inside [offset, offset+bytes) may leave memory. */
 void vbg_map_release(const vbg_map *m, size_t offset, size_t bytes);
 
+/* Opens a file without a name in the folder of path: a program that is killed leaves
+ * nothing behind.  Returns the descriptor, -1 where the system cannot. */
+int vbg_unnamed_file(const char *path);
+/* Gives the unnamed file fd a name that must not exist.  Returns 0, or -1 and errno. */
+int vbg_name_file(int fd, const char *name);
+
 typedef struct vbg_file vbg_file;
 
 /* Starts a new file that will become path.  Errors: VBG_EIO, VBG_ENOMEM. */
@@ -46,6 +53,10 @@ void vbg_file_abort(vbg_file *f); /* removes the temporary file; accepts NULL */
 
 /* True when both paths name the same existing file (links followed). */
 bool vbg_same_file(const char *a, const char *b);
+
+/* True when writing a would replace b: one name, one file, or the same name in the
+ * same folder. */
+bool vbg_same_place(const char *a, const char *b);
 
 /* True for 1..max_bytes bytes of valid UTF-8 without control characters. */
 bool vbg_name_ok(const char *name, size_t bytes, size_t max_bytes);

@@ -137,6 +137,8 @@ vbg_status vbg_gen_check_writable(const char *path, bool no_clobber, vbg_err *er
     if (stat(path, &st) == 0) {
         if (S_ISDIR(st.st_mode))
             return vbg_fail(err, VBG_EIO, "%s: is a folder", path);
+        if (!S_ISREG(st.st_mode))
+            return vbg_fail(err, VBG_EIO, "%s: exists and is not a regular file", path);
         if (no_clobber)
             return vbg_fail(err, VBG_EIO, "%s: exists; choose another name or leave "
                                           "--no-clobber out",
@@ -148,6 +150,19 @@ vbg_status vbg_gen_check_writable(const char *path, bool no_clobber, vbg_err *er
     if (access(dir, W_OK | X_OK) != 0)
         return vbg_fail(err, VBG_EIO, "%s: cannot write into %s: %s", path, dir,
                         strerror(errno));
+    return VBG_OK;
+}
+
+vbg_status vbg_gen_check_folder(const char *path, vbg_err *err)
+{
+    struct stat st;
+
+    if (stat(path, &st) != 0)
+        return vbg_gen_check_writable(path, false, err);
+    if (!S_ISDIR(st.st_mode))
+        return vbg_fail(err, VBG_EIO, "%s: exists and is no folder", path);
+    if (access(path, W_OK | X_OK) != 0)
+        return vbg_fail(err, VBG_EIO, "%s: cannot write there: %s", path, strerror(errno));
     return VBG_OK;
 }
 

@@ -16,6 +16,8 @@ vbg_status vbg_gen_read_prompts(vbg_room_spec *s, const char *path, vbg_err *err
  * vbg_st_open, VBG_EFORMAT. */
 vbg_status vbg_gen_read_latents(vbg_room_spec *s, const char *arg, vbg_err *err);
 
+/* Refuses what cannot become (or is not) a folder to write into. */
+vbg_status vbg_gen_check_folder(const char *path, vbg_err *err);
 /* VBG_EUSAGE unless the suffix is one that pictures are written with. */
 vbg_status vbg_gen_check_picture_name(const char *path, vbg_err *err);
 /* Refuses what could not be written after the long work: a folder, a missing or

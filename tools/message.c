@@ -3,6 +3,9 @@
 #define _GNU_SOURCE
 #include "tools/options.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -30,6 +33,33 @@ bool vbg_voice_quiet(void)
     return voice.quiet;
 }
 
+void vbg_message_start(const char *program)
+{
+    int fd;
+
+    voice.program = program;
+    do /* a file must not become standard output or error */
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+int vbg_finish_output(int code)
+{
+    struct pollfd out = { .fd = STDOUT_FILENO, .events = POLLOUT };
+    bool bad = fflush(stdout) != 0;
+    int why = errno;
+
+    if (!bad && !ferror(stdout))
+        return code;
+    if ((bad && why == EPIPE) || (poll(&out, 1, 0) > 0 && out.revents & POLLERR))
+        return code; /* the reader has enough */
+    vbg_error("standard output: %s", bad ? strerror(why) : "cannot be written");
+    return code ? code : 1;
+}
+
 void vbg_message_setup(const vbg_values *v)
 {
     const char *when = vbg_value(v, "color"), *no = getenv("NO_COLOR");
@@ -46,14 +76,16 @@ static void say(const char *word, const char *colour, const char *fmt, va_list a
 
 static void say(const char *word, const char *colour, const char *fmt, va_list ap)
 {
+    char raw[2048], text[2048]; /* file names may hold anything */
+
+    vsnprintf(raw, sizeof raw, fmt, ap);
+    vbg_escape_controls(text, sizeof text, raw);
     vbg_status_clear();
-    fprintf(stderr, "%s: ", voice.program);
     if (word && voice.colour)
-        fprintf(stderr, "\033[%sm%s:\033[0m ", colour, word);
-    else if (word)
-        fprintf(stderr, "%s: ", word);
-    vfprintf(stderr, fmt, ap);
-    fputc('\n', stderr);
+        fprintf(stderr, "%s: \033[%sm%s:\033[0m %s\n", voice.program, colour, word, text);
+    else
+        fprintf(stderr, "%s: %s%s%s\n", voice.program, word ? word : "", word ? ": " : "",
+                text);
 }
 
 void vbg_error(const char *fmt, ...)

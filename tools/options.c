@@ -381,6 +381,7 @@ int vbg_options_start(vbg_values **out, const vbg_program *p, int argc, char **a
     vbg_err err = { 0 };
     vbg_values *v = NULL;
 
+    vbg_message_start(p->name);
     if (argc <= 1) {
         vbg_print_help(stderr, p, false);
         return 2;
@@ -391,7 +392,7 @@ int vbg_options_start(vbg_values **out, const vbg_program *p, int argc, char **a
     }
     if (answer_help(v)) {
         vbg_values_free(v);
-        return fflush(stdout) == 0 || errno == EPIPE ? 0 : 1;
+        return vbg_finish_output(0);
     }
     vbg_message_setup(v);
     *out = v;

@@ -104,7 +104,13 @@ vbg_ctx_opt vbg_value_ctx(const vbg_values *v, vbg_dtype precision);
 
 /* Remembers program name, quiet, verbose and colour from the values. */
 void vbg_message_setup(const vbg_values *v);
-/* "vbg-gen: error text" on stderr, one line. */
+/* The first thing a program does: its name for messages, SIGPIPE ignored, closed
+ * standard streams opened on /dev/null. */
+void vbg_message_start(const char *program);
+/* Flushes stdout at the end; returns the exit code: code, or 1 with a message when
+ * something was not written.  A reader that went away is no failure. */
+int vbg_finish_output(int code);
+/* "vbg-gen: error text" on stderr, one line, control characters escaped. */
 void vbg_error(const char *fmt, ...) VBG_PRINTF(1, 2);
 void vbg_warning(const char *fmt, ...) VBG_PRINTF(1, 2);
 /* Nothing under --quiet. */

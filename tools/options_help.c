@@ -1,18 +1,49 @@
 /* --help, --version and --generate, all from the option table. */
 #include "tools/options_help.h"
 
+#include <jansson.h>
+#include <png.h>
 #include <string.h>
+#include <utf8proc.h>
+#include <zip.h>
+#ifdef VBG_HAVE_LIBAV
+#include <libavutil/avutil.h>
+#endif
 
-enum { HELP_COLUMN = 30 };
+enum { HELP_COLUMN = 30, HELP_WIDTH = 80 };
+
+/* The row an alias stands for, else the row itself. */
+static const vbg_option *meant(const vbg_program *p, const vbg_option *o)
+{
+    const vbg_option *m = vbg_option_find(p, o->name);
+    return m ? m : o;
+}
 
 static bool visible(const vbg_option *o)
 {
     return !(o->flags & (VBG_OPT_ALIAS | VBG_OPT_HIDDEN));
 }
 
+/* Text in the right column, broken after spaces and bars. */
+static void print_wrapped(FILE *f, const char *text)
+{
+    while (strlen(text) > HELP_WIDTH - HELP_COLUMN) {
+        size_t n = HELP_WIDTH - HELP_COLUMN;
+        while (n > 0 && text[n - 1] != ' ' && text[n - 1] != '|')
+            n--;
+        if (n == 0)
+            break;
+        size_t printed = text[n - 1] == ' ' ? n - 1 : n;
+        fprintf(f, "%.*s\n%*s", (int)printed, text, HELP_COLUMN, "");
+        text += n;
+    }
+    fprintf(f, "%s\n", text);
+}
+
 static void print_option(FILE *f, const vbg_option *o)
 {
-    char left[96];
+    char left[96], right[512];
+    bool shown = o->value && *o->value;
     int n = o->letter ? snprintf(left, sizeof left, "  -%c, --%s", o->letter, o->name)
                       : snprintf(left, sizeof left, "      --%s", o->name);
 
@@ -21,12 +52,11 @@ static void print_option(FILE *f, const vbg_option *o)
     fprintf(f, "%-*s", HELP_COLUMN, left);
     if (strlen(left) >= HELP_COLUMN)
         fprintf(f, "\n%*s", HELP_COLUMN, "");
-    fputs(o->help, f);
-    if (o->type == VBG_OPT_CHOICE)
-        fprintf(f, ": %s", o->range);
-    if (o->value)
-        fprintf(f, " [%s]", o->value);
-    fputc('\n', f);
+    snprintf(right, sizeof right, "%s%s%s%s%s%s", o->help,
+             o->type == VBG_OPT_CHOICE ? ": " : "",
+             o->type == VBG_OPT_CHOICE ? o->range : "", shown ? " [" : "",
+             shown ? o->value : "", shown ? "]" : "");
+    print_wrapped(f, right);
 }
 
 /* Prints the options of one group from both tables. */
@@ -86,7 +116,13 @@ void vbg_print_version(FILE *f, vbg_isa cap)
     fprintf(f, "vbg %s\n", VBG_VERSION);
     fprintf(f, "instruction set: %s found, %s in use\n", vbg_isa_name(found),
             vbg_isa_name(found < cap ? found : cap));
-    fputs("features:"
+    fprintf(f, "libraries: libpng %s, jansson %s, utf8proc %s, libzip %s",
+            png_get_libpng_ver(NULL), jansson_version_str(), utf8proc_version(),
+            zip_libzip_version());
+#ifdef VBG_HAVE_LIBAV
+    fprintf(f, ", ffmpeg %s", av_version_info());
+#endif
+    fputs("\nfeatures:"
 #ifdef VBG_HAVE_LIBAV
           " +libav"
 #else
@@ -204,7 +240,7 @@ static void print_bash(FILE *f, const vbg_program *p)
         for (const vbg_option *o = tables[t]; o->name; o++)
             if (o->type == VBG_OPT_CHOICE) {
                 fprintf(f, "    --%s) COMPREPLY=($(compgen -W '", o->name);
-                print_words(f, o->range);
+                print_words(f, meant(p, o)->range);
                 fputs("' -- \"$cur\")); return;;\n", f);
             }
     fputs("    esac\n    if [[ $cur == -* ]]; then\n"
@@ -240,11 +276,11 @@ static void print_zsh(FILE *f, const vbg_program *p)
     for (int t = 0; t < 2; t++)
         for (const vbg_option *o = tables[t]; o->name; o++) {
             fprintf(f, "    '--%s[", o->name);
-            shell_text(f, o->help, true);
+            shell_text(f, meant(p, o)->help, true);
             fputc(']', f);
             if (o->type == VBG_OPT_CHOICE) {
                 fputs(":value:(", f);
-                print_words(f, o->range);
+                print_words(f, meant(p, o)->range);
                 fputc(')', f);
             } else if (o->type != VBG_OPT_FLAG) {
                 fputs(":value:_files", f);
@@ -265,13 +301,13 @@ static void print_fish(FILE *f, const vbg_program *p)
                 fprintf(f, " -s %c", o->letter);
             if (o->type == VBG_OPT_CHOICE) {
                 fputs(" -x -a '", f);
-                print_words(f, o->range);
+                print_words(f, meant(p, o)->range);
                 fputc('\'', f);
             } else if (o->type != VBG_OPT_FLAG) {
                 fputs(" -r", f);
             }
             fputs(" -d '", f);
-            shell_text(f, o->help, false);
+            shell_text(f, meant(p, o)->help, false);
             fputs("'\n", f);
         }
 }

@@ -79,5 +79,5 @@ int main(int argc, char **argv)
         bench_print(&b, vbg_value(v, "output"));
     free(b.rows);
     vbg_values_free(v);
-    return code;
+    return vbg_finish_output(code);
 }

@@ -1,5 +1,5 @@
 /* vbg-convert: checkpoints of other programs to .vbg files, and listings of both. */
-#define _POSIX_C_SOURCE 200809L
+#define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -173,6 +173,19 @@ static vbg_dtype dtype_of(const char *name)
                                       : VBG_BF16;
 }
 
+/* True for an existing file below folder that is no earlier conversion. */
+static bool inside(const char *file, const char *folder)
+{
+    char *f = realpath(file, NULL), *d = realpath(folder, NULL);
+    size_t n = d ? strlen(d) : 0, m = f ? strlen(f) : 0;
+    bool in = f && d && strncmp(f, d, n) == 0 && f[n] == '/' &&
+              !(m > 4 && strcmp(f + m - 4, ".vbg") == 0);
+
+    free(f);
+    free(d);
+    return in;
+}
+
 static vbg_status convert(const vbg_values *v, const char *in, vbg_err *err)
 {
     vbg_progress bar = { 0 };
@@ -195,8 +208,10 @@ static vbg_status convert(const vbg_values *v, const char *in, vbg_err *err)
         return vbg_fail(err, VBG_EUSAGE, "no output: give -o FILE.vbg");
     if (strcmp(out, "-") == 0)
         return vbg_fail(err, VBG_EUSAGE, "-o -: a .vbg file cannot go to stdout");
-    if (vbg_same_file(in, out))
+    if (vbg_same_place(out, in) || (opt.package.caa && vbg_same_place(out, opt.package.caa)))
         return vbg_fail(err, VBG_EUSAGE, "%s: output and input are the same file", out);
+    if (inside(out, in) || (opt.package.config_from && inside(out, opt.package.config_from)))
+        return vbg_fail(err, VBG_EUSAGE, "%s: would overwrite a file of the input", out);
     if (vbg_value_flag(v, "no-clobber") && access(out, F_OK) == 0)
         return vbg_fail(err, VBG_EIO, "%s: exists, and --no-clobber is given", out);
     vbg_status st = vbg_convert(in, out, &opt, &r, err);
@@ -237,8 +252,6 @@ int main(int argc, char **argv)
     code = vbg_exit_code(st, &err);
     if (vbg_stop_signal() && st == VBG_ECANCEL)
         code = 128 + vbg_stop_signal();
-    if (fflush(stdout) != 0 && code == 0)
-        code = 0; /* a closed stdout ends quietly */
     vbg_values_free(v);
-    return code;
+    return vbg_finish_output(code);
 }

@@ -227,7 +227,7 @@ int main(int argc, char **argv)
         st = vbg_fail(&err, VBG_EUSAGE, "want: vbg-eval iou --segmenter FILE.vbg DIR");
     else
         st = iou(v, vbg_positional(v, 1), &err);
-    code = vbg_exit_code(st, &err);
+    code = vbg_finish_output(vbg_exit_code(st, &err));
     vbg_values_free(v);
     return code;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/io.h"
 #include "engine/picture_io.h"
 #include "tools/gen_files.h"
 #include "tools/model_path.h"
@@ -41,7 +42,7 @@ static const vbg_option options[] = {
       "output", VBG_OPT_COMMON },
     { "view-size", 0, VBG_OPT_INT, "N", "0", "0..2048",
       "side of a view in pixels, a multiple of 8 (0: the model's)", "room", 0 },
-    { "view-count", 0, VBG_OPT_INT, "N", "8", "3..32", "views around the circle", "room",
+    { "view-count", 0, VBG_OPT_INT, "N", "8", "5..32", "views around the circle", "room",
       0 },
     { "views", 0, VBG_OPT_STRING, "DIR", NULL, NULL, "also write the views there",
       "output", 0 },
@@ -131,8 +132,6 @@ static vbg_status read_spec(vbg_room_spec *s, const vbg_values *v, vbg_err *err)
     s->dump = vbg_value(v, "dump");
     vbg_value_size(v, "size", &s->width, &s->height);
     vbg_sampler_parse(&s->sampler, vbg_value(v, "sampler"));
-    if (s->width % 2)
-        return vbg_fail(err, VBG_EUSAGE, "--size: the width of a panorama is even");
     if (s->view_side % 8)
         return vbg_fail(err, VBG_EUSAGE, "--view-size is a multiple of 8, not %d",
                         s->view_side);
@@ -152,6 +151,21 @@ static vbg_status read_spec(vbg_room_spec *s, const vbg_values *v, vbg_err *err)
     return st;
 }
 
+static const char *const outputs[] = { "output", "html", "dump" };
+
+/* True when an output would replace the file of an option or argument. */
+static vbg_status keep_input(const vbg_values *v, const char *input, vbg_err *err)
+{
+    for (int i = 0; i < 3 && input; i++) {
+        const char *out = vbg_value(v, outputs[i]);
+        if (out && vbg_same_place(out, input))
+            return vbg_fail(err, VBG_EUSAGE,
+                            "%s: --%s would overwrite an input; name another file", out,
+                            outputs[i]);
+    }
+    return VBG_OK;
+}
+
 static vbg_status find_model(vbg_room_spec *s, const vbg_values *v, vbg_err *err)
 {
     char path[4096];
@@ -160,16 +174,27 @@ static vbg_status find_model(vbg_room_spec *s, const vbg_values *v, vbg_err *err
     if (st != VBG_OK)
         return st;
     s->model = strdup(path);
-    return s->model ? VBG_OK : vbg_fail(err, VBG_ENOMEM, "out of memory");
+    return s->model ? keep_input(v, s->model, err)
+                    : vbg_fail(err, VBG_ENOMEM, "out of memory");
 }
 
 /* --replay: the settings of an earlier picture. */
 static vbg_status read_replay(vbg_room_spec *s, char hash[64], char isa[32],
                               const vbg_values *v, vbg_err *err)
 {
+    static const char *const settings[] = { "text", "text-file", "view-prompts", "negative",
+                                            "seed", "steps", "guidance", "sampler",
+                                            "preset", "size", "view-size", "view-count",
+                                            "flat", "latents", "precision" };
     const char *path = vbg_value(v, "replay");
     vbg_picture_info info;
     int w, h;
+
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
+        if (vbg_value_given(v, settings[i]))
+            return vbg_fail(err, VBG_EUSAGE,
+                            "--replay takes the settings from the picture: leave --%s out",
+                            settings[i]);
     vbg_status st = vbg_picture_read_info(&info, &w, &h, path, err);
 
     if (st != VBG_OK)
@@ -193,18 +218,52 @@ static void say_differences(const vbg_room *r, const char *hash, const char *isa
                     isa, vbg_isa_name(r->isa));
 }
 
+/* Outputs that are inputs, or each other. */
+static vbg_status check_places(const vbg_values *v, vbg_err *err)
+{
+    static const char *const inputs[] = { "model", "text-file", "view-prompts", "replay",
+                                          "latents" };
+    char latents[4096];
+    vbg_status st = keep_input(v, vbg_positional(v, 1), err);
+
+    for (int i = 0; i < 5 && st == VBG_OK; i++)
+        st = keep_input(v, vbg_value(v, inputs[i]), err);
+    if (st == VBG_OK && vbg_value(v, "latents") && strrchr(vbg_value(v, "latents"), ':')) {
+        snprintf(latents, sizeof latents, "%s", vbg_value(v, "latents"));
+        *strrchr(latents, ':') = 0; /* FILE:KEY */
+        st = keep_input(v, latents, err);
+    }
+    for (int i = 0; i < 3 && st == VBG_OK; i++)
+        for (int k = 0; k < i && st == VBG_OK; k++)
+            if (vbg_value(v, outputs[i]) && vbg_value(v, outputs[k]) &&
+                vbg_same_place(vbg_value(v, outputs[i]), vbg_value(v, outputs[k])))
+                st = vbg_fail(err, VBG_EUSAGE, "%s: --%s and --%s name the same file",
+                              vbg_value(v, outputs[i]), outputs[k], outputs[i]);
+    return st;
+}
+
 /* Everything that can be refused before the long work. */
 static vbg_status check_outputs(const vbg_values *v, vbg_err *err)
 {
-    static const char *const names[] = { "output", "html", "dump" };
+    int w, h;
 
     if (!vbg_value(v, "output"))
         return vbg_fail(err, VBG_EUSAGE, "name the picture to write with -o FILE");
+    vbg_value_size(v, "size", &w, &h);
+    if (w % 2)
+        return vbg_fail(err, VBG_EUSAGE, "--size: the width of a panorama is even");
+    if (w != 2 * h)
+        return vbg_fail(err, VBG_EUSAGE,
+                        "--size: a panorama is twice as wide as high, not %dx%d", w, h);
     vbg_status st = vbg_gen_check_picture_name(vbg_value(v, "output"), err);
+    if (st == VBG_OK)
+        st = check_places(v, err);
     for (int i = 0; i < 3 && st == VBG_OK; i++)
-        if (vbg_value(v, names[i]))
-            st = vbg_gen_check_writable(vbg_value(v, names[i]),
+        if (vbg_value(v, outputs[i]))
+            st = vbg_gen_check_writable(vbg_value(v, outputs[i]),
                                         vbg_value_flag(v, "no-clobber"), err);
+    if (st == VBG_OK && vbg_value(v, "views"))
+        st = vbg_gen_check_folder(vbg_value(v, "views"), err);
     return st;
 }
 
@@ -276,7 +335,9 @@ static vbg_status view(const vbg_values *v, vbg_err *err)
 
     if (!path || !out)
         return vbg_fail(err, VBG_EUSAGE, "view needs a panorama and -o PAGE.html");
-    vbg_status st = vbg_gen_check_writable(out, vbg_value_flag(v, "no-clobber"), err);
+    vbg_status st = check_places(v, err);
+    if (st == VBG_OK)
+        st = vbg_gen_check_writable(out, vbg_value_flag(v, "no-clobber"), err);
     return st == VBG_OK ? vbg_gen_page_of_picture(out, path, err) : st;
 }
 
@@ -318,7 +379,7 @@ int main(int argc, char **argv)
         st = view(v, &err);
     else
         st = vbg_fail(&err, VBG_EUSAGE, "unknown command '%.60s': stitch or view", word);
-    code = vbg_exit_code(st, &err);
+    code = vbg_finish_output(vbg_exit_code(st, &err));
     vbg_values_free(v);
     return code;
 }

@@ -21,7 +21,7 @@ static const vbg_option options[] = {
     { "background", 'b', VBG_OPT_STRING, "WHAT", NULL, NULL,
       "panorama, picture, \"#rrggbb\" or blur[:N]", "background",
       VBG_OPT_COMMON | VBG_OPT_CONFIG | VBG_OPT_LIVE },
-    { "text", 't', VBG_OPT_STRING, "TEXT", NULL, NULL,
+    { "text", 0, VBG_OPT_STRING, "TEXT", NULL, NULL,
       "make the room from a sentence (with --model)", "background", VBG_OPT_COMMON },
     { "model", 'm', VBG_OPT_STRING, "FILE", NULL, NULL, "model for --text", "background",
       VBG_OPT_COMMON },
@@ -34,7 +34,7 @@ static const vbg_option options[] = {
     { "background-type", 0, VBG_OPT_CHOICE, "TYPE", "auto", "auto|sphere|strip|flat",
       "what the picture is (auto: GPano, or 2:1)", "background", VBG_OPT_CONFIG },
     { "fit", 0, VBG_OPT_CHOICE, "HOW", "cover", "stretch|cover|contain|tile",
-      "how a flat picture fills the frame", "background", VBG_OPT_COMMON | VBG_OPT_CONFIG },
+      "how flat pictures fit", "background", VBG_OPT_COMMON | VBG_OPT_CONFIG },
     { "fov", 0, VBG_OPT_REAL, "DEG", "70", "10..170", "horizontal field of view of the camera",
       "camera", VBG_OPT_COMMON | VBG_OPT_CONFIG },
     { "start-yaw", 0, VBG_OPT_REAL, "DEG", "0", "-360..360",
@@ -49,7 +49,7 @@ static const vbg_option options[] = {
     { "segmenter-size", 0, VBG_OPT_SIZE, "WxH", NULL, "32..4096",
       "its input size where it is free", "mask", VBG_OPT_CONFIG },
     { "mask", 0, VBG_OPT_STRING, "FILE", NULL, NULL,
-      "video, picture or folder whose luma is the mask; no network", "mask",
+      "take the mask from a video, picture or folder", "mask",
       VBG_OPT_COMMON },
     { "chroma", 0, VBG_OPT_STRING, "COLOUR", NULL, NULL,
       "key out this colour; no network", "mask", VBG_OPT_COMMON },
@@ -102,7 +102,7 @@ static bool is_folder(const char *path)
 static bool same_place(const char *a, const char *b)
 {
     return a && b && strcmp(a, "-") != 0 && strcmp(b, "-") != 0 &&
-           (strcmp(a, b) == 0 || vbg_same_file(a, b));
+           vbg_same_place(a, b);
 }
 
 /* Options that exclude or need each other; outputs that are inputs. */

@@ -11,11 +11,14 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "engine/io.h"
 #include "video/libav_writer.h"
 #include "video/y4m.h"
 
 struct vbg_video_out {
     char *path, *temporary; /* NULL for standard output */
+    int unnamed;            /* temporary's file until it is finished, or -1 */
+    char *opened;           /* what the writers open: temporary, or a path to unnamed */
     FILE *y4m;
     vbg_libav_writer *libav;
 };
@@ -52,6 +55,12 @@ static vbg_status make_temporary(vbg_video_out *v, const char *path, vbg_err *er
         return vbg_fail(err, VBG_ENOMEM, "%s: out of memory", path);
     snprintf(v->temporary, size, "%s/.%s.%ld.%s", dirname(a), basename(b), (long)getpid(),
              suffix_of(path));
+    v->unnamed = vbg_unnamed_file(path);
+    if (v->unnamed >= 0) {
+        snprintf(a, sizeof a, "/proc/self/fd/%d", v->unnamed);
+        v->opened = strdup(a);
+        return v->opened ? VBG_OK : vbg_fail(err, VBG_ENOMEM, "%s: out of memory", path);
+    }
     int fd = open(v->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd < 0) {
         vbg_fail(err, VBG_EIO, "%s: cannot be written: %s", path, strerror(errno));
@@ -60,12 +69,13 @@ static vbg_status make_temporary(vbg_video_out *v, const char *path, vbg_err *er
         return VBG_EIO;
     }
     close(fd);
-    return VBG_OK;
+    v->opened = strdup(v->temporary);
+    return v->opened ? VBG_OK : vbg_fail(err, VBG_ENOMEM, "%s: out of memory", path);
 }
 
 static vbg_status open_y4m(vbg_video_out *v, const vbg_video_opt *o, vbg_err *err)
 {
-    v->y4m = v->temporary ? fopen(v->temporary, "wbe") : stdout;
+    v->y4m = v->opened ? fopen(v->opened, "wbe") : stdout;
     if (!v->y4m)
         return vbg_fail(err, VBG_EIO, "%s: %s", v->path, strerror(errno));
     return vbg_y4m_write_header(v->y4m, o->w, o->h, o->rate_num, o->rate_den,
@@ -85,10 +95,11 @@ vbg_status vbg_video_create(vbg_video_out **out, const char *path,
     v = calloc(1, sizeof *v);
     if (!v)
         return vbg_fail(err, VBG_ENOMEM, "%s: out of memory", path);
+    v->unnamed = -1;
     vbg_status st = strcmp(path, "-") == 0 ? VBG_OK : make_temporary(v, path, err);
     if (st == VBG_OK)
         st = is_y4m(path) ? open_y4m(v, opt, err)
-                          : vbg_libav_create(&v->libav, v->temporary, path, opt, err);
+                          : vbg_libav_create(&v->libav, v->opened, path, opt, err);
     if (st != VBG_OK) {
         vbg_video_abort(v);
         return st;
@@ -105,14 +116,21 @@ vbg_status vbg_video_write(vbg_video_out *v, const vbg_frame *f, vbg_err *err)
 }
 
 /* fsync by name, then rename and fsync the folder. */
-static vbg_status move_into_place(const vbg_video_out *v, vbg_err *err)
+static vbg_status move_into_place(vbg_video_out *v, vbg_err *err)
 {
     char copy[4096];
-    int fd = open(v->temporary, O_RDONLY | O_CLOEXEC);
+    int fd = open(v->opened, O_RDONLY | O_CLOEXEC);
     bool ok = fd >= 0 && fsync(fd) == 0;
 
     if (fd >= 0)
         ok &= close(fd) == 0;
+    if (ok && v->unnamed >= 0) {
+        ok = vbg_name_file(v->unnamed, v->temporary) == 0;
+        if (ok) { /* from here on like one that had a name from the start */
+            close(v->unnamed);
+            v->unnamed = -1;
+        }
+    }
     if (ok)
         ok = rename(v->temporary, v->path) == 0;
     if (!ok)
@@ -162,8 +180,11 @@ void vbg_video_abort(vbg_video_out *v)
     vbg_libav_abort(v->libav);
     if (v->y4m && v->y4m != stdout)
         fclose(v->y4m);
-    if (v->temporary)
+    if (v->unnamed >= 0)
+        close(v->unnamed);
+    else if (v->temporary)
         unlink(v->temporary);
+    free(v->opened);
     free(v->temporary);
     free(v->path);
     free(v);
