@@ -17,8 +17,12 @@
 #include <string.h>
 
 /* Unrolls the next loop of at most 32 rounds: arrays of vectors must end up in
- * registers, which gcc does not arrange by itself at -O2.  clang knows it too. */
+ * registers, which neither compiler arranges by itself at -O2. */
+#ifdef __clang__
+#define VF_UNROLL _Pragma("clang loop unroll(full)")
+#else
 #define VF_UNROLL _Pragma("GCC unroll 32")
+#endif
 /* For the inner blocks whose sizes must become constants. */
 #define VF_INLINE static inline __attribute__((always_inline))
 
