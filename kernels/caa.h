@@ -23,7 +23,7 @@
 
 #include "engine/base.h"
 
-enum { VBG_CAA_HEAD = 32, VBG_CAA_ENTRIES = 18 };
+enum { VBG_CAA_HEAD = 32, VBG_CAA_ENTRIES = 18, VBG_CAA_GRAM = 6 };
 
 /* One pixel and one neighbour. */
 typedef struct vbg_caa_spot {
@@ -44,6 +44,11 @@ typedef struct vbg_caa_args {
     const void *enc, *ek, *ev; /* tables: enc, A enc, Av enc */
     const float *k_one, *v_one, *k_null, *v_null; /* A 1, Av 1, Wk beta, Wv beta */
     const vbg_caa_spot *spot; /* [h*w][2] */
+    /* For the kernels that want them (vbg_caa_kernels.gram), else NULL: what gram()
+     * makes of the neighbours' F, and per table row the sum and the sum of squares of
+     * enc. */
+    const float *gram[2];  /* [h*w][VBG_CAA_GRAM] */
+    const float *enc_sums; /* [rows][2] */
     int h, w, c;
     vbg_dtype t;
     float eps; /* of the LayerNorm */
@@ -52,6 +57,10 @@ typedef struct vbg_caa_args {
 typedef struct vbg_caa_kernels {
     /* Pixels [p0, p1). */
     void (*run)(const vbg_caa_args *a, size_t p0, size_t p1);
+    /* NULL, or run needs args.gram for bf16: for the pixels of row y of a map x
+     * [h][w][c] the sum of its channels and its products with itself and with the
+     * pixels right, below, below right and below left of it (0 outside). */
+    void (*gram)(float *out, const void *x, size_t ldx, int h, int w, int c, int y);
 } vbg_caa_kernels;
 
 /* Each fills in what its level has and leaves the rest as it was. */

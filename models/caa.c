@@ -22,6 +22,7 @@ struct vbg_caa_tables {
     float *vec;       /* [VECS][c] */
     void *centre;     /* enc(0), [c] of type t */
     void *enc, *ek, *ev; /* [rows][c] of type t */
+    float *sums;      /* [rows][2]: sum and squares of enc, see kernels/caa.h */
     bool shared;      /* enc belongs to another */
 };
 
@@ -71,6 +72,23 @@ static void encode_spot(void *arg, size_t index, int thread)
         vbg_encoding(row, d, k->m->freq, k->t->c / 4);
         row += c;
     }
+}
+
+/* Sum and sum of squares of one table row as it is stored. */
+static void sum_row(void *arg, size_t row, int thread)
+{
+    vbg_caa_tables *t = arg;
+    const uint16_t *v = (const uint16_t *)t->enc + row * (size_t)t->c;
+    float sum = 0, square = 0;
+
+    (void)thread;
+    for (int i = 0; i < t->c; i++) {
+        float x = vbg_bf16_to_f32(v[i]);
+        sum += x;
+        square += x * x;
+    }
+    t->sums[2 * row] = sum;
+    t->sums[2 * row + 1] = square;
 }
 
 /* x (f32) times gamma, as the activation type. */
@@ -133,6 +151,8 @@ static vbg_status make_tables(vbg_ctx *c, void *arg, vbg_err *err)
         if (end > l->spot[s].row)
             make_piece(c, k, end - l->spot[s].row);
     }
+    if (!vbg_planning(c) && k->t->t == VBG_BF16 && !k->t->shared)
+        vbg_parallel(c, l->rows, sum_row, k->t);
     return VBG_OK;
 }
 
@@ -178,7 +198,9 @@ static bool take_tables(vbg_caa_tables *t, const vbg_caa_tables *share)
     t->shared = share && share->level == t->level && share->c == t->c &&
                 memcmp(share->freq, t->freq, c / 4 * sizeof(float)) == 0;
     t->enc = t->shared ? share->enc : vbg_alloc(bytes);
-    return t->ek && t->ev && t->enc;
+    t->sums = t->shared ? share->sums
+                        : vbg_alloc((t->level->rows + 1) * 2 * sizeof *t->sums);
+    return t->ek && t->ev && t->enc && t->sums;
 }
 
 /* enc(0): sines 0, cosines 1. */
@@ -222,8 +244,10 @@ void vbg_caa_tables_free(vbg_caa_tables *t)
     vbg_free_mem(t->centre);
     vbg_free_mem(t->ek);
     vbg_free_mem(t->ev);
-    if (!t->shared)
+    if (!t->shared) {
         vbg_free_mem(t->enc);
+        vbg_free_mem(t->sums);
+    }
     free(t);
 }
 
@@ -233,7 +257,7 @@ typedef struct attending {
     const vbg_caa_kernels *kernel;
     const vbg_caa_tables *t;
     const vbg_tensor *x, *q, *k, *v;
-    vbg_tensor *y;
+    vbg_tensor *y, *gram; /* gram: NULL, or f32 [n,h,w,VBG_CAA_GRAM] */
 } attending;
 
 /* First pixel of image n. */
@@ -277,12 +301,26 @@ static void attend_row(void *arg, size_t index, int thread)
                        .eps = EPS };
 
     (void)thread;
+    a.enc_sums = t->sums;
     for (int side = 0; side < 2; side++) {
+        a.gram[side] = j->gram ? image(j->gram, near[side]) : NULL;
         a.x[side] = image(j->x, near[side]);
         a.k[side] = image(j->k, near[side]);
         a.v[side] = image(j->v, near[side]);
     }
     j->kernel->run(&a, row * w, (row + 1) * w);
+}
+
+/* Row `index` of all rows of all images. */
+static void gram_row(void *arg, size_t index, int thread)
+{
+    const attending *j = arg;
+    const size_t h = (size_t)j->x->h, n = index / h, y = index % h;
+    float *out = (float *)(uintptr_t)image(j->gram, n);
+
+    (void)thread;
+    j->kernel->gram(out + y * (size_t)j->x->w * VBG_CAA_GRAM, image(j->x, n), j->x->ld,
+                    j->x->h, j->x->w, j->x->c, (int)y);
 }
 
 /* next, made from old, which is no longer needed. */
@@ -321,8 +359,13 @@ static vbg_tensor *attention(vbg_ctx *c, const vbg_caa_block *m, const vbg_caa_t
     vbg_drop(c, g);
     j.q = vbg_caa_query(c, m, t, x);
     j.y = vbg_new(c, x->n, x->h, x->w, x->c);
-    if (!vbg_planning(c))
+    if (j.kernel->gram && t->t == VBG_BF16)
+        j.gram = vbg_new_typed(c, VBG_F32, x->n, x->h, x->w, VBG_CAA_GRAM);
+    if (!vbg_planning(c)) {
+        if (j.gram)
+            vbg_parallel(c, (size_t)x->n * (size_t)x->h, gram_row, &j);
         vbg_parallel(c, (size_t)x->n * (size_t)x->h, attend_row, &j);
+    }
     return vbg_scope_close(c, j.y);
 }
 
