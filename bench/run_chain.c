@@ -38,7 +38,8 @@ static vbg_status make_sphere(vbg_picture *p, vbg_err *err)
         for (int x = 0; x < PANO_W; x++)
             memset(vbg_picture_row(p, y) + 3 * x, 110, 3);
     for (int i = 0; st == VBG_OK && i < 60000; i++) {
-        int size = 4 << ((s >> 9) % 4), level = (int)((s = s * 1664525u + 1013904223u) >> 24);
+        int size = 4 << ((s >> 9) % 4),
+            level = (int)((s = s * 1664525u + 1013904223u) >> 24);
         int x = (int)((s = s * 1664525u + 1013904223u) >> 20) % (PANO_W - size);
         int y = (int)((s = s * 1664525u + 1013904223u) >> 20) % (PANO_H - size);
         for (int r = 0; r < size; r++)
@@ -59,7 +60,9 @@ static vbg_status make_frames(rig *g, const vbg_picture *sphere, vbg_err *err)
     if (st == VBG_OK)
         st = vbg_frame_new(&g->given, 256, 256, err);
     for (int i = 0; i < FRAMES && st == VBG_OK; i++) {
-        const vbg_pinhole camera = { W, H, fov, 0.06 * sin(2 * 3.14159 * i / FRAMES), 0, 0 };
+        const vbg_pinhole camera = {
+            W, H, fov, 0.06 * sin(2 * 3.14159 * i / FRAMES), 0, 0
+        };
         st = vbg_frame_new(&g->raw[i].frame, W, H, err);
         if (st == VBG_OK) {
             vbg_viewport_render(v, g->ctx, &view, &camera);
@@ -108,12 +111,14 @@ static void close_rig(rig *g)
 /* path NULL: a given mask. */
 static vbg_status open_rig(rig *g, const bench *b, const char *path, vbg_err *err)
 {
-    const vbg_ctx_opt opt = { .threads = b->threads, .isa = b->isa,
+    const vbg_ctx_opt opt = { .threads = b->threads,
+                              .isa = b->isa,
                               .precision = VBG_BF16 };
     const vbg_background_opt back = { .w = W, .h = H, .fov_x = fov, .yuv = true };
     const bool amx = b->isa >= VBG_ISA_AMX_BF16;
     vbg_chain_opt chain = { .mask = { .w = W, .h = H, .threshold = -1, .feather = 2 },
-                            .fov_x = fov, .track = true };
+                            .fov_x = fov,
+                            .track = true };
     vbg_picture sphere = { 0 };
     vbg_status st = vbg_ctx_new(&g->ctx, &opt, err);
 

@@ -13,9 +13,10 @@ vbg_status vbg_picture_new_unset(vbg_picture *out, int w, int h, int channels,
     VBG_CHECK(channels == 1 || channels == 3 || channels == 4, "channels %d", channels);
     if (w < 1 || h < 1 || w > VBG_PICTURE_MAX_SIDE || h > VBG_PICTURE_MAX_SIDE ||
         (int64_t)w * h > VBG_PICTURE_MAX_PIXELS)
-        return vbg_fail(err, VBG_ELIMIT,
-                        "a picture of %dx%d is beyond the limits (sides 1..%d, %d pixels)",
-                        w, h, VBG_PICTURE_MAX_SIDE, VBG_PICTURE_MAX_PIXELS);
+        return vbg_fail(
+            err, VBG_ELIMIT,
+            "a picture of %dx%d is beyond the limits (sides 1..%d, %d pixels)", w, h,
+            VBG_PICTURE_MAX_SIDE, VBG_PICTURE_MAX_PIXELS);
     if (!vbg_mul_size(&row, (size_t)w, (size_t)channels) ||
         !vbg_align_up(&stride, row, 64) || !vbg_mul_size(&bytes, stride, (size_t)h) ||
         !vbg_add_size(&bytes, bytes, 64))

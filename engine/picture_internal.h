@@ -17,12 +17,12 @@ void vbg_bytes_free(vbg_bytes *b);
 
 /* Raw findings of a codec, before orientation and colour. */
 typedef struct vbg_picture_raw {
-    const char *name;      /* for messages */
-    bool only_info;        /* decode no pixels */
-    vbg_picture picture;   /* 1, 3 or 4 channels */
+    const char *name;    /* for messages */
+    bool only_info;      /* decode no pixels */
+    vbg_picture picture; /* 1, 3 or 4 channels */
     int w, h;
     vbg_bytes icc, exif, xmp;
-    bool cmyk;             /* 4 channels are CMYK */
+    bool cmyk; /* 4 channels are CMYK */
     char *parameters, *vbg, *software;
 } vbg_picture_raw;
 void vbg_picture_raw_free(vbg_picture_raw *r);

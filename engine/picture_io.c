@@ -140,9 +140,10 @@ static void convert_row(uint8_t *d, int to, const uint8_t *s, int from, int w)
             for (int c = 0; c < 3; c++)
                 rgb[c] = (rgb[c] * s[3] + 127) / 255;
         if (to == 1) {
-            d[0] = from == 1 ? s[0]
-                             : (uint8_t)((299 * rgb[0] + 587 * rgb[1] + 114 * rgb[2] +
-                                          500) / 1000);
+            d[0] = from == 1
+                       ? s[0]
+                       : (uint8_t)((299 * rgb[0] + 587 * rgb[1] + 114 * rgb[2] + 500) /
+                                   1000);
             continue;
         }
         for (int c = 0; c < 3; c++)

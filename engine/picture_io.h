@@ -2,11 +2,11 @@
  * themselves.
  *
  * Reading: the kind is recognised by the first bytes, never by the name.  Limits before
- * allocation (engine/picture.h); only regular files; a JPEG's Exif orientation applied; an
- * embedded ICC profile is converted to sRGB; 16 bits become 8; damaged data is an error,
- * damaged metadata is ignored.
- * Writing: the kind is chosen by the suffix (.png, .jpg, .jpeg, .webp); the file is made
- * under a temporary name and renamed (engine/io.h). */
+ * allocation (engine/picture.h); only regular files; a JPEG's Exif orientation applied;
+ * an embedded ICC profile is converted to sRGB; 16 bits become 8; damaged data is an
+ * error, damaged metadata is ignored. Writing: the kind is chosen by the suffix (.png,
+ * .jpg, .jpeg, .webp); the file is made under a temporary name and renamed (engine/io.h).
+ */
 #ifndef VBG_ENGINE_PICTURE_IO_H
 #define VBG_ENGINE_PICTURE_IO_H
 
@@ -14,8 +14,8 @@
 
 /* GPano: the part of a sphere that a picture shows, in pixels of this picture. */
 typedef struct vbg_pano {
-    bool present;    /* the file said anything about it */
-    bool sphere;     /* equirectangular and meant for a viewer */
+    bool present;          /* the file said anything about it */
+    bool sphere;           /* equirectangular and meant for a viewer */
     double full_w, full_h; /* the whole 360 x 180 degrees */
     double left, top;      /* where this picture lies in it */
     bool has_view;         /* the initial view is given */
@@ -30,8 +30,8 @@ typedef struct vbg_picture_info {
     bool converted;     /* an ICC profile was converted to sRGB */
     const char *kind;   /* "PNG", "JPEG", "WebP"; not owned */
     vbg_pano pano;
-    char *parameters;   /* A1111 generation text */
-    char *vbg;          /* vbg's JSON */
+    char *parameters; /* A1111 generation text */
+    char *vbg;        /* vbg's JSON */
     char *software;
 } vbg_picture_info;
 void vbg_picture_info_free(vbg_picture_info *info); /* accepts NULL; zeroes *info */

@@ -14,11 +14,7 @@
 #include <jpeglib.h>
 
 #define XMP_MARK "http://ns.adobe.com/xap/1.0/"
-enum {
-    MAX_SCANS = 500,
-    MAX_SEGMENT = 65533,
-    MAX_PACKET = 65502
-};
+enum { MAX_SCANS = 500, MAX_SEGMENT = 65533, MAX_PACKET = 65502 };
 
 typedef struct trap {
     struct jpeg_error_mgr base; /* first: libjpeg hands it back */
@@ -66,9 +62,8 @@ static void on_progress(j_common_ptr c)
 
     if (d->input_scan_number > MAX_SCANS ||
         (d->input_scan_number > 40 && work > 1.0 * VBG_PICTURE_MAX_PIXELS)) {
-        t->status = vbg_fail(t->err, VBG_ELIMIT,
-                             "%s: damaged JPEG: more than %d scans", t->name,
-                             d->input_scan_number - 1);
+        t->status = vbg_fail(t->err, VBG_ELIMIT, "%s: damaged JPEG: more than %d scans",
+                             t->name, d->input_scan_number - 1);
         longjmp(t->back, 1);
     }
 }
@@ -118,12 +113,12 @@ static void decode(vbg_picture_raw *r, j_decompress_ptr d, trap *t,
     if (r->only_info)
         return;
     r->cmyk = d->num_components == 4;
-    d->out_color_space = r->cmyk                   ? JCS_CMYK
+    d->out_color_space = r->cmyk                  ? JCS_CMYK
                          : d->num_components == 1 ? JCS_GRAYSCALE
                                                   : JCS_RGB;
     jpeg_start_decompress(d);
-    t->status = vbg_picture_new_unset(&r->picture, r->w, r->h, d->output_components,
-                                      t->err);
+    t->status =
+        vbg_picture_new_unset(&r->picture, r->w, r->h, d->output_components, t->err);
     if (t->status != VBG_OK)
         longjmp(t->back, 1);
     while (d->output_scanline < d->output_height) {
@@ -216,7 +211,10 @@ vbg_status vbg_jpeg_encode(unsigned char **out, size_t *bytes, const vbg_picture
 {
     struct jpeg_compress_struct c = { 0 };
     trap t = { .name = "JPEG", .err = err };
-    struct { unsigned char *data; unsigned long size; } mem = { 0 };
+    struct {
+        unsigned char *data;
+        unsigned long size;
+    } mem = { 0 };
     unsigned char *row = malloc(3 * (size_t)p->w);
 
     *out = NULL;

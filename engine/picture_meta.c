@@ -90,8 +90,8 @@ static bool plausible(const unsigned char *p, size_t n)
 {
     if (n < 14 || (memcmp(p, "II", 2) != 0 && memcmp(p, "MM", 2) != 0))
         return false;
-    const ExifByteOrder order = p[0] == 'I' ? EXIF_BYTE_ORDER_INTEL
-                                            : EXIF_BYTE_ORDER_MOTOROLA;
+    const ExifByteOrder order =
+        p[0] == 'I' ? EXIF_BYTE_ORDER_INTEL : EXIF_BYTE_ORDER_MOTOROLA;
     const size_t first = exif_get_long(p + 4, order);
     if (first < 8 || first > n - 2)
         return false;
@@ -131,8 +131,8 @@ int vbg_exif_read(const unsigned char *data, size_t bytes, char **comment,
         if (orientation < 1 || orientation > 8)
             orientation = 1;
         if (comment && !*comment)
-            *comment = read_comment(exif_content_get_entry(x->ifd[EXIF_IFD_EXIF],
-                                                           EXIF_TAG_USER_COMMENT));
+            *comment = read_comment(
+                exif_content_get_entry(x->ifd[EXIF_IFD_EXIF], EXIF_TAG_USER_COMMENT));
         e = exif_content_get_entry(x->ifd[EXIF_IFD_0], EXIF_TAG_SOFTWARE);
         if (software && !*software && e && e->format == EXIF_FORMAT_ASCII && e->data)
             *software = vbg_copy_text(e->data, e->size);
@@ -230,12 +230,25 @@ typedef struct field {
     char text[FIELD_SIZE];
 } field;
 
-enum { USE, KIND, CROP_W, CROP_H, FULL_W, FULL_H, LEFT, TOP, HEADING, PITCH, FOV, FIELDS };
+enum {
+    USE,
+    KIND,
+    CROP_W,
+    CROP_H,
+    FULL_W,
+    FULL_H,
+    LEFT,
+    TOP,
+    HEADING,
+    PITCH,
+    FOV,
+    FIELDS
+};
 
 typedef struct xmp_reader {
     XML_Parser parser;
     field f[FIELDS];
-    field *open;      /* element form: where its text goes */
+    field *open; /* element form: where its text goes */
     vbg_bytes json;
     bool refused;
 } xmp_reader;
@@ -452,15 +465,16 @@ void vbg_xmp_write(vbg_bytes *b, const vbg_picture_meta *m, int w, int h, bool w
 
     if (!m->pano && !m->description && !m->source_type && !json)
         return;
-    vbg_bytes_text(b, "<?xpacket begin=\"\xef\xbb\xbf\" id=\"W5M0MpCehiHzreSzNTczkc9d\"?>\n"
-                      "<x:xmpmeta xmlns:x=\"adobe:ns:meta/\">\n"
-                      " <rdf:RDF xmlns:rdf=\"http://www.w3.org/1999/02/22-rdf-syntax-ns#\">\n"
-                      "  <rdf:Description rdf:about=\"\"\n"
-                      "   xmlns:GPano=\"http://ns.google.com/photos/1.0/panorama/\"\n"
-                      "   xmlns:xmp=\"http://ns.adobe.com/xap/1.0/\"\n"
-                      "   xmlns:dc=\"http://purl.org/dc/elements/1.1/\"\n"
-                      "   xmlns:vbg=\"https://vbg.invalid/ns/1.0/\"\n"
-                      "   xmlns:Iptc4xmpExt=\"http://iptc.org/std/Iptc4xmpExt/2008-02-29/\"");
+    vbg_bytes_text(
+        b, "<?xpacket begin=\"\xef\xbb\xbf\" id=\"W5M0MpCehiHzreSzNTczkc9d\"?>\n"
+           "<x:xmpmeta xmlns:x=\"adobe:ns:meta/\">\n"
+           " <rdf:RDF xmlns:rdf=\"http://www.w3.org/1999/02/22-rdf-syntax-ns#\">\n"
+           "  <rdf:Description rdf:about=\"\"\n"
+           "   xmlns:GPano=\"http://ns.google.com/photos/1.0/panorama/\"\n"
+           "   xmlns:xmp=\"http://ns.adobe.com/xap/1.0/\"\n"
+           "   xmlns:dc=\"http://purl.org/dc/elements/1.1/\"\n"
+           "   xmlns:vbg=\"https://vbg.invalid/ns/1.0/\"\n"
+           "   xmlns:Iptc4xmpExt=\"http://iptc.org/std/Iptc4xmpExt/2008-02-29/\"");
     if (m->pano)
         add_pano(b, m, w, h);
     if (m->software)
@@ -475,7 +489,8 @@ void vbg_xmp_write(vbg_bytes *b, const vbg_picture_meta *m, int w, int h, bool w
         add_attribute(b, "vbg:json", m->vbg);
     vbg_bytes_text(b, ">");
     if (m->description) {
-        vbg_bytes_text(b, "\n   <dc:description><rdf:Alt><rdf:li xml:lang=\"x-default\">");
+        vbg_bytes_text(b,
+                       "\n   <dc:description><rdf:Alt><rdf:li xml:lang=\"x-default\">");
         add_escaped(b, m->description);
         vbg_bytes_text(b, "</rdf:li></rdf:Alt></dc:description>");
     }

@@ -144,8 +144,8 @@ vbg_status vbg_png_decode(vbg_picture_raw *r, const unsigned char *data, size_t 
                           vbg_err *err)
 {
     reader s = { .data = data, .size = bytes, .name = r->name, .err = err };
-    png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &s, on_error,
-                                             on_warning);
+    png_structp png =
+        png_create_read_struct(PNG_LIBPNG_VER_STRING, &s, on_error, on_warning);
     png_infop info = png ? png_create_info_struct(png) : NULL;
 
     if (!info) {
@@ -255,8 +255,8 @@ vbg_status vbg_png_encode(vbg_file *f, const vbg_picture *p, const vbg_picture_m
     if (m)
         vbg_xmp_write(&xmp, m, p->w, p->h, false);
     vbg_bytes_add(&xmp, "", 1);
-    png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &s, on_write_error,
-                                              on_warning);
+    png_structp png =
+        png_create_write_struct(PNG_LIBPNG_VER_STRING, &s, on_write_error, on_warning);
     png_infop info = png ? png_create_info_struct(png) : NULL;
     if (!info || xmp.failed) {
         s.status = vbg_fail(err, VBG_ENOMEM, "out of memory");

@@ -49,9 +49,10 @@ vbg_status vbg_webp_encode(vbg_file *f, const vbg_picture *p, int quality, vbg_e
                 rgb.data[(size_t)y * rgb.stride + (size_t)x] =
                     p->data[(size_t)y * p->stride + (size_t)(x / 3)];
     }
-    n = rgb.channels == 4
-            ? WebPEncodeRGBA(rgb.data, rgb.w, rgb.h, (int)rgb.stride, (float)quality, &out)
-            : WebPEncodeRGB(rgb.data, rgb.w, rgb.h, (int)rgb.stride, (float)quality, &out);
+    n = rgb.channels == 4 ? WebPEncodeRGBA(rgb.data, rgb.w, rgb.h, (int)rgb.stride,
+                                           (float)quality, &out)
+                          : WebPEncodeRGB(rgb.data, rgb.w, rgb.h, (int)rgb.stride,
+                                          (float)quality, &out);
     st = n ? vbg_file_write(f, out, n, err)
            : vbg_fail(err, VBG_ELIMIT, "WebP holds at most 16383x16383 pixels");
     WebPFree(out);

@@ -31,8 +31,9 @@ static void noise(uint8_t *p, size_t n, unsigned seed)
 }
 
 /* Widths around the vector width, and real ones. */
-static const int sizes[][2] = { { 1, 1 },  { 2, 2 },   { 3, 5 },   { 15, 7 },    { 16, 16 },
-                                { 17, 3 }, { 33, 34 }, { 63, 65 }, { 320, 180 }, { 641, 33 } };
+static const int sizes[][2] = { { 1, 1 },     { 2, 2 },   { 3, 5 },   { 15, 7 },
+                                { 16, 16 },   { 17, 3 },  { 33, 34 }, { 63, 65 },
+                                { 320, 180 }, { 641, 33 } };
 
 static void fill(vbg_raw_frame *raw, vbg_mask *mask, vbg_picture *back, int w, int h)
 {
@@ -89,8 +90,8 @@ Test(compose, every_level_is_exact)
         for (int y = 0; y < h; y++)
             for (int x = 0; x < w; x++) {
                 double a = vbg_picture_row(&mask.alpha, y)[x];
-                double f = raw.frame.yuv.plane[0][(size_t)y * raw.frame.yuv.stride[0] +
-                                                  (size_t)x];
+                double f = raw.frame.yuv
+                               .plane[0][(size_t)y * raw.frame.yuv.stride[0] + (size_t)x];
                 double b = vbg_picture_row(&back, y)[3 * x];
                 int want = (int)((f * a + b * (255 - a)) / 255 + 0.5);
                 cr_assert_eq(o->plane[0][(size_t)y * o->stride[0] + (size_t)x], want);
@@ -157,8 +158,8 @@ Test(compose, own_blur_has_no_halo)
     for (int y = 0; y < h; y++)
         for (int x = 0; x < w; x++)
             if (!vbg_picture_row(&mask.alpha, y)[x])
-                cr_assert(abs(vbg_picture_row(&back, y)[3 * x] - 40) <= 2,
-                          "%d at %d,%d", vbg_picture_row(&back, y)[3 * x], x, y);
+                cr_assert(abs(vbg_picture_row(&back, y)[3 * x] - 40) <= 2, "%d at %d,%d",
+                          vbg_picture_row(&back, y)[3 * x], x, y);
     vbg_own_blur_free(blur);
     drop(&raw, &mask, &back);
 }
@@ -216,15 +217,18 @@ Test(background, kinds)
         int w, h;
         vbg_background_type type;
         const char *kind;
-    } cases[] = { { 128, 64, VBG_BACK_AUTO, "sphere" }, { 129, 64, VBG_BACK_AUTO, "sphere" },
-                  { 131, 64, VBG_BACK_AUTO, "flat" },   { 128, 64, VBG_BACK_FLAT, "flat" },
-                  { 128, 30, VBG_BACK_STRIP, "strip" }, { 1, 1, VBG_BACK_AUTO, "flat" },
-                  { 100, 90, VBG_BACK_SPHERE, "sphere" } };
+    } cases[] = {
+        { 128, 64, VBG_BACK_AUTO, "sphere" },  { 129, 64, VBG_BACK_AUTO, "sphere" },
+        { 131, 64, VBG_BACK_AUTO, "flat" },    { 128, 64, VBG_BACK_FLAT, "flat" },
+        { 128, 30, VBG_BACK_STRIP, "strip" },  { 1, 1, VBG_BACK_AUTO, "flat" },
+        { 100, 90, VBG_BACK_SPHERE, "sphere" }
+    };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         for (int fit = 0; fit < 4; fit++) {
-            const vbg_background_opt opt = { .w = 41, .h = 23, .fov_x = 1.2,
-                                             .fit = (vbg_fit)fit, .type = cases[i].type };
+            const vbg_background_opt opt = {
+                .w = 41, .h = 23, .fov_x = 1.2, .fit = (vbg_fit)fit, .type = cases[i].type
+            };
             vbg_background *b;
             vbg_picture p;
             vbg_err err = { "" };

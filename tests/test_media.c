@@ -14,7 +14,6 @@
 #include "engine/picture_io.h"
 #include "tests/program.h"
 
-
 /* Name for a scratch file of this test. */
 static const char *scratch(char *buf, size_t size, const char *name)
 {
@@ -83,13 +82,15 @@ Test(media, malformed)
     cr_assert(index);
     cases = json_object_get(index, "cases");
     if (json_is_object(cases)) {
-        json_object_foreach(cases, name, c)
-            if (strncmp(name, "png/", 4) == 0 || strncmp(name, "jpeg/", 5) == 0) {
-                check_case(name, c);
-                tried++;
-            }
+        json_object_foreach(cases, name, c) if (strncmp(name, "png/", 4) == 0 ||
+                                                strncmp(name, "jpeg/", 5) == 0)
+        {
+            check_case(name, c);
+            tried++;
+        }
     } else {
-        json_array_foreach(cases, i, c) {
+        json_array_foreach(cases, i, c)
+        {
             name = json_string_value(json_object_get(c, "file"));
             if (name && (!strncmp(name, "png/", 4) || !strncmp(name, "jpeg/", 5))) {
                 check_case(name, c);
@@ -105,11 +106,13 @@ Test(media, png_keeps_pixels_and_texts)
 {
     char path[256];
     const vbg_pano pano = { .full_w = 40, .full_h = 20, .left = 0, .top = 5 };
-    const vbg_picture_meta meta = { .pano = &pano, .source_photos = 8,
+    const vbg_picture_meta meta = { .pano = &pano,
+                                    .source_photos = 8,
                                     .description = "a <room> & \"more\"",
                                     .source_type = "trainedAlgorithmicMedia",
                                     .parameters = "caf\xc3\xa9\nSteps: 20",
-                                    .vbg = "{\"a\":1}", .software = "vbg test" };
+                                    .vbg = "{\"a\":1}",
+                                    .software = "vbg test" };
     static const int channels[] = { 1, 3, 4 };
 
     scratch(path, sizeof path, "a.png");
@@ -138,8 +141,10 @@ Test(media, jpeg_keeps_texts)
 {
     char path[256];
     const vbg_pano pano = { .full_w = 64, .full_h = 32 };
-    const vbg_picture_meta meta = { .pano = &pano, .parameters = "caf\xc3\xa9, \xf0\x9f\x8f\xa0",
-                                    .vbg = "{\"text\":\"x < y\"}", .software = "vbg test" };
+    const vbg_picture_meta meta = { .pano = &pano,
+                                    .parameters = "caf\xc3\xa9, \xf0\x9f\x8f\xa0",
+                                    .vbg = "{\"text\":\"x < y\"}",
+                                    .software = "vbg test" };
     vbg_picture p = gradient(64, 32, 3), q;
     vbg_picture_info info;
     vbg_err err = { "" };

@@ -157,8 +157,8 @@ Test(run, chroma_key_and_outputs, .fini = clean, .timeout = 100)
     make_clip(clip, 63, 47, FRAMES, magenta, gray); /* odd sizes too */
     for (int i = 0; i < 4; i++) {
         const char *out = in_scratch(names[i]);
-        said s = RUN("vbg-run", "-i", clip, "--chroma", "#ff00ff", "-b", "blue", "-o", out,
-                     "--grow", "1", "--close", "1", "--feather", "3");
+        said s = RUN("vbg-run", "-i", clip, "--chroma", "#ff00ff", "-b", "blue", "-o",
+                     out, "--grow", "1", "--close", "1", "--feather", "3");
         if (i < 3 && strstr(s.err, "libav"))
             continue; /* built without */
         cr_expect_eq(s.code, 0, "%s: %s", names[i], s.err);
@@ -203,7 +203,8 @@ Test(run, motion_log_and_mask_out, .fini = clean, .timeout = 60)
 
 Test(run, pictures_and_folders, .fini = clean, .timeout = 60)
 {
-    const char *dir = in_scratch("in"), *masks = in_scratch("masks"), *out = in_scratch("out");
+    const char *dir = in_scratch("in"), *masks = in_scratch("masks"),
+               *out = in_scratch("out");
     char path[300];
     vbg_picture p, q;
 
@@ -301,9 +302,12 @@ Test(run, refuses, .fini = clean, .timeout = 100)
     REFUSED(2, "--output", "-i", clip, "-b", "black", key, "green");
     REFUSED(2, "--input", "-o", out, "-b", "black", key, "green");
     REFUSED(2, "--background or --text", "-i", clip, "-o", out, key, "green");
-    REFUSED(2, "exclude", "-i", clip, "-o", out, "-b", "black", "--text", "x", "--model", "y");
-    REFUSED(2, "--text needs --model", "-i", clip, "-o", out, "--text", "x", key, "green");
-    REFUSED(2, "exclude", "-i", clip, "-o", out, "-b", "black", key, "green", "--mask", clip);
+    REFUSED(2, "exclude", "-i", clip, "-o", out, "-b", "black", "--text", "x", "--model",
+            "y");
+    REFUSED(2, "--text needs --model", "-i", clip, "-o", out, "--text", "x", key,
+            "green");
+    REFUSED(2, "exclude", "-i", clip, "-o", out, "-b", "black", key, "green", "--mask",
+            clip);
     REFUSED(2, "colour", "-i", clip, "-o", out, "-b", "black", key, "mauve-ish");
     REFUSED(2, "threshold", "-i", clip, "-o", out, "-b", "black", key, "green",
             "--threshold", "1.5");
@@ -311,14 +315,14 @@ Test(run, refuses, .fini = clean, .timeout = 100)
     REFUSED(2, "blur", "-i", clip, "-o", out, "-b", "blur:-3", key, "green");
     REFUSED(2, "same file", "-i", clip, "-o", out, "-b", "black", key, "green",
             "--mask-out", out);
-    REFUSED(2, "name a video", "-i", clip, "-o", in_scratch("out.doc"), "-b", "black", key,
-            "green");
+    REFUSED(2, "name a video", "-i", clip, "-o", in_scratch("out.doc"), "-b", "black",
+            key, "green");
     REFUSED(1, "No such file", "-i", clip, "-o", out, "-b", "/nonexistent/room.png", key,
             "green");
     REFUSED(1, "no such file", "-i", "/nonexistent/clip.mp4", "-o", out, "-b", "black",
             key, "green");
-    REFUSED(1, "cannot be written", "-i", clip, "-o", "/nonexistent/out.y4m", "-b", "black",
-            key, "green");
+    REFUSED(1, "cannot be written", "-i", clip, "-o", "/nonexistent/out.y4m", "-b",
+            "black", key, "green");
     REFUSED(2, "overwrite", "-i", clip, "-o", clip, "-b", "black", key, "green");
     snprintf(other, sizeof other, "%s", in_scratch("link.y4m"));
     cr_assert_eq(symlink(clip, other), 0);
@@ -375,20 +379,23 @@ Test(run, interrupt_finishes_the_file, .fini = clean, .timeout = 60)
 {
     const char *clip = in_scratch("clip.y4m"), *out = in_scratch("out.y4m");
     char program[1100];
-    const char *const argv[] = { program, "-q", "-i", clip, "-b", "blur:40", "--chroma",
-                                 "green", "--feather", "20", "-o", out, NULL };
+    const char *const argv[] = { program,   "-q",       "-i",    clip,        "-b",
+                                 "blur:40", "--chroma", "green", "--feather", "20",
+                                 "-o",      out,        NULL };
     pid_t pid;
     int status = 0;
     size_t n;
 
     make_clip(clip, 320, 240, 1500, magenta, gray);
     snprintf(program, sizeof program, "%s/vbg-run", program_dir());
-    cr_assert_eq(posix_spawn(&pid, program, NULL, NULL, (char *const *)(uintptr_t)argv,
-                             environ), 0);
+    cr_assert_eq(
+        posix_spawn(&pid, program, NULL, NULL, (char *const *)(uintptr_t)argv, environ),
+        0);
     usleep(300000);
     kill(pid, SIGINT);
     cr_assert_eq(waitpid(pid, &status, 0), pid);
-    cr_expect(WIFEXITED(status) && (WEXITSTATUS(status) == 130 || WEXITSTATUS(status) == 0),
+    cr_expect(WIFEXITED(status) &&
+                  (WEXITSTATUS(status) == 130 || WEXITSTATUS(status) == 0),
               "status %x", (unsigned)status);
     unsigned char *data = slurp(out, &n);
     cr_assert(data && n > 20 && memcmp(data, "YUV4MPEG2", 9) == 0);
@@ -412,8 +419,8 @@ static void check_media(const char *name, const json_t *c)
     if (strcmp(verdict, "accept") == 0)
         cr_expect(s.code == 0 && made, "%s: %s", name, s.err);
     if (strcmp(verdict, "reject") == 0)
-        cr_expect(s.code == 1 && !made && s.err_lines == 1, "%s: exit %d: %s", name, s.code,
-                  s.err);
+        cr_expect(s.code == 1 && !made && s.err_lines == 1, "%s: exit %d: %s", name,
+                  s.code, s.err);
     cr_expect(s.code == 0 || s.code == 1, "%s: exit %d", name, s.code);
     cr_expect_eq(made, s.code == 0, "%s", name);
     for (const char *p = s.err; *p; p++)
@@ -429,7 +436,8 @@ static void check_media(const char *name, const json_t *c)
         vbg_reader_get_info(r, &info);
         if (shown)
             cr_expect(info.w == json_integer_value(json_array_get(shown, 0)) &&
-                      info.h == json_integer_value(json_array_get(shown, 1)), "%s", name);
+                          info.h == json_integer_value(json_array_get(shown, 1)),
+                      "%s", name);
         cr_assert_eq(vbg_frame_new(&f, info.w, info.h, NULL), VBG_OK);
         while (vbg_reader_next(r, &f, &end, NULL) == VBG_OK && !end)
             n++;
@@ -455,13 +463,15 @@ Test(run, malformed_media, .fini = clean, .timeout = 120)
     cr_assert(index);
     cases = json_object_get(index, "cases");
     if (json_is_object(cases)) {
-        json_object_foreach(cases, name, c)
-            if (strncmp(name, "video/", 6) == 0 || strncmp(name, "y4m/", 4) == 0) {
-                check_media(name, c);
-                tried++;
-            }
+        json_object_foreach(cases, name, c) if (strncmp(name, "video/", 6) == 0 ||
+                                                strncmp(name, "y4m/", 4) == 0)
+        {
+            check_media(name, c);
+            tried++;
+        }
     } else {
-        json_array_foreach(cases, i, c) {
+        json_array_foreach(cases, i, c)
+        {
             name = json_string_value(json_object_get(c, "file"));
             if (name && (!strncmp(name, "video/", 6) || !strncmp(name, "y4m/", 4))) {
                 check_media(name, c);

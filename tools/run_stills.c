@@ -97,7 +97,8 @@ static void mirror(vbg_picture *p, bool h, bool v)
         }
     for (int y = 0; v && y < p->h / 2; y++)
         for (size_t x = 0; x < (size_t)p->w * ch; x++) {
-            uint8_t *a = vbg_picture_row(p, y) + x, *b = vbg_picture_row(p, p->h - 1 - y) + x;
+            uint8_t *a = vbg_picture_row(p, y) + x,
+                    *b = vbg_picture_row(p, p->h - 1 - y) + x;
             uint8_t k = *a;
             *a = *b;
             *b = k;
@@ -151,7 +152,8 @@ static vbg_status one(bench *b, const char *in, const char *mask, const char *ou
         const vbg_picture *codes =
             vbg_background_view(b->background, s->ctx, 0, 0, 0, &b->raw, &b->mask);
         to_rgb(&b->back, codes);
-        vbg_composite(vbg_ctx_kernels(s->ctx), &rgb, &rgb, &b->back, &b->mask.alpha, 0, 0);
+        vbg_composite(vbg_ctx_kernels(s->ctx), &rgb, &rgb, &b->back, &b->mask.alpha, 0,
+                      0);
         st = vbg_picture_save(out, &rgb, &meta, 92, err);
     }
     if (st == VBG_OK && mask_out)

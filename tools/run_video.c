@@ -70,8 +70,11 @@ static vbg_status open_chain(session *o, vbg_err *err)
 static vbg_status open_outputs(session *o, vbg_err *err)
 {
     const vbg_run_setup *s = o->s;
-    vbg_video_opt opt = { .w = o->info.w, .h = o->info.h, .rate_num = o->info.rate_num,
-                          .rate_den = o->info.rate_den, .bt709 = o->first.yuv.bt709,
+    vbg_video_opt opt = { .w = o->info.w,
+                          .h = o->info.h,
+                          .rate_num = o->info.rate_num,
+                          .rate_den = o->info.rate_den,
+                          .bt709 = o->first.yuv.bt709,
                           .full_range = o->first.yuv.full_range,
                           .audio_from = o->info.has_audio ? o->reader : NULL,
                           .crf = (int)vbg_value_int(s->v, "crf") };
@@ -128,9 +131,10 @@ static int on_frame(void *arg, const vbg_chain_report *r)
         const int t = (int)r->time_s;
         const double span = now - o->start;
         o->shown = now;
-        vbg_status_line("%d:%02d:%02d  %.1f fps  mask %.1f ms, 0 frames old  yaw %+.1f  %s",
-                        t / 3600, t / 60 % 60, t % 60, (double)o->done / span,
-                        1e3 * r->mask_s, o->yaw, o->back_name);
+        vbg_status_line(
+            "%d:%02d:%02d  %.1f fps  mask %.1f ms, 0 frames old  yaw %+.1f  %s", t / 3600,
+            t / 60 % 60, t % 60, (double)o->done / span, 1e3 * r->mask_s, o->yaw,
+            o->back_name);
     }
     return vbg_stop_signal() != 0 || o->log_status != VBG_OK;
 }
@@ -207,12 +211,17 @@ vbg_status vbg_run_video(const vbg_run_setup *s, int *code, vbg_err *err)
     if (st == VBG_OK)
         st = open_outputs(&o, err);
     if (st == VBG_OK) {
-        const vbg_pipeline p = { .reader = o.reader, .mask_reader = o.mask_reader,
-                                 .chain = o.chain, .writer = o.writer,
-                                 .mask_writer = o.mask_writer, .first = &o.first,
+        const vbg_pipeline p = { .reader = o.reader,
+                                 .mask_reader = o.mask_reader,
+                                 .chain = o.chain,
+                                 .writer = o.writer,
+                                 .mask_writer = o.mask_writer,
+                                 .first = &o.first,
                                  .first_mask = s->mask ? &o.first_mask : NULL,
-                                 .flip_h = s->flip_h, .flip_v = s->flip_v,
-                                 .frame = on_frame, .arg = &o };
+                                 .flip_h = s->flip_h,
+                                 .flip_v = s->flip_v,
+                                 .frame = on_frame,
+                                 .arg = &o };
         o.start = vbg_now();
         snprintf(audio_note, sizeof audio_note, "%s", vbg_video_audio_note(o.writer));
         st = vbg_pipeline_run(&p, &result, err);

@@ -25,8 +25,8 @@ static const vbg_option options[] = {
       "make the room from a sentence (with --model)", "background", VBG_OPT_COMMON },
     { "model", 'm', VBG_OPT_STRING, "FILE", NULL, NULL, "model for --text", "background",
       VBG_OPT_COMMON },
-    { "seed", 's', VBG_OPT_SEED, "N", "42", NULL, "of --text; random or negative draws one",
-      "background", 0 },
+    { "seed", 's', VBG_OPT_SEED, "N", "42", NULL,
+      "of --text; random or negative draws one", "background", 0 },
     { "steps", 0, VBG_OPT_INT, "N", "20", "1..1000", "denoising steps of --text",
       "background", 0 },
     { "guidance", 0, VBG_OPT_REAL, "X", "7.5", "0..100", "guidance of --text",
@@ -35,12 +35,13 @@ static const vbg_option options[] = {
       "what the picture is (auto: GPano, or 2:1)", "background", VBG_OPT_CONFIG },
     { "fit", 0, VBG_OPT_CHOICE, "HOW", "cover", "stretch|cover|contain|tile",
       "how flat pictures fit", "background", VBG_OPT_COMMON | VBG_OPT_CONFIG },
-    { "fov", 0, VBG_OPT_REAL, "DEG", "70", "10..170", "horizontal field of view of the camera",
-      "camera", VBG_OPT_COMMON | VBG_OPT_CONFIG },
+    { "fov", 0, VBG_OPT_REAL, "DEG", "70", "10..170",
+      "horizontal field of view of the camera", "camera",
+      VBG_OPT_COMMON | VBG_OPT_CONFIG },
     { "start-yaw", 0, VBG_OPT_REAL, "DEG", "0", "-360..360",
       "where in the panorama the first frame looks", "camera", VBG_OPT_CONFIG },
-    { "flip", 0, VBG_OPT_CHOICE, "AXIS", "none", "none|h|v|hv", "mirror the camera's picture",
-      "camera", VBG_OPT_CONFIG | VBG_OPT_LIVE },
+    { "flip", 0, VBG_OPT_CHOICE, "AXIS", "none", "none|h|v|hv",
+      "mirror the camera's picture", "camera", VBG_OPT_CONFIG | VBG_OPT_LIVE },
     { "motion-log", 0, VBG_OPT_STRING, "FILE", NULL, NULL,
       "write yaw, pitch, roll per frame as CSV", "camera", VBG_OPT_COMMON },
     { "segmenter", 'S', VBG_OPT_STRING, "FILE", "person", NULL,
@@ -49,8 +50,7 @@ static const vbg_option options[] = {
     { "segmenter-size", 0, VBG_OPT_SIZE, "WxH", NULL, "32..4096",
       "its input size where it is free", "mask", VBG_OPT_CONFIG },
     { "mask", 0, VBG_OPT_STRING, "FILE", NULL, NULL,
-      "take the mask from a video, picture or folder", "mask",
-      VBG_OPT_COMMON },
+      "take the mask from a video, picture or folder", "mask", VBG_OPT_COMMON },
     { "chroma", 0, VBG_OPT_STRING, "COLOUR", NULL, NULL,
       "key out this colour; no network", "mask", VBG_OPT_COMMON },
     { "mask-out", 0, VBG_OPT_STRING, "FILE", NULL, NULL, "save the mask", "mask",
@@ -84,10 +84,12 @@ static const vbg_program program = {
     .purpose = "puts the people of a clip into another room that follows the camera",
     .usage = "vbg-run --input CLIP --background ROOM --output FILE [options]",
     .examples = { "vbg-run --input me.mp4 --background kitchen.png --output out.mp4",
-                  "vbg-run -i me.mp4 --text \"a bright kitchen\" -m room.vbg -o out.mp4" },
-    .extra = "Videos keep their times, rotation and sound.  A folder of pictures goes into "
-             "a folder.\nWhere the mask fails the background alone is shown, never the raw "
-             "frame.\n",
+                  "vbg-run -i me.mp4 --text \"a bright kitchen\" -m room.vbg -o "
+                  "out.mp4" },
+    .extra =
+        "Videos keep their times, rotation and sound.  A folder of pictures goes into "
+        "a folder.\nWhere the mask fails the background alone is shown, never the raw "
+        "frame.\n",
     .options = options,
     .max_positional = 0,
 };
@@ -101,8 +103,7 @@ static bool is_folder(const char *path)
 
 static bool same_place(const char *a, const char *b)
 {
-    return a && b && strcmp(a, "-") != 0 && strcmp(b, "-") != 0 &&
-           vbg_same_place(a, b);
+    return a && b && strcmp(a, "-") != 0 && strcmp(b, "-") != 0 && vbg_same_place(a, b);
 }
 
 /* Options that exclude or need each other; outputs that are inputs. */
@@ -118,9 +119,10 @@ static vbg_status check(const vbg_values *v, vbg_err *err)
         return vbg_fail(err, VBG_EUSAGE, "name the %s with --%s", in ? "output" : "input",
                         in ? "output" : "input");
     if (vbg_value_given(v, "background") == vbg_value_given(v, "text"))
-        return vbg_fail(err, VBG_EUSAGE, back ? "--background and --text exclude each other"
-                                              : "say what stands behind the person with "
-                                                "--background or --text");
+        return vbg_fail(err, VBG_EUSAGE,
+                        back ? "--background and --text exclude each other"
+                             : "say what stands behind the person with "
+                               "--background or --text");
     if (text && !vbg_value(v, "model"))
         return vbg_fail(err, VBG_EUSAGE, "--text needs --model");
     if (!text && vbg_value(v, "model"))
@@ -155,8 +157,12 @@ static vbg_status make_room(vbg_run_setup *s, vbg_err *err)
 {
     const vbg_values *v = s->v;
     const char *text = vbg_value(v, "text");
-    vbg_room_spec spec = { .prompts = 1, .views = 8, .width = 4096, .height = 2048,
-                           .sampler = VBG_SAMPLER_MODEL, .precision = s->ctx_opt.precision };
+    vbg_room_spec spec = { .prompts = 1,
+                           .views = 8,
+                           .width = 4096,
+                           .height = 2048,
+                           .sampler = VBG_SAMPLER_MODEL,
+                           .precision = s->ctx_opt.precision };
     char model[4096];
     vbg_status st;
 
@@ -208,8 +214,8 @@ static vbg_status prepare(vbg_run_setup *s, vbg_err *err)
     const double rad = 3.14159265358979323846 / 180;
     vbg_status st;
 
-    s->ctx_opt = vbg_value_ctx(v, strcmp(vbg_value(v, "precision"), "f32") == 0 ? VBG_F32
-                                                                                : VBG_BF16);
+    s->ctx_opt = vbg_value_ctx(
+        v, strcmp(vbg_value(v, "precision"), "f32") == 0 ? VBG_F32 : VBG_BF16);
     for (int i = 0; i < 4; i++) {
         if (strcmp(fits[i], vbg_value(v, "fit")) == 0)
             s->back_opt.fit = (vbg_fit)i;
@@ -219,16 +225,15 @@ static vbg_status prepare(vbg_run_setup *s, vbg_err *err)
     s->back_opt.fov_x = vbg_value_real(v, "fov") * rad;
     s->back_opt.yaw = vbg_value_real(v, "start-yaw") * rad;
     s->flip_h = strchr(vbg_value(v, "flip"), 'h') != NULL;
-    s->flip_v = strcmp(vbg_value(v, "flip"), "v") == 0 ||
-                strcmp(vbg_value(v, "flip"), "hv") == 0;
+    s->flip_v =
+        strcmp(vbg_value(v, "flip"), "v") == 0 || strcmp(vbg_value(v, "flip"), "hv") == 0;
     s->mask_opt.threshold =
         vbg_value_given(v, "threshold") ? vbg_value_real(v, "threshold") : -1;
     s->mask_opt.close = (int)vbg_value_int(v, "close");
     s->mask_opt.grow = (int)vbg_value_int(v, "grow");
     /* A given mask is taken as it is unless asked otherwise. */
-    s->mask_opt.feather = s->mask && !vbg_value_given(v, "feather")
-                              ? 0
-                              : vbg_value_real(v, "feather");
+    s->mask_opt.feather =
+        s->mask && !vbg_value_given(v, "feather") ? 0 : vbg_value_real(v, "feather");
     s->mask_opt.plain = vbg_value_flag(v, "plain-mask");
     s->mask_opt.chroma = chroma != NULL;
     if (chroma && !vbg_colour_parse(s->mask_opt.key, chroma))

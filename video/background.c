@@ -30,9 +30,9 @@ bool vbg_colour_parse(uint8_t rgb[3], const char *text)
     static const struct {
         const char *name;
         uint8_t rgb[3];
-    } names[] = { { "black", { 0, 0, 0 } },  { "white", { 255, 255, 255 } },
+    } names[] = { { "black", { 0, 0, 0 } },      { "white", { 255, 255, 255 } },
                   { "gray", { 128, 128, 128 } }, { "green", { 0, 255, 0 } },
-                  { "blue", { 0, 0, 255 } }, { "red", { 255, 0, 0 } } };
+                  { "blue", { 0, 0, 255 } },     { "red", { 255, 0, 0 } } };
     unsigned v = 0;
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -114,8 +114,8 @@ static vbg_status fit(vbg_background *b, const vbg_picture *src, vbg_err *err)
         cw = vbg_max_int(cw, 1);
         ch = vbg_max_int(ch, 1);
         vbg_picture part = *src;
-        part.data += (size_t)((src->h - ch) / 2) * src->stride +
-                     (size_t)((src->w - cw) / 2) * 3;
+        part.data +=
+            (size_t)((src->h - ch) / 2) * src->stride + (size_t)((src->w - cw) / 2) * 3;
         part.w = cw;
         part.h = ch;
         return vbg_picture_resample(&b->view, &part, VBG_FILTER_LANCZOS, err);
@@ -155,17 +155,18 @@ static vbg_status complete(vbg_picture *whole, const vbg_picture *src, const vbg
         uint8_t *row = vbg_picture_row(whole, y);
         for (int x = 0; x < fw; x++) /* outside: the nearer edge, across the seam too */
             if (x < left || x >= left + w) {
-                int to_left = (left - x + fw) % fw, to_right = (x - left - w + 1 + fw) % fw;
-                memcpy(row + 3 * x,
-                       row + 3 * (to_left < to_right ? left : left + w - 1), 3);
+                int to_left = (left - x + fw) % fw,
+                    to_right = (x - left - w + 1 + fw) % fw;
+                memcpy(row + 3 * x, row + 3 * (to_left < to_right ? left : left + w - 1),
+                       3);
             }
     }
     vbg_picture_free(&part);
     return st;
 }
 
-static vbg_status open_sphere(vbg_background *b, const vbg_picture *src, const vbg_pano *p,
-                              vbg_err *err)
+static vbg_status open_sphere(vbg_background *b, const vbg_picture *src,
+                              const vbg_pano *p, vbg_err *err)
 {
     vbg_pano strip = { .sphere = true, .full_w = src->w, .full_h = src->w / 2.0 };
     vbg_picture whole = { 0 };
@@ -224,8 +225,9 @@ static vbg_status make(vbg_background **out, vbg_background *b, const vbg_pictur
     if (st == VBG_OK && sphere) {
         st = open_sphere(b, rgb, said && pano->sphere ? pano : NULL, err);
         if (said && pano->has_view && fabs(pano->heading_deg) <= 360) {
-            b->yaw = (pano->heading_deg > 180 ? pano->heading_deg - 360
-                                              : pano->heading_deg) * PI / 180;
+            b->yaw =
+                (pano->heading_deg > 180 ? pano->heading_deg - 360 : pano->heading_deg) *
+                PI / 180;
             b->pitch = fmax(-89, fmin(89, pano->pitch_deg)) * PI / 180;
         }
     } else if (st == VBG_OK) {
@@ -338,10 +340,12 @@ const vbg_picture *vbg_background_view(vbg_background *b, vbg_ctx *c, double yaw
                                        const vbg_raw_frame *raw, const vbg_mask *mask)
 {
     if (b->kind == SPHERE) {
-        const vbg_pinhole camera = {
-            b->opt.w, b->opt.h, b->opt.fov_x, remainder(yaw + b->yaw + b->opt.yaw, 2 * PI),
-            vbg_viewport_ease_pitch(pitch + b->pitch, b->limit), roll
-        };
+        const vbg_pinhole camera = { b->opt.w,
+                                     b->opt.h,
+                                     b->opt.fov_x,
+                                     remainder(yaw + b->yaw + b->opt.yaw, 2 * PI),
+                                     vbg_viewport_ease_pitch(pitch + b->pitch, b->limit),
+                                     roll };
         vbg_viewport_render(b->viewport, c, &b->view, &camera);
     } else if (b->kind == BLUR) {
         vbg_own_blur_run(b->blur, vbg_ctx_kernels(c), &b->view, raw, mask);

@@ -84,8 +84,7 @@ static void follow(vbg_chain *ch, const vbg_raw_frame *raw, vbg_tracker_state *m
 }
 
 void vbg_chain_step(vbg_chain *ch, const vbg_raw_frame *raw, const vbg_frame *given,
-                    vbg_out_frame *out, vbg_out_frame *mask_out,
-                    vbg_chain_report *report)
+                    vbg_out_frame *out, vbg_out_frame *mask_out, vbg_chain_report *report)
 {
     *report = (vbg_chain_report){ .index = raw->index, .time_s = raw->frame.time_s };
     const double t0 = vbg_now();

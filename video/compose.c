@@ -83,7 +83,8 @@ static void chroma_row(const job *j, int y)
     const int w = j->out->w, h = j->out->h, y0 = 2 * y, y1 = y0 + 1 < h ? y0 + 1 : y0;
     const size_t n = (size_t)(w / 2);
     const uint8_t *ba = vbg_picture_row(j->back, y0), *bb = vbg_picture_row(j->back, y1);
-    const uint8_t *aa = vbg_picture_row(j->alpha, y0), *ab = vbg_picture_row(j->alpha, y1);
+    const uint8_t *aa = vbg_picture_row(j->alpha, y0),
+                  *ab = vbg_picture_row(j->alpha, y1);
     uint8_t *u = row_of(j->out, 1, y), *v = row_of(j->out, 2, y);
     const uint8_t *fu = row_of(j->raw, 1, y), *fv = row_of(j->raw, 2, y);
 
@@ -147,11 +148,14 @@ bool vbg_compose(vbg_ctx *c, vbg_out_frame *out, const vbg_raw_frame *raw,
 {
     const bool person = usable(mask, raw);
     vbg_yuv *to = &out->frame.yuv;
-    job j = { .k = &vbg_ctx_kernels(c)->compose, .out = to, .raw = &raw->frame.yuv,
-              .alpha = person ? &mask->alpha : NULL, .back = back };
+    job j = { .k = &vbg_ctx_kernels(c)->compose,
+              .out = to,
+              .raw = &raw->frame.yuv,
+              .alpha = person ? &mask->alpha : NULL,
+              .back = back };
 
-    VBG_CHECK(to->w == raw->frame.yuv.w && to->h == raw->frame.yuv.h && to->w == back->w &&
-                  to->h == back->h && back->channels == 3,
+    VBG_CHECK(to->w == raw->frame.yuv.w && to->h == raw->frame.yuv.h &&
+                  to->w == back->w && to->h == back->h && back->channels == 3,
               "frame %dx%d, output %dx%d, background %dx%dx%d", raw->frame.yuv.w,
               raw->frame.yuv.h, to->w, to->h, back->w, back->h, back->channels);
     vbg_parallel(c, (size_t)((to->h + STRIP - 1) / STRIP), strip, &j);
@@ -186,7 +190,7 @@ struct vbg_own_blur {
     vbg_image small, other; /* w * (Y, U, V), w: four channels */
     vbg_image colour;       /* three channels */
     vbg_resizer *widen;
-    float *sum;             /* a column sum per value of a row */
+    float *sum; /* a column sum per value of a row */
 };
 
 vbg_status vbg_own_blur_new(vbg_own_blur **out, int w, int h, double sigma, vbg_err *err)
@@ -306,8 +310,8 @@ void vbg_own_blur_run(vbg_own_blur *b, const vbg_kernels *k, vbg_picture *back,
         float *d = vbg_image_row(&b->colour, y);
         for (int x = 0; x < b->small.w; x++)
             for (int c = 0; c < 3; c++)
-                d[3 * x + c] = s[4 * x + 3] > 1 ? s[4 * x + c] / s[4 * x + 3]
-                                                : (c ? 128.0f : 16.0f);
+                d[3 * x + c] =
+                    s[4 * x + 3] > 1 ? s[4 * x + c] / s[4 * x + 3] : (c ? 128.0f : 16.0f);
     }
     vbg_resizer_f32_u8(b->widen, k, back, &b->colour);
 }

@@ -74,8 +74,8 @@ vbg_status vbg_masker_new(vbg_masker **out, const vbg_mask_opt *opt, vbg_err *er
             st = open_widening(m, false, err);
     }
     if (st == VBG_OK && opt->feather > 0)
-        st = vbg_blurrer_new(&m->feather, opt->w, opt->h, 1, fmax(0.5, opt->feather / 2.6),
-                             err);
+        st = vbg_blurrer_new(&m->feather, opt->w, opt->h, 1,
+                             fmax(0.5, opt->feather / 2.6), err);
     if (st == VBG_OK)
         *out = m;
     else
@@ -102,8 +102,10 @@ void vbg_masker_free(vbg_masker *m)
 /* Plane p of a frame as a gray picture, borrowed. */
 static vbg_picture plane_of(const vbg_yuv *v, int p)
 {
-    return (vbg_picture){ .data = v->plane[p], .w = p ? (v->w + 1) / 2 : v->w,
-                          .h = p ? (v->h + 1) / 2 : v->h, .channels = 1,
+    return (vbg_picture){ .data = v->plane[p],
+                          .w = p ? (v->w + 1) / 2 : v->w,
+                          .h = p ? (v->h + 1) / 2 : v->h,
+                          .channels = 1,
                           .stride = v->stride[p] };
 }
 
@@ -111,8 +113,11 @@ static vbg_status from_network(vbg_masker *m, const vbg_kernels *k,
                                const vbg_raw_frame *raw, vbg_err *err)
 {
     const vbg_yuv *v = &raw->frame.yuv;
-    vbg_yuv small = { .layout = VBG_YUV_444, .bt709 = v->bt709,
-                      .full_range = v->full_range, .w = m->rgb.w, .h = m->rgb.h };
+    vbg_yuv small = { .layout = VBG_YUV_444,
+                      .bt709 = v->bt709,
+                      .full_range = v->full_range,
+                      .w = m->rgb.w,
+                      .h = m->rgb.h };
 
     for (int i = 0; i < 3; i++) {
         vbg_picture p = plane_of(v, i);
@@ -136,10 +141,10 @@ static void from_colour(vbg_masker *m, const vbg_yuv *v)
     double key[2];
 
     vbg_yuv_matrix_make(&c, v->bt709, v->full_range);
-    key[0] = 128 + c.u[0] * m->opt.key[0] + c.u[1] * m->opt.key[1] +
-             c.u[2] * m->opt.key[2];
-    key[1] = 128 + c.v[0] * m->opt.key[0] + c.v[1] * m->opt.key[1] +
-             c.v[2] * m->opt.key[2];
+    key[0] =
+        128 + c.u[0] * m->opt.key[0] + c.u[1] * m->opt.key[1] + c.u[2] * m->opt.key[2];
+    key[1] =
+        128 + c.v[0] * m->opt.key[0] + c.v[1] * m->opt.key[1] + c.v[2] * m->opt.key[2];
     /* A third of the key's own saturation, at least 12 codes, then as much again to
      * become opaque. */
     const double reach = fmax(12, 0.35 * hypot(key[0] - 128, key[1] - 128));
@@ -206,8 +211,8 @@ static vbg_status clean_up(vbg_masker *m, const vbg_kernels *k, vbg_picture *a,
     if (o->close > 0)
         st = vbg_morphology(a, a, VBG_CLOSE, VBG_SHAPE_RECT, 2 * o->close + 1, 1, err);
     if (st == VBG_OK && o->grow != 0)
-        st = vbg_morphology(a, a, o->grow > 0 ? VBG_DILATE : VBG_ERODE,
-                            VBG_SHAPE_ELLIPSE, 2 * abs(o->grow) + 1, 1, err);
+        st = vbg_morphology(a, a, o->grow > 0 ? VBG_DILATE : VBG_ERODE, VBG_SHAPE_ELLIPSE,
+                            2 * abs(o->grow) + 1, 1, err);
     if (st == VBG_OK && m->feather)
         vbg_blurrer_run(m->feather, k, a, a);
     return st;

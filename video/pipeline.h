@@ -1,6 +1,6 @@
 /* The chain from raw frames to frames that may be shown, and the threads around it.
  *
- *     reader ──queue──> chain: mask -> track -> view -> compose ──queue──> writer
+ *     reader --queue--> chain (mask -> track -> view -> compose) --queue--> writer
  *
  * vbg_chain_step is one frame, on the caller's thread and the context's; nothing is
  * allocated after the first frames.  vbg_pipeline_run puts reader and writer on threads
@@ -28,8 +28,8 @@ typedef struct vbg_chain_report {
     int64_t index;
     double time_s;
     vbg_tracker_state motion;
-    bool person;       /* the mask was good, the person is shown */
-    vbg_err mask_err;  /* why not */
+    bool person;      /* the mask was good, the person is shown */
+    vbg_err mask_err; /* why not */
     double mask_s, track_s, view_s, compose_s;
 } vbg_chain_report;
 

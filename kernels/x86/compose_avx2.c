@@ -94,9 +94,9 @@ static void chroma(uint8_t *u, uint8_t *v, const uint8_t *fu, const uint8_t *fv,
         __m128i a = mean8(load16(alpha_a + 2 * i), load16(alpha_b + 2 * i));
         __m128i bu = mean8(channel(back_a + 6 * i, 1), channel(back_b + 6 * i, 1));
         __m128i bv = mean8(channel(back_a + 6 * i, 2), channel(back_b + 6 * i, 2));
-        __m128i f = _mm_unpacklo_epi64(
-            _mm_loadl_epi64((const __m128i *)(const void *)(fu + i)),
-            _mm_loadl_epi64((const __m128i *)(const void *)(fv + i)));
+        __m128i f =
+            _mm_unpacklo_epi64(_mm_loadl_epi64((const __m128i *)(const void *)(fu + i)),
+                               _mm_loadl_epi64((const __m128i *)(const void *)(fv + i)));
         __m128i m = narrow(mix16(_mm256_cvtepu8_epi16(f), _mm256_set_m128i(bv, bu),
                                  _mm256_set_m128i(a, a)));
         _mm_storel_epi64((__m128i *)(void *)(u + i), m);
@@ -104,8 +104,8 @@ static void chroma(uint8_t *u, uint8_t *v, const uint8_t *fu, const uint8_t *fv,
     }
     for (; i < n; i++) {
         const uint8_t *pa = back_a + 6 * i, *pb = back_b + 6 * i;
-        unsigned a = mean4(alpha_a[2 * i], alpha_a[2 * i + 1], alpha_b[2 * i],
-                           alpha_b[2 * i + 1]);
+        unsigned a =
+            mean4(alpha_a[2 * i], alpha_a[2 * i + 1], alpha_b[2 * i], alpha_b[2 * i + 1]);
         unsigned bu = mean4(pa[1], pa[4], pb[1], pb[4]);
         unsigned bv = mean4(pa[2], pa[5], pb[2], pb[5]);
         unsigned t = fu[i] * a + bu * (255 - a) + 128;
