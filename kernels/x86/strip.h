@@ -131,7 +131,7 @@ static inline void plan_mode(strips *s)
     }
     bool plain = s->taps == 1 && a->stride_y == 1 && a->stride_x == 1 && !a->upsample2 &&
                  a->pad_top == 0 && a->pad_left == 0 && a->oh == a->h && a->ow == a->w_in;
-    if (plain && s->c == s->cp && a->ldx * 2 % 2048) {
+    if (plain && s->c == s->cp && a->ldx * 2 % 4096) {
         s->mode = DIRECT;
         return;
     }
