@@ -8,9 +8,8 @@
 
 enum {
     BLOCK = 16,
-    ROWS = 512,           /* pixels per task: what passes over a panel of weights    */
-    STRIP_ROWS = 8,       /* image rows per task: neighbours read 2 more for a 3x3   */
-    PANEL_BYTES = 4 << 20 /* packed weights per task                                 */
+    ROWS = 512,           /* pixels of a task: what passes over a panel of weights   */
+    STRIP_ROWS = 8        /* image rows of a task: neighbours read 2 more for a 3x3  */
 };
 
 /* A job of one op: exactly one of the argument structs is in use. */
@@ -42,32 +41,33 @@ static size_t divide_up(size_t a, size_t b)
     return (a + b - 1) / b;
 }
 
-/* Chooses the rectangle.  unit is the number of pixels in a row, panel the bytes
- * of one block of weights.  Aims at a few tasks per thread; halves the rows first,
- * down to what still makes weights worth reading, then the blocks. */
-static void cut(gemm_job *j, size_t unit, size_t panel)
+/* Chooses the rectangle.  unit is the number of pixels in a row.  Aims at four tasks per thread (a kernel prefetches within
+ * a task, so larger is better); halves the rows first, down to what makes a panel of
+ * weights worth reading, then the blocks, then what is left of the rows. */
+static void cut(gemm_job *j, size_t unit)
 {
-    const size_t want = 3 * (size_t)vbg_ctx_threads(j->c);
+    const size_t threads = (size_t)vbg_ctx_threads(j->c);
+    const size_t want = threads > 1 ? 4 * threads : 1;
+    const size_t least = j->conv && divide_up(ROWS, unit) < STRIP_ROWS
+                             ? STRIP_ROWS
+                             : divide_up(ROWS, unit);
 
-    j->row_step = divide_up(ROWS, unit);
-    if (j->conv && j->row_step < STRIP_ROWS)
-        j->row_step = STRIP_ROWS;
-    if (j->row_step > j->rows)
-        j->row_step = j->rows;
-    j->block_step = PANEL_BYTES / panel / 4 * 4;
-    if (j->block_step < 4)
-        j->block_step = 4;
-    if (j->block_step > j->blocks)
-        j->block_step = j->blocks;
-    while (vbg_ctx_threads(j->c) > 1 && divide_up(j->rows, j->row_step) *
-               divide_up(j->blocks, j->block_step) < want) {
-        if (j->row_step * unit >= 224 && j->row_step > 1)
+    j->row_step = j->rows;
+    j->block_step = j->blocks;
+    while (divide_up(j->rows, j->row_step) * divide_up(j->blocks, j->block_step) < want) {
+        if (j->row_step >= 2 * least)
+            j->row_step = divide_up(j->row_step, 2);
+        else if (j->block_step >= 8)
+            j->block_step = vbg_round_up(j->block_step / 2, 4);
+        else if (j->row_step * unit >= 64 && j->row_step > 1)
             j->row_step = divide_up(j->row_step, 2);
         else if (j->block_step > 2)
-            j->block_step = vbg_round_up(j->block_step / 2, 2);
+            j->block_step = 2;
         else
             break;
     }
+    if (!j->conv && j->row_step > 32) /* whole pairs of tiles */
+        j->row_step = vbg_round_up(j->row_step, 32);
     j->row_tasks = divide_up(j->rows, j->row_step);
 }
 
@@ -122,8 +122,7 @@ static vbg_tensor *run_gemm(vbg_ctx *c, const vbg_tensor *x, const vbg_weight *w
                    .gemm = &a,
                    .rows = vbg_rows(x),
                    .blocks = divide_up((size_t)y->c, BLOCK) };
-    size_t panel = vbg_pack_bytes(w->dtype, BLOCK, (size_t)w->c, 1);
-    cut(&j, 1, geglu ? 2 * panel : panel);
+    cut(&j, 1);
     vbg_parallel(c, j.row_tasks * divide_up(j.blocks, j.block_step), gemm_task, &j);
     return y;
 }
@@ -236,8 +235,7 @@ static void run_conv(vbg_ctx *c, const vbg_conv_args *a)
                    .conv = a,
                    .rows = (size_t)a->n * (size_t)a->oh,
                    .blocks = divide_up((size_t)a->oc, BLOCK) };
-    cut(&j, (size_t)a->ow,
-        vbg_pack_bytes(a->wt, BLOCK, (size_t)(a->c / a->groups), (size_t)(a->kh * a->kw)));
+    cut(&j, (size_t)a->ow);
     vbg_parallel(c, j.row_tasks * divide_up(j.blocks, j.block_step), gemm_task, &j);
 }
 
