@@ -1,6 +1,8 @@
+#define _POSIX_C_SOURCE 200809L
 #include "bench/blas.h"
 
 #include <dlfcn.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* The C interface of BLAS with its standard constants. */
@@ -14,6 +16,9 @@ static sgemm_fn *sgemm; /* set once by bench_blas_open */
 
 bool bench_blas_open(int threads)
 {
+    /* Its idle threads spin for a while (2^n cycles), which would disturb the rows
+     * measured after it. */
+    setenv("OPENBLAS_THREAD_TIMEOUT", "10", 0);
     void *lib = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
     set_threads_fn *set;
 

@@ -210,8 +210,8 @@ static int run_case(bench *b, const bench_case *t, vbg_dtype type, bool blas)
 /* Every shape in f32, then in bf16 where the CPU multiplies it. */
 int bench_kernels(bench *b)
 {
-    const bool blas = bench_blas_open(b->threads);
     const char *want = vbg_value(b->values, "dtype");
+    const bool blas = (!want || want[0] == 'f') && bench_blas_open(b->threads);
     int code = 0;
 
     for (int pass = 0; pass < 2; pass++) {

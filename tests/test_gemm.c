@@ -1,5 +1,6 @@
 /* Matrix products: every level against the reference, poisoned gaps, any cut of
  * the rectangle bit for bit the same; packing and its inverse. */
+#include "engine/ops.h"
 #include "tests/gemm_case.h"
 
 typedef struct gemm_case {
@@ -172,4 +173,63 @@ Test(gemm, pack_round_trip)
             free(back);
             free(packed);
         }
+}
+
+/* A linear layer and a 3x3 as ops: what a job of any number of threads returns. */
+typedef struct op_job {
+    const float *x;
+    void *packed_l, *packed_c;
+    vbg_dtype type;
+    float *y;
+} op_job;
+
+enum { OP_N = 2, OP_SIZE = 18, OP_C = 48, OP_OC = 80 };
+
+static vbg_status op_run(vbg_ctx *c, void *arg, vbg_err *err)
+{
+    const op_job *j = arg;
+    const vbg_weight l = { .data = j->packed_l, .dtype = j->type, .oc = OP_OC, .c = OP_C,
+                           .kh = 1, .kw = 1, .groups = 1 };
+    const vbg_weight k = { .data = j->packed_c, .dtype = j->type, .oc = OP_OC, .c = OP_OC,
+                           .kh = 3, .kw = 3, .groups = 1 };
+    vbg_tensor *x = vbg_wrap(c, j->x, VBG_F32, OP_N, OP_SIZE, OP_SIZE, OP_C);
+
+    (void)err;
+    vbg_tensor *h = vbg_linear(c, vbg_cast(c, x, vbg_ctx_act(c)), &l);
+    h = vbg_conv2d(c, h, &k, (vbg_conv_opt){ .pad = 1, .residual = h, .act = VBG_ACT_SILU });
+    vbg_copy_out(c, j->y, VBG_F32, h);
+    return VBG_OK;
+}
+
+Test(gemm, threads_do_not_matter)
+{
+    enum { COUNT = OP_N * OP_SIZE * OP_SIZE * OP_OC };
+    static const int threads[] = { 1, 2, 5 };
+    op_job j = { .x = case_vector(OP_N * OP_SIZE * OP_SIZE * OP_C, 3, false) };
+    float *first = malloc(COUNT * sizeof *first);
+
+    j.y = malloc(COUNT * sizeof *j.y);
+    for (int isa = VBG_ISA_REF; isa <= (int)vbg_isa_detect(); isa++)
+        for (int t = 0; t < 3; t++) {
+            vbg_ctx_opt opt = { .threads = threads[t],
+                                .isa = (vbg_isa)isa,
+                                .precision = VBG_BF16 };
+            vbg_ctx *c;
+            cr_assert(vbg_ctx_new(&c, &opt, NULL) == VBG_OK);
+            j.type = vbg_ctx_act(c);
+            j.packed_l = case_weights(j.type, OP_OC, OP_C, 1, 1, 5, false);
+            j.packed_c = case_weights(j.type, OP_OC, OP_OC, 3, 3, 6, false);
+            cr_assert(vbg_run(c, op_run, &j, NULL) == VBG_OK);
+            if (t == 0)
+                memcpy(first, j.y, COUNT * sizeof *first);
+            cr_assert(memcmp(first, j.y, COUNT * sizeof *first) == 0,
+                      "%s: %d threads give other bits than one",
+                      vbg_isa_name((vbg_isa)isa), threads[t]);
+            free(j.packed_l);
+            free(j.packed_c);
+            vbg_ctx_free(c);
+        }
+    free(first);
+    free(j.y);
+    free((void *)(uintptr_t)j.x);
 }
