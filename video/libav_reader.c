@@ -369,7 +369,8 @@ static vbg_status convert(vbg_libav_reader *r, vbg_frame *f, vbg_err *err)
     int stride[4] = { (int)to->yuv.stride[0], (int)to->yuv.stride[1],
                       (int)to->yuv.stride[2], 0 };
     bool full = in->color_range == AVCOL_RANGE_JPEG || in->format == AV_PIX_FMT_YUVJ420P ||
-                in->format == AV_PIX_FMT_YUVJ422P || in->format == AV_PIX_FMT_YUVJ444P;
+                in->format == AV_PIX_FMT_YUVJ422P || in->format == AV_PIX_FMT_YUVJ444P ||
+                in->format == AV_PIX_FMT_GRAY8;
     bool yuv = in->format == AV_PIX_FMT_YUV420P || in->format == AV_PIX_FMT_YUVJ420P;
 
     if (in->width == r->coded_w && in->height == r->coded_h && yuv) {
