@@ -211,7 +211,7 @@ static vbg_status convert(const vbg_values *v, const char *in, vbg_err *err)
     if (vbg_same_place(out, in) || (opt.package.caa && vbg_same_place(out, opt.package.caa)))
         return vbg_fail(err, VBG_EUSAGE, "%s: output and input are the same file", out);
     if (inside(out, in) || (opt.package.config_from && inside(out, opt.package.config_from)))
-        return vbg_fail(err, VBG_EUSAGE, "%s: would overwrite a file of the input", out);
+        return vbg_fail(err, VBG_EUSAGE, "%s: output and input are the same file", out);
     if (vbg_value_flag(v, "no-clobber") && access(out, F_OK) == 0)
         return vbg_fail(err, VBG_EIO, "%s: exists, and --no-clobber is given", out);
     vbg_status st = vbg_convert(in, out, &opt, &r, err);
