@@ -7,6 +7,7 @@ O     := build/$(MODE)$(if $(findstring clang,$(CC)),-clang)
 B     := bin
 
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla
+WARN += $(if $(findstring clang,$(CC)),-Wno-pass-failed) # omp simd is a hint
 CFLAGS_release := -O2 -g1 -fno-omit-frame-pointer
 CFLAGS_debug   := -O0 -g
 CFLAGS_asan    := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
