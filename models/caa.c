@@ -8,7 +8,8 @@
 static const float EPS = 1e-5f;
 
 enum {
-    SPOTS = 256 /* per piece of table making: at most 2304 rows */
+    SPOTS = 256, /* per piece of table making: at most 2304 rows */
+    TOGETHER = 8 /* images of one task */
 };
 
 /* Rows of vec, f32 [c] each. */
@@ -268,14 +269,13 @@ static const void *image(const vbg_tensor *t, size_t n)
     return (const char *)t->data + n * pixels * t->ld * vbg_dtype_size(t->dtype);
 }
 
-/* One row of pixels of one image. */
-static void attend_row(void *arg, size_t index, int thread)
+/* Row `row` of pixels of image n. */
+static void attend_row(const attending *j, size_t n, size_t row)
 {
-    const attending *j = arg;
     const vbg_caa_tables *t = j->t;
     const vbg_caa_level *l = t->level;
     const size_t h = (size_t)l->h, w = (size_t)l->w, c = (size_t)t->c;
-    const size_t n = index / h, row = index % h, views = (size_t)l->views;
+    const size_t views = (size_t)l->views;
     const size_t first = n / views * views, view = n % views;
     const size_t near[2] = { first + (view + views - 1) % views,
                              first + (view + 1) % views };
@@ -300,7 +300,6 @@ static void attend_row(void *arg, size_t index, int thread)
                        .t = t->t,
                        .eps = EPS };
 
-    (void)thread;
     a.enc_sums = t->sums;
     for (int side = 0; side < 2; side++) {
         a.gram[side] = j->gram ? image(j->gram, near[side]) : NULL;
@@ -309,6 +308,18 @@ static void attend_row(void *arg, size_t index, int thread)
         a.v[side] = image(j->v, near[side]);
     }
     j->kernel->run(&a, row * w, (row + 1) * w);
+}
+
+/* The same row of several images: they share their rows of the tables, which is most of
+ * what is read and then stays in L2. */
+static void attend_rows(void *arg, size_t index, int thread)
+{
+    const attending *j = arg;
+    const size_t h = (size_t)j->x->h, n0 = index / h * TOGETHER;
+
+    (void)thread;
+    for (size_t n = n0; n < (size_t)j->x->n && n < n0 + TOGETHER; n++)
+        attend_row(j, n, index % h);
 }
 
 /* Row `index` of all rows of all images. */
@@ -364,7 +375,8 @@ static vbg_tensor *attention(vbg_ctx *c, const vbg_caa_block *m, const vbg_caa_t
     if (!vbg_planning(c)) {
         if (j.gram)
             vbg_parallel(c, (size_t)x->n * (size_t)x->h, gram_row, &j);
-        vbg_parallel(c, (size_t)x->n * (size_t)x->h, attend_row, &j);
+        vbg_parallel(c, ((size_t)x->n + TOGETHER - 1) / TOGETHER * (size_t)x->h,
+                     attend_rows, &j);
     }
     return vbg_scope_close(c, j.y);
 }
