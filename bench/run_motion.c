@@ -67,8 +67,10 @@ static void once_pyramid(void *arg)
 static void once_corners(void *arg)
 {
     motion *m = arg;
-    m->count = vbg_corners_find(m->corners, m->one, &m->pyramid[0].level[0], NULL, 0,
-                                &corner_opt, m->from, 0, POINTS);
+    vbg_point_list list = { .p = m->from, .cap = POINTS };
+
+    vbg_corners_find(m->corners, m->one, &m->pyramid[0].level[0], &corner_opt, &list);
+    m->count = list.count;
 }
 
 /* Like the peer's call: both pyramids are built. */
@@ -84,8 +86,12 @@ static void once_flow(void *arg)
 
     for (int i = 0; i < 2; i++)
         vbg_pyramid_build(&m->pyramid[i], m->frame[i], W, &vbg_ctx_kernels(m->one)->lk);
-    vbg_flow_track(m->one, &m->pyramid[0], &m->pyramid[1], &opt, m->from, m->to,
-                   m->status, m->err, m->count);
+    vbg_flow_track(m->one, &m->pyramid[0], &m->pyramid[1], &opt,
+                   &(vbg_flow_points){ .count = m->count,
+                                       .from = m->from,
+                                       .to = m->to,
+                                       .status = m->status,
+                                       .err = m->err });
 }
 
 static void once_tracker(void *arg)

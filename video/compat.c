@@ -61,9 +61,11 @@ static bool locate(double uv[2], int px, int py, int w, int h, const vbg_picture
 }
 
 vbg_status vbg_compat_stitch(float *pano, float *weight_sum, int w, int h,
-                             const vbg_picture *views, const double *yaw_deg, int n,
-                             double fov_deg, vbg_err *err)
+                             const vbg_compat_ring *ring, vbg_err *err)
 {
+    const vbg_picture *views = ring->views;
+    const int n = ring->n;
+
     if (n < 1 || w < 2 || h < 2)
         return vbg_fail(err, VBG_EUSAGE, "stitching %d views to %dx%d: nothing to do", n,
                         w, h);
@@ -73,7 +75,7 @@ vbg_status vbg_compat_stitch(float *pano, float *weight_sum, int w, int h,
             double sum[3] = { 0, 0, 0 }, total = 0;
             for (int i = 0; i < n; i++) {
                 double uv[2], level[3];
-                if (!locate(uv, x, y, w, h, &views[i], yaw_deg[i], fov_deg))
+                if (!locate(uv, x, y, w, h, &views[i], ring->yaw_deg[i], ring->fov_deg))
                     continue;
                 const double weight = sample_triangle(views[i].w, uv[0]);
                 sample_wrapped(level, &views[i], uv[0], uv[1]);

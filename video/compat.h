@@ -7,11 +7,18 @@
 
 #include "engine/picture.h"
 
-/* Stitches n square RGB views (fov and yaw[i] in degrees) to pano f32 [h, w, 3] in
+/* n square RGB views of one field of view, each looking at yaw_deg[i] on the horizon. */
+typedef struct vbg_compat_ring {
+    const vbg_picture *views;
+    const double *yaw_deg;
+    int n;
+    double fov_deg;
+} vbg_compat_ring;
+
+/* Stitches them to pano f32 [h, w, 3] in
  * levels; weight_sum f32 [h, w].  Errors: VBG_ENOMEM, VBG_EUSAGE. */
 vbg_status vbg_compat_stitch(float *pano, float *weight_sum, int w, int h,
-                             const vbg_picture *views, const double *yaw_deg, int n,
-                             double fov_deg, vbg_err *err);
+                             const vbg_compat_ring *ring, vbg_err *err);
 
 /* One view on the panorama: image f32 [h, w, 3] (0 outside), mask u8 [h, w]. */
 void vbg_compat_project(float *image, uint8_t *mask, int w, int h,

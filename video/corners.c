@@ -148,7 +148,7 @@ static void sort(candidate *list, candidate *spare, int n)
 
 /* Local maxima of 3x3 above the threshold, in reading order. */
 static int collect(vbg_corners *c, const vbg_lk_kernels *k, const vbg_plane *im,
-                   const uint8_t *mask, size_t mask_stride, float limit)
+                   const vbg_corner_opt *opt, float limit)
 {
     const size_t w = (size_t)im->w;
     int count = 0;
@@ -164,7 +164,8 @@ static int collect(vbg_corners *c, const vbg_lk_kernels *k, const vbg_plane *im,
                 x += 7;
                 continue;
             }
-            if (c->peak[x] && (!mask || mask[(size_t)y * mask_stride + x]) &&
+            if (c->peak[x] &&
+                (!opt->mask || opt->mask[(size_t)y * opt->mask_stride + x]) &&
                 count < c->cap)
                 c->list[count++] =
                     (candidate){ .value = row[x], .at = (int)((size_t)y * w + x) };
@@ -226,39 +227,36 @@ static float strongest(const vbg_corners *c, const vbg_plane *im, const uint8_t 
     return best;
 }
 
-int vbg_corners_find(vbg_corners *c, vbg_ctx *ctx, const vbg_plane *im,
-                     const uint8_t *mask, size_t mask_stride, const vbg_corner_opt *opt,
-                     vbg_point *out, int taken, int cap)
+void vbg_corners_find(vbg_corners *c, vbg_ctx *ctx, const vbg_plane *im,
+                      const vbg_corner_opt *opt, vbg_point_list *list)
 {
     vbg_corners_response(c, ctx, im, opt);
-    const float limit = strongest(c, im, mask, mask_stride) * opt->quality;
+    const float limit = strongest(c, im, opt->mask, opt->mask_stride) * opt->quality;
     const int found =
-        limit > 0 ? collect(c, &vbg_ctx_kernels(ctx)->lk, im, mask, mask_stride, limit)
-                  : 0;
-    const int most = opt->max_corners > 0 ? vbg_min_int(opt->max_corners, cap) : cap;
+        limit > 0 ? collect(c, &vbg_ctx_kernels(ctx)->lk, im, opt, limit) : 0;
+    const int room = vbg_min_int(list->cap, c->cap);
+    const int most = opt->max_corners > 0 ? vbg_min_int(opt->max_corners, room) : room;
     const bool spaced = opt->min_distance >= 1.0f;
     const int size = spaced ? vbg_max_int((int)lrintf(opt->min_distance), 1) : 1;
     const grid g = { .size = size,
                      .cols = (im->w + size - 1) / size,
                      .rows = (im->h + size - 1) / size,
                      .distance = opt->min_distance };
-    int count = vbg_min_int(taken, vbg_min_int(cap, c->cap));
 
     sort(c->list, c->list + c->cap, found);
     if (spaced) {
         for (int i = 0; i < g.cols * g.rows; i++)
             c->cell[i] = -1;
-        for (int i = 0; i < count; i++)
-            grid_put(c, &g, out[i], i);
+        for (int i = 0; i < vbg_min_int(list->count, c->cap); i++)
+            grid_put(c, &g, list->p[i], i);
     }
-    for (int i = 0; i < found && count < vbg_min_int(most, c->cap); i++) {
+    for (int i = 0; i < found && list->count < most; i++) {
         const int x = c->list[i].at % im->w, y = c->list[i].at / im->w;
-        if (spaced && !grid_free(c, &g, out, x, y))
+        if (spaced && !grid_free(c, &g, list->p, x, y))
             continue;
-        out[count] = (vbg_point){ (float)x, (float)y };
+        list->p[list->count] = (vbg_point){ (float)x, (float)y };
         if (spaced)
-            grid_put(c, &g, out[count], count);
-        count++;
+            grid_put(c, &g, list->p[list->count], list->count);
+        list->count++;
     }
-    return count;
 }

@@ -7,13 +7,21 @@
 #include "video/flow.h"
 
 typedef struct vbg_corner_opt {
-    int max_corners;    /* at most this many (0: all that fit in the workspace) */
-    float quality;      /* share of the strongest response, 0..1                */
-    float min_distance; /* pixels; below 1: no distance test                    */
-    int block;          /* summation window, 1..VBG_CORNER_BLOCK_MAX            */
-    bool harris;        /* det - k trace^2 instead of the smaller eigenvalue    */
-    float k;            /* Harris' constant, 0.04                               */
+    int max_corners;     /* at most this many (0: all that fit in the workspace) */
+    float quality;       /* share of the strongest response, 0..1                */
+    float min_distance;  /* pixels; below 1: no distance test                    */
+    int block;           /* summation window, 1..VBG_CORNER_BLOCK_MAX            */
+    bool harris;         /* det - k trace^2 instead of the smaller eigenvalue    */
+    float k;             /* Harris' constant, 0.04                               */
+    const uint8_t *mask; /* u8 [h, w]: corners only where it is not zero; NULL: all  */
+    size_t mask_stride;  /* bytes from row to row                                    */
 } vbg_corner_opt;
+
+/* Points found so far; new ones are appended. */
+typedef struct vbg_point_list {
+    vbg_point *p;
+    int count, cap;
+} vbg_point_list;
 
 enum { VBG_CORNER_BLOCK_MAX = 31 };
 
@@ -29,12 +37,10 @@ void vbg_corners_free(vbg_corners *c); /* accepts NULL */
 const float *vbg_corners_response(vbg_corners *c, vbg_ctx *ctx, const vbg_plane *im,
                                   const vbg_corner_opt *opt);
 
-/* Finds corners of im (as above) where mask (u8 [h, w], rows mask_stride bytes apart;
- * NULL: anywhere) is not zero, at least min_distance from the first `taken` entries of
- * out, which stay. Writes at most cap points in all and returns how many there are now.
- * Ties: the later pixel in reading order first.  A blank picture gives none. */
-int vbg_corners_find(vbg_corners *c, vbg_ctx *ctx, const vbg_plane *im,
-                     const uint8_t *mask, size_t mask_stride, const vbg_corner_opt *opt,
-                     vbg_point *out, int taken, int cap);
+/* Appends corners of im (as above) to the list, at least min_distance from the points
+ * already in it, until it holds max_corners or is full.  Ties: the later pixel in reading
+ * order first.  A blank picture gives none. */
+void vbg_corners_find(vbg_corners *c, vbg_ctx *ctx, const vbg_plane *im,
+                      const vbg_corner_opt *opt, vbg_point_list *list);
 
 #endif

@@ -149,19 +149,18 @@ static void track_chunk(void *arg, size_t chunk, int thread)
 }
 
 void vbg_flow_track(vbg_ctx *c, const vbg_pyramid *prev, const vbg_pyramid *next,
-                    const vbg_flow_opt *opt, const vbg_point *from, vbg_point *to,
-                    uint8_t *status, float *err, int count)
+                    const vbg_flow_opt *opt, const vbg_flow_points *points)
 {
     const int levels = vbg_min_int(prev->levels, next->levels);
     job j = { .prev = prev,
               .next = next,
               .opt = opt,
               .k = &vbg_ctx_kernels(c)->lk,
-              .from = from,
-              .to = to,
-              .status = status,
-              .err = err,
-              .count = count,
+              .from = points->from,
+              .to = points->to,
+              .status = points->status,
+              .err = points->err,
+              .count = points->count,
               .top = vbg_min_int(opt->max_level, levels - 1) };
 
     VBG_CHECK(opt->win_w >= 1 && opt->win_h >= 1 && opt->win_w <= VBG_LK_WINDOW_MAX &&
@@ -170,5 +169,5 @@ void vbg_flow_track(vbg_ctx *c, const vbg_pyramid *prev, const vbg_pyramid *next
     VBG_CHECK(prev->pad >= opt->win_w + VBG_LK_MARGIN &&
                   prev->pad >= opt->win_h + VBG_LK_MARGIN && next->pad == prev->pad,
               "flow: pyramid padding %d is too small for the window", prev->pad);
-    vbg_parallel(c, (size_t)(count + CHUNK - 1) / CHUNK, track_chunk, &j);
+    vbg_parallel(c, (size_t)(points->count + CHUNK - 1) / CHUNK, track_chunk, &j);
 }

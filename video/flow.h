@@ -26,19 +26,21 @@ typedef struct vbg_flow_opt {
     bool want_eigenvalue; /* err gets the smaller eigenvalue instead       */
 } vbg_flow_opt;
 
-/* Tracks count points of prev into next.
- *
- *   c          threads and kernels; results do not depend on either
- *   prev,next  pyramids of the same size with pad >= window + 2
- *   from       [count] positions in prev
- *   to         [count] positions in next (guess on entry when opt.use_guess)
- *   status     [count] 1 found, 0 lost
- *   err        [count] mean absolute level difference of the window at level 0, or the
- *              smaller eigenvalue; may be NULL.  0 for lost points.
- * Positions far outside the picture are lost.  Nothing can fail.
+/* The points of one call; the arrays are the caller's. */
+typedef struct vbg_flow_points {
+    int count;
+    const vbg_point *from; /* positions in prev                                         */
+    vbg_point *to;         /* positions in next (guess on entry when opt.use_guess)     */
+    uint8_t *status;       /* 1 found, 0 lost                                           */
+    float *err;            /* mean absolute level difference of the window at level 0,
+                            * or the smaller eigenvalue; 0 for lost points; may be NULL */
+} vbg_flow_points;
+
+/* Tracks points of prev into next: pyramids of the same size with pad >= window + 2.
+ * c: threads and kernels; results do not depend on either.  Positions far outside the
+ * picture are lost.  Nothing can fail.
  * Source: Bouguet 2000; Lucas and Kanade 1981. */
 void vbg_flow_track(vbg_ctx *c, const vbg_pyramid *prev, const vbg_pyramid *next,
-                    const vbg_flow_opt *opt, const vbg_point *from, vbg_point *to,
-                    uint8_t *status, float *err, int count);
+                    const vbg_flow_opt *opt, const vbg_flow_points *points);
 
 #endif

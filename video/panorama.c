@@ -105,8 +105,10 @@ void vbg_cubic_weights(double weight[4], double t)
 }
 
 /* The pixel of column x, row y: columns wrap, rows go over the pole. */
-static const float *pixel(const float *pano, int w, int h, int c, int x, int y)
+static const float *pixel(const vbg_image *pano, int x, int y)
 {
+    const int w = pano->w, h = pano->h;
+
     if (y < 0 || y >= h) {
         y = y < 0 ? -1 - y : 2 * h - 1 - y;
         x += w / 2;
@@ -115,11 +117,11 @@ static const float *pixel(const float *pano, int w, int h, int c, int x, int y)
     x %= w;
     if (x < 0)
         x += w;
-    return pano + ((size_t)y * (size_t)w + (size_t)x) * (size_t)c;
+    return vbg_image_row(pano, y) + (size_t)x * (size_t)pano->channels;
 }
 
-void vbg_equirect_sample(float *out, const float *pano, int w, int h, int c, double u,
-                         double v, vbg_sphere_filter filter)
+void vbg_equirect_sample(float *out, const vbg_image *pano, double u, double v,
+                         vbg_sphere_filter filter)
 {
     const int x = (int)floor(u), y = (int)floor(v);
     double wx[4] = { 0, 1.0 - (u - x), u - x, 0 }, wy[4] = { 0, 1.0 - (v - y), v - y, 0 };
@@ -133,10 +135,10 @@ void vbg_equirect_sample(float *out, const float *pano, int w, int h, int c, dou
         for (int i = 0; i < 4; i++) {
             if (wx[i] == 0.0 || wy[j] == 0.0)
                 continue;
-            const float *p = pixel(pano, w, h, c, x + i - 1, y + j - 1);
-            for (int k = 0; k < c; k++)
+            const float *p = pixel(pano, x + i - 1, y + j - 1);
+            for (int k = 0; k < pano->channels; k++)
                 sum[k] += wx[i] * wy[j] * (double)p[k];
         }
-    for (int k = 0; k < c; k++)
+    for (int k = 0; k < pano->channels; k++)
         out[k] = (float)sum[k];
 }

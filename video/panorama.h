@@ -13,7 +13,7 @@
 #ifndef VBG_VIDEO_PANORAMA_H
 #define VBG_VIDEO_PANORAMA_H
 
-#include "engine/base.h"
+#include "video/image.h"
 
 /* A pinhole camera at the centre of the sphere. */
 typedef struct vbg_pinhole {
@@ -51,9 +51,9 @@ void vbg_equirect_direction(double d[3], double u, double v, int w, int h);
 /* Weights of the four cubic taps at offsets -1, 0, 1, 2 for fraction t in 0..1. */
 void vbg_cubic_weights(double weight[4], double t);
 
-/* Reads pano (f32 [h, w, c], c at most 4) at (u, v) into out[c].  Columns wrap; rows
+/* Reads pano (at most 4 channels) at (u, v) into out[channels].  Columns wrap; rows
  * beyond a pole continue on the other side of it. */
-void vbg_equirect_sample(float *out, const float *pano, int w, int h, int c, double u,
-                         double v, vbg_sphere_filter filter);
+void vbg_equirect_sample(float *out, const vbg_image *pano, double u, double v,
+                         vbg_sphere_filter filter);
 
 #endif

@@ -148,11 +148,16 @@ static vbg_status run(vbg_ctx *c, job *j, const vbg_picture *pictures,
     return VBG_OK;
 }
 
-vbg_status vbg_stitch_f32(vbg_ctx *c, float *out, uint8_t *covered, int w, int h,
+vbg_status vbg_stitch_f32(vbg_ctx *c, const vbg_stitch_out *out,
                           const vbg_picture *pictures, const vbg_pinhole *views, int n,
-                          vbg_sphere_filter filter, vbg_err *err)
+                          vbg_err *err)
 {
-    job j = { .n = n, .w = w, .h = h, .filter = filter, .f32 = out, .covered = covered };
+    job j = { .n = n,
+              .w = out->w,
+              .h = out->h,
+              .filter = out->filter,
+              .f32 = out->levels,
+              .covered = out->covered };
 
     return run(c, &j, pictures, views, err);
 }

@@ -23,12 +23,18 @@ vbg_status vbg_stitch(vbg_ctx *c, vbg_picture *out, uint8_t *covered,
                       const vbg_picture *pictures, const vbg_pinhole *views, int n,
                       vbg_err *err);
 
-/* The same without rounding and without caps: out f32 [h, w, 3] in levels, zero where
- * uncovered; covered u8 [h, w].  filter is the product's VBG_SPHERE_BICUBIC, or bilinear
- * for comparison. */
-vbg_status vbg_stitch_f32(vbg_ctx *c, float *out, uint8_t *covered, int w, int h,
+/* What vbg_stitch_f32 writes, and how it reads. */
+typedef struct vbg_stitch_out {
+    int w, h;
+    float *levels;            /* [h, w, 3] 0..255, zero where uncovered         */
+    uint8_t *covered;         /* [h, w] 1 where a view reaches                  */
+    vbg_sphere_filter filter; /* the product's bicubic, or bilinear for comparison */
+} vbg_stitch_out;
+
+/* The same without rounding and without caps. */
+vbg_status vbg_stitch_f32(vbg_ctx *c, const vbg_stitch_out *out,
                           const vbg_picture *pictures, const vbg_pinhole *views, int n,
-                          vbg_sphere_filter filter, vbg_err *err);
+                          vbg_err *err);
 
 /* Fills the uncovered pixels above and below the covered band in place. */
 vbg_status vbg_stitch_caps(vbg_picture *pano, const uint8_t *covered, vbg_err *err);

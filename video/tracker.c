@@ -253,21 +253,24 @@ static void detect_tile(vbg_tracker *t, const vbg_plane *im, const vbg_corner_op
                              .w = x1 - x0,
                              .h = y1 - y0 };
     const int share = t->cap * 3 / (2 * TILES_X * TILES_Y) + 1;
-    vbg_point *out = t->back;
-    int inside = 0;
+    vbg_point_list list = { .p = t->back };
+    vbg_corner_opt here = *opt;
 
     if (part.w < 3 || part.h < 3) /* no room for a local maximum */
         return;
     for (int i = 0; i < t->count; i++)
         if (t->to[i].x >= (float)x0 && t->to[i].x < (float)x1 &&
             t->to[i].y >= (float)y0 && t->to[i].y < (float)y1)
-            out[inside++] = (vbg_point){ t->to[i].x - (float)x0, t->to[i].y - (float)y0 };
-    const int room = vbg_min_int(vbg_max_int(share, inside), inside + t->cap - t->count);
-    const int n = vbg_corners_find(t->corners, t->c, &part,
-                                   t->allowed + (size_t)y0 * (size_t)im->w + x0,
-                                   (size_t)im->w, opt, out, inside, room);
-    for (int i = inside; i < n; i++)
-        t->to[t->count++] = (vbg_point){ out[i].x + (float)x0, out[i].y + (float)y0 };
+            list.p[list.count++] =
+                (vbg_point){ t->to[i].x - (float)x0, t->to[i].y - (float)y0 };
+    const int inside = list.count;
+    list.cap = vbg_min_int(vbg_max_int(share, inside), inside + t->cap - t->count);
+    here.mask = t->allowed + (size_t)y0 * (size_t)im->w + x0;
+    here.mask_stride = (size_t)im->w;
+    vbg_corners_find(t->corners, t->c, &part, &here, &list);
+    for (int i = inside; i < list.count; i++)
+        t->to[t->count++] =
+            (vbg_point){ list.p[i].x + (float)x0, list.p[i].y + (float)y0 };
 }
 
 /* Tops up the points of the frame in pyramid `which` with fresh corners. */
@@ -308,9 +311,13 @@ static int follow(vbg_tracker *t, const vbg_pyramid *before, const vbg_pyramid *
 {
     int n = 0;
 
-    vbg_flow_track(t->c, before, after, &t->flow, t->at, t->to, t->ok, NULL, t->count);
-    vbg_flow_track(t->c, after, before, &t->flow, t->to, t->back, t->ok_back, NULL,
-                   t->count);
+    vbg_flow_track(t->c, before, after, &t->flow,
+                   &(vbg_flow_points){
+                       .count = t->count, .from = t->at, .to = t->to, .status = t->ok });
+    vbg_flow_track(
+        t->c, after, before, &t->flow,
+        &(vbg_flow_points){
+            .count = t->count, .from = t->to, .to = t->back, .status = t->ok_back });
     for (int i = 0; i < t->count; i++) {
         const double dx = (double)(t->back[i].x - t->at[i].x);
         const double dy = (double)(t->back[i].y - t->at[i].y);

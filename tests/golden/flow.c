@@ -130,10 +130,11 @@ static void run_corners(golden *g, const char *pair, const vbg_pyramid *p)
             .harris = json_is_true(json_object_get(o, "useHarrisDetector")),
             .k = (float)number(o, "k", 0.04),
         };
-        vbg_point *out = golden_alloc(g, (size_t)cap * sizeof *out);
-        const int n = vbg_corners_find(c, golden_ctx(g), im, NULL, 0, &opt, out, 0, cap);
+        vbg_point_list list = { .p = golden_alloc(g, (size_t)cap * sizeof *list.p),
+                                .cap = cap };
+        vbg_corners_find(c, golden_ctx(g), im, &opt, &list);
         snprintf(name, sizeof name, "%s/gftt.%s", pair, key);
-        golden_out_f32(g, name, &out->x, 2 * (size_t)n);
+        golden_out_f32(g, name, &list.p->x, 2 * (size_t)list.count);
     }
     for (int block = 1; block <= VBG_CORNER_BLOCK_MAX; block++) {
         snprintf(name, sizeof name, "%s/mineigen.block%d", pair, block);
@@ -208,9 +209,8 @@ static int ascending(const void *a, const void *b)
 
 /* Errors against the truth: corners (not the last 12, hand-made points) with status 1
  * whose true position lies more than 12 px inside. */
-static void report_truth(golden *g, const char *pair, const char *key,
-                         const vbg_plane *im, const vbg_point *found,
-                         const uint8_t *status)
+static void report_truth(golden *g, const char *pair, const char *key, const vbg_plane *im,
+                         const vbg_flow_points *found)
 {
     const vbg_st_tensor *t = golden_in(g, "%s/true.points", pair);
     double *d;
@@ -224,9 +224,9 @@ static void report_truth(golden *g, const char *pair, const char *key,
         double x, y;
         memcpy(&x, (const char *)t->data + (size_t)i * 16, 8);
         memcpy(&y, (const char *)t->data + (size_t)i * 16 + 8, 8);
-        if (!status[i] || !(x > 12 && y > 12 && x < im->w - 13 && y < im->h - 13))
+        if (!found->status[i] || !(x > 12 && y > 12 && x < im->w - 13 && y < im->h - 13))
             continue;
-        d[n] = hypot((double)found[i].x - x, (double)found[i].y - y);
+        d[n] = hypot((double)found->to[i].x - x, (double)found->to[i].y - y);
         near += d[n++] <= 0.5;
     }
     if (n == 0)
@@ -239,22 +239,21 @@ static void report_truth(golden *g, const char *pair, const char *key,
 }
 
 /* Reports one result as pair/lk.key.what. */
-static void report_flow(golden *g, const char *pair, const char *key, const char *kind,
-                        const vbg_point *to, const uint8_t *status, const float *err,
-                        int n)
+static void report_flow(golden *g, const char *pair, const char *key, bool back,
+                        const vbg_flow_points *found)
 {
-    const bool back = strcmp(kind, "back") == 0;
+    const size_t n = (size_t)found->count;
     char name[200];
 
     snprintf(name, sizeof name, "%s/lk.%s.%s", pair, key, back ? "back" : "next");
-    golden_out_f32(g, name, &to->x, 2 * (size_t)n);
+    golden_out_f32(g, name, &found->to->x, 2 * n);
     snprintf(name, sizeof name, "%s/lk.%s.%s", pair, key,
              back ? "back_status" : "status");
-    golden_out_u8(g, name, status, (size_t)n);
+    golden_out_u8(g, name, found->status, n);
     if (back)
         return;
     snprintf(name, sizeof name, "%s/lk.%s.err", pair, key);
-    golden_out_f32(g, name, err, (size_t)n);
+    golden_out_f32(g, name, found->err, n);
 }
 
 /* One parameter set on one pair: forwards, and backwards where stored. */
@@ -269,27 +268,29 @@ static void run_set(golden *g, const char *pair, const char *key, const vbg_flow
     snprintf(name, sizeof name, "%s/lk.%s.next", pair, key);
     if (!from || !vbg_st_find(golden_data(g), name))
         return;
-    vbg_point *to = golden_alloc(g, (size_t)n * sizeof *to);
-    uint8_t *status = golden_alloc(g, (size_t)n);
-    float *err = golden_alloc(g, (size_t)n * sizeof *err);
+    vbg_flow_points f = { .count = n,
+                          .from = from,
+                          .to = golden_alloc(g, (size_t)n * sizeof *f.to),
+                          .status = golden_alloc(g, (size_t)n),
+                          .err = golden_alloc(g, (size_t)n * sizeof *f.err) };
     if (opt->use_guess) {
         const vbg_point *guess = points_in(g, pair, "lk.guess.start", &count);
         if (guess && count == n)
-            memcpy(to, guess, (size_t)n * sizeof *to);
+            memcpy(f.to, guess, (size_t)n * sizeof *f.to);
     }
     const int window = vbg_max_int(opt->win_w, opt->win_h);
     if (pyramid_of(g, &p[0], &im[0], opt->max_level, window) &&
         pyramid_of(g, &p[1], &im[1], opt->max_level, window)) {
-        vbg_flow_track(golden_ctx(g), &p[0], &p[1], opt, from, to, status, err, n);
-        report_flow(g, pair, key, "next", to, status, err, n);
+        vbg_flow_track(golden_ctx(g), &p[0], &p[1], opt, &f);
+        report_flow(g, pair, key, false, &f);
         if (!opt->use_guess)
-            report_truth(g, pair, key, &im[1], to, status);
+            report_truth(g, pair, key, &im[1], &f);
         snprintf(name, sizeof name, "%s/lk.%s.back", pair, key);
         if (vbg_st_find(golden_data(g), name)) {
             snprintf(name, sizeof name, "lk.%s.next", key);
-            from = points_in(g, pair, name, &count);
-            vbg_flow_track(golden_ctx(g), &p[1], &p[0], opt, from, to, status, err, n);
-            report_flow(g, pair, key, "back", to, status, err, n);
+            f.from = points_in(g, pair, name, &count);
+            vbg_flow_track(golden_ctx(g), &p[1], &p[0], opt, &f);
+            report_flow(g, pair, key, true, &f);
         }
     }
     vbg_pyramid_free(&p[0]);

@@ -48,8 +48,8 @@ static double field(const json_t *o, const char *key)
 static void run_view(golden *g, int index, const json_t *v)
 {
     const vbg_st_tensor *t = golden_in(g, "in.pano_f32");
-    const float *pano = golden_in_f32(g, "in.pano_f32");
-    const float *coarse = golden_in_f32(g, "in.pano_u8");
+    vbg_image pano = { .data = golden_in_f32(g, "in.pano_f32"), .channels = 3 };
+    vbg_image coarse = { .data = golden_in_f32(g, "in.pano_u8") };
     const vbg_pinhole view = { .w = (int)field(v, "w"),
                                .h = (int)field(v, "h"),
                                .fov_x = field(v, "fov_x_deg") * degree,
@@ -59,9 +59,15 @@ static void run_view(golden *g, int index, const json_t *v)
     const size_t pixels = (size_t)view.w * (size_t)view.h;
     char name[100];
 
-    if (!t || !pano || !coarse)
+    if (!t || !pano.data || !coarse.data)
         return;
     const int h = (int)t->dim[0], w = (int)t->dim[1];
+    pano.w = w;
+    pano.h = h;
+    pano.stride = (size_t)w * 3;
+    float *const rounded = coarse.data;
+    coarse = pano;
+    coarse.data = rounded;
     double *uv = golden_alloc(g, pixels * 2 * sizeof *uv);
     float *out = golden_alloc(g, pixels * 3 * sizeof *out);
     float *out8 = golden_alloc(g, pixels * 3 * sizeof *out8);
@@ -70,9 +76,9 @@ static void run_view(golden *g, int index, const json_t *v)
         vbg_pinhole_ray(d, &view, (double)(i % (size_t)view.w),
                         (double)(i / (size_t)view.w));
         vbg_equirect_position(uv + 2 * i, d, w, h);
-        vbg_equirect_sample(out + 3 * i, pano, w, h, 3, uv[2 * i], uv[2 * i + 1],
+        vbg_equirect_sample(out + 3 * i, &pano, uv[2 * i], uv[2 * i + 1],
                             VBG_SPHERE_BILINEAR);
-        vbg_equirect_sample(out8 + 3 * i, coarse, w, h, 3, uv[2 * i], uv[2 * i + 1],
+        vbg_equirect_sample(out8 + 3 * i, &coarse, uv[2 * i], uv[2 * i + 1],
                             VBG_SPHERE_BILINEAR);
     }
     snprintf(name, sizeof name, "view%d.uv", index);
@@ -110,8 +116,10 @@ void golden_run_panogeo(golden *g)
     const size_t pixels = (size_t)w * (size_t)h;
     float *out = golden_alloc(g, pixels * 3 * sizeof *out);
     uint8_t *covered = golden_alloc(g, pixels);
-    if (vbg_stitch_f32(golden_ctx(g), out, covered, w, h, pictures, cameras, n,
-                       VBG_SPHERE_BILINEAR, &err) != VBG_OK)
+    const vbg_stitch_out to = {
+        .w = w, .h = h, .levels = out, .covered = covered, .filter = VBG_SPHERE_BILINEAR
+    };
+    if (vbg_stitch_f32(golden_ctx(g), &to, pictures, cameras, n, &err) != VBG_OK)
         golden_fail(g, "%s", err.text);
     golden_out_f32(g, "stitch.f32", out, pixels * 3);
     golden_out_u8(g, "stitch.covered", covered, pixels);
@@ -169,7 +177,10 @@ static void run_stitch(golden *g, const json_t *j)
     float *pano = golden_alloc(g, pixels * 3 * sizeof *pano);
     float *sum = golden_alloc(g, pixels * sizeof *sum);
     uint8_t *mask = golden_alloc(g, pixels);
-    if (vbg_compat_stitch(pano, sum, w, h, views, yaw, n, fov, &err) != VBG_OK)
+    const vbg_compat_ring ring = {
+        .views = views, .yaw_deg = yaw, .n = n, .fov_deg = fov
+    };
+    if (vbg_compat_stitch(pano, sum, w, h, &ring, &err) != VBG_OK)
         golden_fail(g, "%s", err.text);
     golden_out_f32(g, "out.stitch.pano", pano, pixels * 3);
     golden_out_f32(g, "out.stitch.weight_sum_own_float64", sum, pixels);
