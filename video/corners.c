@@ -210,21 +210,24 @@ static bool grid_free(const vbg_corners *c, const grid *g, const vbg_point *out,
 static float strongest(const vbg_corners *c, const vbg_plane *im, const uint8_t *mask,
                        size_t mask_stride)
 {
+    enum { LANES = 8 }; /* independent maxima: the compiler keeps them in a register */
     const size_t w = (size_t)im->w;
-    float best = 0;
+    float best[LANES] = { 0 };
 
     for (int y = 0; y < im->h; y++) {
         const float *row = c->response + (size_t)y * w;
         const uint8_t *m = mask ? mask + (size_t)y * mask_stride : NULL;
-        if (m)
-            for (size_t x = 0; x < w; x++)
-                best = row[x] > best && m[x] ? row[x] : best;
-        else
-#pragma omp simd reduction(max : best)
-            for (size_t x = 0; x < w; x++)
-                best = row[x] > best ? row[x] : best;
+        size_t x = 0;
+        for (; !m && x + LANES <= w; x += LANES)
+            for (size_t i = 0; i < LANES; i++)
+                best[i] = row[x + i] > best[i] ? row[x + i] : best[i];
+        for (; x < w; x++)
+            if (row[x] > best[0] && (!m || m[x]))
+                best[0] = row[x];
     }
-    return best;
+    for (int i = 1; i < LANES; i++)
+        best[0] = fmaxf(best[0], best[i]);
+    return best[0];
 }
 
 void vbg_corners_find(vbg_corners *c, vbg_ctx *ctx, const vbg_plane *im,

@@ -157,6 +157,13 @@ VS_INLINE void vs_store32_u8(uint8_t *p, vs v, int n)
     memcpy(p, eight, (size_t)n);
 }
 
+/* Square roots in place; v has room for a whole vector at the end. */
+static void roots(float *v, int n)
+{
+    for (int x = 0; x < n; x += 8)
+        _mm256_storeu_ps(v + x, _mm256_sqrt_ps(_mm256_loadu_ps(v + x)));
+}
+
 #include "kernels/x86/lk_corner_tmpl.h"
 #include "kernels/x86/lk_tmpl.h"
 

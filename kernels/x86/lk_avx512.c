@@ -143,6 +143,13 @@ VS_INLINE void vs_store32_u8(uint8_t *p, vs v, int n)
     _mm_mask_storeu_epi8(p, m, _mm512_cvtepi32_epi8(v));
 }
 
+/* Square roots in place; v has room for a whole vector at the end. */
+static void roots(float *v, int n)
+{
+    for (int x = 0; x < n; x += 16)
+        _mm512_storeu_ps(v + x, _mm512_sqrt_ps(_mm512_loadu_ps(v + x)));
+}
+
 #include "kernels/x86/lk_corner_tmpl.h"
 #include "kernels/x86/lk_tmpl.h"
 

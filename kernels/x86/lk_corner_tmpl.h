@@ -18,10 +18,42 @@ static void corner_row(int32_t *const sum[3], const uint8_t *const rows[3], int 
     }
 }
 
+enum { STRIP = 256 };
+
+static void harris(float *dst, const int32_t *xx, const int32_t *xy, const int32_t *yy,
+                   int n, float scale, float k)
+{
+#pragma omp simd
+    for (int x = 0; x < n; x++) {
+        const float a = (float)xx[x] * scale, b = (float)xy[x] * scale;
+        const float c = (float)yy[x] * scale;
+        dst[x] = a * c - b * b - k * (a + c) * (a + c);
+    }
+}
+
+/* The root is taken by the file's own roots(): sqrtf may set errno, which keeps compilers
+ * from vectorising. */
+static void small_eigenvalues(float *dst, const int32_t *xx, const int32_t *xy,
+                              const int32_t *yy, int n, float scale)
+{
+    float mean[STRIP], square[STRIP] = { 0 };
+
+#pragma omp simd
+    for (int x = 0; x < n; x++) {
+        const float a = (float)xx[x] * scale, b = (float)xy[x] * scale;
+        const float c = (float)yy[x] * scale, d = (a - c) * 0.5f;
+        mean[x] = (a + c) * 0.5f;
+        square[x] = d * d + b * b;
+    }
+    roots(square, n);
+#pragma omp simd
+    for (int x = 0; x < n; x++)
+        dst[x] = mean[x] - square[x];
+}
+
 static void corner_response(float *dst, int32_t *const sum[3], int w, int block,
                             float scale, float k)
 {
-    enum { STRIP = 256 };
     int32_t box[3][STRIP];
 
     for (int first = 0; first < w; first += STRIP) {
@@ -36,13 +68,10 @@ static void corner_response(float *dst, int32_t *const sum[3], int w, int block,
                     box[t][x] += s[x + i];
             }
         }
-#pragma omp simd
-        for (int x = 0; x < n; x++) {
-            const float a = (float)box[0][x] * scale, b = (float)box[1][x] * scale;
-            const float c = (float)box[2][x] * scale, d = (a - c) * 0.5f;
-            dst[first + x] = k < 0 ? (a + c) * 0.5f - sqrtf(d * d + b * b)
-                                   : a * c - b * b - k * (a + c) * (a + c);
-        }
+        if (k < 0)
+            small_eigenvalues(dst + first, box[0], box[1], box[2], n, scale);
+        else
+            harris(dst + first, box[0], box[1], box[2], n, scale, k);
     }
 }
 
