@@ -202,6 +202,25 @@ Test(programs, names_with_control_characters, .fini = clean)
                  1);
 }
 
+/* Self-contained, no path of this machine, the name escaped. */
+Test(programs, room_page, .fini = clean)
+{
+    const char *page = in_scratch("p.html");
+    size_t n;
+    said s = RUN("vbg-gen", "view", write_panorama("a<b>&.png"), "-o", page);
+
+    cr_assert_eq(s.code, 0, "%s", s.err);
+    char *text = (char *)slurp(page, &n);
+    cr_assert(text && n > 4000);
+    text[n - 1] = 0;
+    cr_expect(strstr(text, "<title>a&lt;b&gt;&amp;.png</title>"));
+    cr_expect(strstr(text, "default-src 'none'"));
+    cr_expect(!strstr(text, scratch_dir()) && !strstr(text, "http:") &&
+              !strstr(text, "https:"));
+    cr_expect(strstr(text, "left:0.000000,width:1.000000"));
+    free(text);
+}
+
 /* Two signals: the clip is dropped at once and nothing stays behind.  The clip comes
  * through a pipe that stays open. */
 Test(programs, second_signal_leaves_nothing, .fini = clean, .timeout = 30)

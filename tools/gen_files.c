@@ -277,7 +277,7 @@ static vbg_status page_of(const char *path, const vbg_picture *p, vbg_room_page 
 vbg_status vbg_gen_write_page(const char *path, const vbg_picture *pano,
                               const char *title, vbg_err *err)
 {
-    vbg_room_page page = { .title = title, .height = 1 };
+    vbg_room_page page = { .title = title, .height = 1, .width = 1 };
     vbg_picture small = { 0 };
     vbg_status st = VBG_OK;
 
@@ -290,16 +290,36 @@ vbg_status vbg_gen_write_page(const char *path, const vbg_picture *pano,
     return st;
 }
 
+/* The sentence that made the picture, else the name of its file without the folders. */
+static const char *title_of(char *title, size_t size, const vbg_picture_info *info,
+                            const char *path)
+{
+    const char *slash = strrchr(path, '/'), *text = slash ? slash + 1 : path;
+    size_t n = strlen(text);
+
+    if (info->parameters && *info->parameters != '\n') {
+        text = info->parameters;
+        n = strcspn(text, "\n");
+    }
+    char whole[2048];
+    snprintf(whole, sizeof whole, "%.*s", (int)(n < 2000 ? n : 2000), text);
+    return vbg_shorten(title, size, whole);
+}
+
 vbg_status vbg_gen_page_of_picture(const char *path, const char *picture, vbg_err *err)
 {
     vbg_picture p = { 0 }, small = { 0 };
     vbg_picture_info info = { 0 };
-    vbg_room_page page = { .title = picture, .height = 1 };
+    vbg_room_page page = { .height = 1, .width = 1 };
+    char title[512];
     vbg_status st = vbg_picture_load(&p, &info, picture, 3, err);
 
-    if (st == VBG_OK && info.pano.sphere && info.pano.full_h > 0) {
+    if (st == VBG_OK && info.pano.sphere && info.pano.full_w > 0 &&
+        info.pano.full_h > 0) {
         page.top = info.pano.top / info.pano.full_h;
         page.height = p.h / info.pano.full_h;
+        page.left = info.pano.left / info.pano.full_w;
+        page.width = p.w / info.pano.full_w;
         page.start_yaw_deg = info.pano.has_view ? info.pano.heading_deg : 0;
     } else if (st == VBG_OK && abs(p.w - 2 * p.h) > 2) {
         st = vbg_fail(err, VBG_EFORMAT, "%s: is %dx%d and no panorama (2:1, or with GPano "
@@ -309,6 +329,7 @@ vbg_status vbg_gen_page_of_picture(const char *path, const char *picture, vbg_er
     if (st == VBG_OK && p.w > PAGE_SIDE)
         st = vbg_room_shrink(&small, &p, PAGE_SIDE, (int)((long)p.h * PAGE_SIDE / p.w),
                              err);
+    page.title = title_of(title, sizeof title, &info, picture);
     if (st == VBG_OK)
         st = page_of(path, small.data ? &small : &p, &page, err);
     vbg_picture_free(&small);

@@ -41,15 +41,19 @@ static const char script[] =
     " const up=90-180*room.top,down=90-180*(room.top+room.height);\n"
     " const half=room.height<1?fov/2*Math.min(1,canvas.height/Math.max(1,canvas.width)):0;\n"
     " pitch=up-half>down+half?Math.min(up-half,Math.max(down+half,pitch)):(up+down)/2;\n"
-    " yaw=((yaw+180)%360+360)%360-180;}\n"
+    " yaw=((yaw+180)%360+360)%360-180;}\n";
+
+static const char drawing[] =
     "const vs=`#version 300 es\nin vec2 p;out vec2 q;void main(){q=p;"
     "gl_Position=vec4(p,0.,1.);}`;\n"
     "const fs=`#version 300 es\nprecision highp float;in vec2 q;out vec4 o;"
-    "uniform sampler2D s;uniform vec4 v;uniform vec2 t;void main(){"
+    "uniform sampler2D s;uniform vec4 v,t;void main(){"
     "vec3 d=vec3(q.x*v.z,q.y*v.z*v.w,1.);"
     "float c=cos(v.y),n=sin(v.y);d=vec3(d.x,d.y*c+d.z*n,d.z*c-d.y*n);"
     "float lon=atan(d.x,d.z)+v.x,lat=atan(d.y,length(d.xz));"
-    "o=texture(s,vec2(lon/6.28318530718+.5,(.5-lat/3.14159265359-t.x)/t.y));}`;\n"
+    "float u=(fract(lon/6.28318530718+.5-t.z))/t.w;"
+    "o=u>1.?vec4(.07,.07,.07,1.):"
+    "texture(s,vec2(u,(.5-lat/3.14159265359-t.x)/t.y));}`;\n"
     "function shader(type,text){const s=gl.createShader(type);gl.shaderSource(s,text);\n"
     " gl.compileShader(s);gl.attachShader(program,s);}\n"
     "function setUp(){program=gl.createProgram();shader(gl.VERTEX_SHADER,vs);\n"
@@ -68,14 +72,19 @@ static const char script[] =
     " if(canvas.width!=w||canvas.height!=h){canvas.width=w;canvas.height=h;}\n"
     " clampView();gl.viewport(0,0,w,h);const d=Math.PI/180;\n"
     " gl.uniform4f(gl.getUniformLocation(program,'v'),yaw*d,pitch*d,Math.tan(fov*d/2),h/w);\n"
-    " gl.uniform2f(gl.getUniformLocation(program,'t'),room.top,room.height);\n"
+    " gl.uniform4f(gl.getUniformLocation(program,'t'),room.top,room.height,room.left,"
+    "room.width);\n"
     " gl.drawArrays(gl.TRIANGLES,0,3);\n"
     " if(!document.title.endsWith(' - ready'))document.title+=' - ready';}\n"
     "function later(){if(!late){late=true;requestAnimationFrame(draw);}}\n"
     "function turn(dx,dy){yaw-=dx*fov/innerWidth;pitch+=dy*fov/innerWidth;later();}\n"
     "function flat(){canvas.style.display='none';const f=document.getElementById('flat');\n"
-    " f.style.display='block';f.appendChild(img);document.title+=' - ready';}\n"
-    "img.onload=()=>{if(!gl){flat();return;}setUp();readHash();draw();};\n"
+    " f.style.display='block';img.alt=document.title;f.appendChild(img);\n"
+    " document.title+=' - ready';}\n"
+    "img.onload=()=>{if(!gl||gl.getParameter(gl.MAX_TEXTURE_SIZE)<img.width){flat();return;}\n"
+    " setUp();readHash();draw();};\n"
+    "canvas.addEventListener('webglcontextlost',e=>e.preventDefault());\n"
+    "canvas.addEventListener('webglcontextrestored',()=>{setUp();draw();});\n"
     "let last=null;const pts=new Map();\n"
     "canvas.onpointerdown=e=>{canvas.setPointerCapture(e.pointerId);\n"
     " pts.set(e.pointerId,e);last=null;};\n"
@@ -141,10 +150,12 @@ vbg_status vbg_room_page_write(const char *path, const vbg_room_page *page, vbg_
 {
     char numbers[200];
     const char *title = page->title && *page->title ? page->title : "a room";
-    int n = snprintf(numbers, sizeof numbers, "{yaw:%.3f,top:%.6f,height:%.6f}",
-                     page->start_yaw_deg, page->top, page->height);
-    text t = { .cap = sizeof head + sizeof style + sizeof script + sizeof tail +
-                      sizeof numbers + 6 * strlen(title) + page->jpeg_bytes / 3 * 4 + 8 };
+    int n = snprintf(numbers, sizeof numbers,
+                     "{yaw:%.3f,top:%.6f,height:%.6f,left:%.6f,width:%.6f}",
+                     page->start_yaw_deg, page->top, page->height, page->left, page->width);
+    text t = { .cap = sizeof head + sizeof style + sizeof script + sizeof drawing +
+                      sizeof tail + sizeof numbers + 6 * strlen(title) +
+                      page->jpeg_bytes / 3 * 4 + 8 };
 
     t.data = malloc(t.cap);
     if (!t.data)
@@ -154,6 +165,7 @@ vbg_status vbg_room_page_write(const char *path, const vbg_room_page *page, vbg_
     put(&t, style, sizeof style - 1);
     put(&t, numbers, (size_t)n);
     put(&t, script, sizeof script - 1);
+    put(&t, drawing, sizeof drawing - 1);
     put_base64(&t, page->jpeg, page->jpeg_bytes);
     put(&t, tail, sizeof tail - 1);
     vbg_file *f = NULL;

@@ -10,8 +10,8 @@ typedef struct vbg_room_page {
     size_t jpeg_bytes;
     const char *title; /* the prompt; escaped here */
     /* the picture's place in the whole sphere, as fractions: a full 2:1 panorama is
-     * top 0, height 1 */
-    double top, height;
+     * top 0, height 1, left 0, width 1 */
+    double top, height, left, width;
     double start_yaw_deg;
 } vbg_room_page;
 
