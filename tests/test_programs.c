@@ -189,6 +189,22 @@ Test(programs, places_that_cannot_be_written, .fini = clean)
     cr_expect_neq(access(out, F_OK), 0);
 }
 
+Test(programs, contradictions, .fini = clean)
+{
+    const char *out = in_scratch("x.vbg");
+
+    refused(RUN("vbg-convert", "a", "--list", "-o", out), 2, "exclude each other");
+    refused(RUN("vbg-convert", "a", "--list", "--verify"), 2, "exclude each other");
+    refused(RUN("vbg-convert", "a", "--json", "-o", out), 2, "--json goes with --list");
+    refused(RUN("vbg-run", "-i", "a", "-b", "blur", "--text", "b", "-o", "c.mp4"), 2,
+            "exclude each other");
+    refused(RUN("vbg-run", "-i", "a", "-b", "blur", "--mask", "m", "--chroma", "green", "-o",
+                "c.mp4"),
+            2, "exclude each other");
+    refused(RUN("vbg-eval", "iou"), 2, "vbg-eval iou");
+    refused(RUN("vbg-bench", "nothing"), 2, "no bench");
+}
+
 Test(programs, names_with_control_characters, .fini = clean)
 {
     const char *pano = write_panorama("p.png");

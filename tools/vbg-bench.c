@@ -75,6 +75,10 @@ int main(int argc, char **argv)
         vbg_error("there is no bench \"%.40s\", only kernels, run and gen", what);
         code = 2;
     }
+    if (b.count == 0 && code == 0) {
+        vbg_error("no row matches --filter and --dtype");
+        code = 1;
+    }
     if (b.count)
         bench_print(&b, vbg_value(v, "output"));
     free(b.rows);

@@ -241,8 +241,13 @@ int main(int argc, char **argv)
     vbg_message_setup(v);
     vbg_signals_setup();
     vbg_status st;
+    const bool lists = vbg_value_flag(v, "list"), verifies = vbg_value_flag(v, "verify");
     if (vbg_positionals(v) == 0)
         st = vbg_fail(&err, VBG_EUSAGE, "no input: name a checkpoint, folder or hub id");
+    else if (lists + verifies + (vbg_value(v, "output") != NULL) > 1)
+        st = vbg_fail(&err, VBG_EUSAGE, "--list, --verify and --output exclude each other");
+    else if (vbg_value_flag(v, "json") && !lists)
+        st = vbg_fail(&err, VBG_EUSAGE, "--json goes with --list");
     else if (vbg_value_flag(v, "list"))
         st = list(v, vbg_positional(v, 0), &err);
     else if (vbg_value_flag(v, "verify"))
