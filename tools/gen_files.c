@@ -228,6 +228,8 @@ static vbg_status load_views(vbg_picture *view, int *count, const char *dir, vbg
                                               "one size",
                             path, p->w, p->h);
     }
+    if (*count == 0 && access(dir, R_OK | X_OK) != 0)
+        return vbg_fail(err, VBG_EIO, "%s: %s", dir, strerror(errno));
     if (*count < 3)
         return vbg_fail(err, VBG_EIO, "%s: holds %d views (0.png, 1.png, ...); a panorama "
                                       "needs at least 3",

@@ -89,6 +89,10 @@ char *vbg_room_json(const vbg_room_spec *s, const vbg_room *r)
         r->view_h, "flat", s->flat);
     if (!j)
         return NULL;
+    if (s->tiny_decoder)
+        json_object_set_new(j, "tiny_decoder", json_true());
+    if (s->latents)
+        json_object_set_new(j, "latents", json_true());
     if (!s->flat) {
         json_object_set_new(j, "cameras", cameras(s->views));
         json_object_set_new(j, "panorama",
@@ -159,7 +163,7 @@ vbg_status vbg_room_from_json(vbg_room_spec *s, char model_hash[64], char isa[32
     long steps, views, seed;
     bool ok = take_int(j, "steps", 1, 1000, &steps) &&
               take_int(j, "views", 1, VBG_GEN_MAX_VIEWS, &views) &&
-              take_int(j, "seed", 0, 1L << 62, &seed) && sampler && negative && hash &&
+              take_int(j, "seed", 0, INT64_MAX, &seed) && sampler && negative && hash &&
               level && json_is_number(guidance) &&
               vbg_sampler_parse(&s->sampler, sampler);
 
@@ -169,13 +173,18 @@ vbg_status vbg_room_from_json(vbg_room_spec *s, char model_hash[64], char isa[32
         s->seed = (uint64_t)seed;
         s->guidance = json_number_value(guidance);
         s->precision = precision && strcmp(precision, "f32") == 0 ? VBG_F32 : VBG_BF16;
+        s->tiny_decoder = json_is_true(json_object_get(j, "tiny_decoder"));
         s->negative = strdup(negative);
         snprintf(model_hash, 64, "%s", hash);
         snprintf(isa, 32, "%s", level);
         ok = s->negative && isfinite(s->guidance) && take_prompts(s, j) &&
              take_panorama(s, j);
     }
+    bool given = json_is_true(json_object_get(j, "latents"));
     json_decref(j);
+    if (ok && given)
+        return vbg_fail(err, VBG_EUNSUPPORTED, "the picture was made from --latents, which "
+                                               "it does not hold");
     return ok ? VBG_OK
               : vbg_fail(err, VBG_EFORMAT, "the picture's vbg text is damaged or of a "
                                            "newer version");

@@ -185,7 +185,8 @@ static vbg_status read_replay(vbg_room_spec *s, char hash[64], char isa[32],
     static const char *const settings[] = { "text", "text-file", "view-prompts", "negative",
                                             "seed", "steps", "guidance", "sampler",
                                             "preset", "size", "view-size", "view-count",
-                                            "flat", "latents", "precision" };
+                                            "flat", "latents", "precision",
+                                            "tiny-decoder" };
     const char *path = vbg_value(v, "replay");
     vbg_picture_info info;
     int w, h;
@@ -205,6 +206,7 @@ static vbg_status read_replay(vbg_room_spec *s, char hash[64], char isa[32],
                       path);
     else
         st = vbg_room_from_json(s, hash, isa, info.vbg, err);
+    s->dump = vbg_value(v, "dump");
     vbg_picture_info_free(&info);
     return st;
 }
