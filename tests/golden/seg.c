@@ -122,18 +122,35 @@ static void report_decision(seg_run *r)
     golden_out_u8(r->g, n == 1 ? "out.mask" : "out.argmax", best, hw);
 }
 
+/* The network's input, NHWC: stored, or (the committed subset leaves it out) made from
+ * the picture, (v/255 - mean)/std. */
+static const float *network_input(golden *g, int *h, int *w)
+{
+    static const float mean[3] = { 0.485f, 0.456f, 0.406f };
+    static const float deviation[3] = { 0.229f, 0.224f, 0.225f };
+    const vbg_st_tensor *in = vbg_st_find(golden_data(g), "in.x");
+    const vbg_st_tensor *rgb = in ? NULL : golden_in(g, "in.rgb");
+
+    if (!in && !rgb)
+        return NULL;
+    *h = (int)(in ? in->dim[2] : rgb->dim[0]);
+    *w = (int)(in ? in->dim[3] : rgb->dim[1]);
+    if (in)
+        return golden_in_nhwc(g, "in.x");
+    float *x = golden_in_f32(g, "in.rgb");
+    for (size_t i = 0; i < rgb->count; i++)
+        x[i] = (x[i] / 255.0f - mean[i % 3]) / deviation[i % 3];
+    return x;
+}
+
 static void run(golden *g, net *m)
 {
-    const vbg_st_tensor *in = golden_in(g, "in.x");
     vbg_err err = { 0 };
+    seg_run r = { .g = g, .m = m };
 
-    if (!in)
+    r.x = network_input(g, &r.h, &r.w);
+    if (!r.x)
         return;
-    seg_run r = { .g = g,
-                  .m = m,
-                  .x = golden_in_nhwc(g, "in.x"),
-                  .h = (int)in->dim[2],
-                  .w = (int)in->dim[3] };
     if (vbg_run(golden_ctx(g), job, &r, &err) != VBG_OK) {
         golden_fail(g, "%s", err.text);
         return;
