@@ -59,6 +59,27 @@ static inline const char *scratch_dir(void)
     return dir;
 }
 
+/* A path inside that folder; the last 8 answers stay valid. */
+static inline const char *in_scratch(const char *name)
+{
+    static char path[8][256];
+    static int next;
+    char *p = path[next++ % 8];
+
+    snprintf(p, 256, "%s/%s", scratch_dir(), name);
+    return p;
+}
+
+/* The .fini of tests that write there. */
+static inline void remove_scratch(void)
+{
+    char command[128];
+
+    snprintf(command, sizeof command, "rm -rf %s", scratch_dir());
+    if (system(command) != 0)
+        fprintf(stderr, "%s failed\n", command);
+}
+
 static inline void read_back(char *text, size_t size, const char *path)
 {
     FILE *f = fopen(path, "rb");

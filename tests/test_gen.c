@@ -9,16 +9,6 @@
 
 static char model[256], flat_model[256];
 
-static const char *in_scratch(const char *name)
-{
-    static char path[8][256];
-    static int next;
-    char *p = path[next++ % 8];
-
-    snprintf(p, 256, "%s/%s", scratch_dir(), name);
-    return p;
-}
-
 /* Converts the tiny checkpoints once per test process; false without the data. */
 static bool have_models(void)
 {
@@ -36,14 +26,6 @@ static bool have_models(void)
     s = RUN("vbg-convert", folder, "--dtype", "f32", "-o", flat_model);
     cr_assert_eq(s.code, 0, "%s", s.err);
     return true;
-}
-
-static void clean(void)
-{
-    char command[128];
-
-    snprintf(command, sizeof command, "rm -rf %s", scratch_dir());
-    cr_expect_eq(system(command), 0);
 }
 
 /* Largest difference and share of differing bytes of two PNGs. */
@@ -69,7 +51,7 @@ static void compare_pictures(const char *a, const char *b, int *levels, double *
     vbg_picture_free(&q);
 }
 
-Test(gen, pictures_of_the_oracle, .fini = clean, .timeout = 120)
+Test(gen, pictures_of_the_oracle, .fini = remove_scratch, .timeout = 120)
 {
     char path[1200], latents[1300], png[1300], steps[16], guidance[32];
     const char *name;
@@ -111,7 +93,7 @@ Test(gen, pictures_of_the_oracle, .fini = clean, .timeout = 120)
     json_decref(j);
 }
 
-Test(gen, same_seed_same_bytes_and_replay, .fini = clean, .timeout = 120)
+Test(gen, same_seed_same_bytes_and_replay, .fini = remove_scratch, .timeout = 120)
 {
     if (!have_models())
         cr_skip_test("no ../shared");
@@ -157,7 +139,7 @@ static void refused(said s, int code, const char *says, const char *out)
         cr_expect_neq(access(out, F_OK), 0, "%s was written", out);
 }
 
-Test(gen, wrong_usage, .fini = clean)
+Test(gen, wrong_usage, .fini = remove_scratch)
 {
     const char *out = in_scratch("x.png");
 
@@ -183,7 +165,7 @@ Test(gen, wrong_usage, .fini = clean)
     refused(RUN("vbg-gen", "--info", "/nonexistent.png"), 1, "/nonexistent.png", NULL);
 }
 
-Test(gen, wrong_models, .fini = clean, .timeout = 60)
+Test(gen, wrong_models, .fini = remove_scratch, .timeout = 60)
 {
     const char *out = in_scratch("x.png"), *cut = in_scratch("cut.vbg");
     char selfie[1200];
@@ -207,7 +189,7 @@ Test(gen, wrong_models, .fini = clean, .timeout = 60)
             "p.vbg", out);
 }
 
-Test(gen, prompts_of_the_malformed_set, .fini = clean, .timeout = 120)
+Test(gen, prompts_of_the_malformed_set, .fini = remove_scratch, .timeout = 120)
 {
     char path[1300];
     const char *name;

@@ -12,6 +12,7 @@
 #include <jansson.h>
 
 #include "engine/picture_io.h"
+#include "tests/malformed.h"
 #include "tests/program.h"
 
 /* Name for a scratch file of this test. */
@@ -69,37 +70,9 @@ static void check_case(const char *file, const json_t *c)
 
 Test(media, malformed)
 {
-    json_t *index, *cases, *c;
-    char path[1200];
-    const char *name;
-    size_t i;
-    int tried = 0;
-
     if (!shared_dir())
         cr_skip_test("no ../shared");
-    snprintf(path, sizeof path, "%s/golden/malformed_media/index.json", shared_dir());
-    index = json_load_file(path, 0, NULL);
-    cr_assert(index);
-    cases = json_object_get(index, "cases");
-    if (json_is_object(cases)) {
-        json_object_foreach(cases, name, c) if (strncmp(name, "png/", 4) == 0 ||
-                                                strncmp(name, "jpeg/", 5) == 0)
-        {
-            check_case(name, c);
-            tried++;
-        }
-    } else {
-        json_array_foreach(cases, i, c)
-        {
-            name = json_string_value(json_object_get(c, "file"));
-            if (name && (!strncmp(name, "png/", 4) || !strncmp(name, "jpeg/", 5))) {
-                check_case(name, c);
-                tried++;
-            }
-        }
-    }
-    cr_expect_gt(tried, 120);
-    json_decref(index);
+    cr_expect_gt(each_malformed("png/", "jpeg/", check_case), 120);
 }
 
 Test(media, png_keeps_pixels_and_texts)

@@ -12,24 +12,6 @@ static const char *const programs[] = { "vbg-gen", "vbg-run", "vbg-convert", "vb
                                         "vbg-eval" };
 enum { PROGRAMS = 5 };
 
-static const char *in_scratch(const char *name)
-{
-    static char path[8][256];
-    static int next;
-    char *p = path[next++ % 8];
-
-    snprintf(p, 256, "%s/%s", scratch_dir(), name);
-    return p;
-}
-
-static void clean(void)
-{
-    char command[128];
-
-    snprintf(command, sizeof command, "rm -rf %s", scratch_dir());
-    cr_expect_eq(system(command), 0);
-}
-
 /* Exit code of a shell command line; $BIN is the folder of the programs. */
 static int shell(const char *line)
 {
@@ -88,7 +70,7 @@ static void longest_line(const char *text, int *lines, size_t *width)
     }
 }
 
-Test(programs, help_fits_the_terminal, .fini = clean)
+Test(programs, help_fits_the_terminal, .fini = remove_scratch)
 {
     for (int i = 0; i < PROGRAMS; i++) {
         int lines;
@@ -109,7 +91,7 @@ Test(programs, help_fits_the_terminal, .fini = clean)
     }
 }
 
-Test(programs, generated_texts, .fini = clean)
+Test(programs, generated_texts, .fini = remove_scratch)
 {
     static const char *const kinds[] = { "man", "complete-bash", "complete-zsh",
                                          "complete-fish", "config" };
@@ -130,7 +112,7 @@ Test(programs, generated_texts, .fini = clean)
         }
 }
 
-Test(programs, standard_output, .fini = clean)
+Test(programs, standard_output, .fini = remove_scratch)
 {
     cr_expect_eq(shell("$BIN/vbg-gen --help-all >/dev/full 2>/dev/null"), 1);
     cr_expect_eq(shell("$BIN/vbg-gen --help-all >&-"), 0);
@@ -139,7 +121,7 @@ Test(programs, standard_output, .fini = clean)
                  0);
 }
 
-Test(programs, outputs_are_no_inputs, .fini = clean)
+Test(programs, outputs_are_no_inputs, .fini = remove_scratch)
 {
     const char *pano = write_panorama("p.png"), *hard = in_scratch("hard.png");
     const char *soft = in_scratch("soft.png");
@@ -168,7 +150,7 @@ Test(programs, outputs_are_no_inputs, .fini = clean)
     cr_expect_eq(before, after);
 }
 
-Test(programs, places_that_cannot_be_written, .fini = clean)
+Test(programs, places_that_cannot_be_written, .fini = remove_scratch)
 {
     const char *pano = write_panorama("p.png"), *out = in_scratch("x.png");
 
@@ -189,7 +171,7 @@ Test(programs, places_that_cannot_be_written, .fini = clean)
     cr_expect_neq(access(out, F_OK), 0);
 }
 
-Test(programs, contradictions, .fini = clean)
+Test(programs, contradictions, .fini = remove_scratch)
 {
     const char *out = in_scratch("x.vbg");
 
@@ -205,7 +187,7 @@ Test(programs, contradictions, .fini = clean)
     refused(RUN("vbg-bench", "nothing"), 2, "no bench");
 }
 
-Test(programs, names_with_control_characters, .fini = clean)
+Test(programs, names_with_control_characters, .fini = remove_scratch)
 {
     const char *pano = write_panorama("p.png");
     said s = RUN("vbg-run", "-i", pano, "-b", "blur", "--chroma", "green", "-o",
@@ -219,7 +201,7 @@ Test(programs, names_with_control_characters, .fini = clean)
 }
 
 /* Self-contained, no path of this machine, the name escaped. */
-Test(programs, room_page, .fini = clean)
+Test(programs, room_page, .fini = remove_scratch)
 {
     const char *page = in_scratch("p.html");
     size_t n;
@@ -239,7 +221,7 @@ Test(programs, room_page, .fini = clean)
 
 /* Two signals: the clip is dropped at once and nothing stays behind.  The clip comes
  * through a pipe that stays open. */
-Test(programs, second_signal_leaves_nothing, .fini = clean, .timeout = 30)
+Test(programs, second_signal_leaves_nothing, .fini = remove_scratch, .timeout = 30)
 {
     static const char head[] = "YUV4MPEG2 W64 H64 F25:1 Ip A1:1 C420jpeg\n";
     static unsigned char frame[6 + 64 * 64 * 3 / 2] = "FRAME\n";

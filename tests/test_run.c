@@ -8,28 +8,11 @@
 #include <signal.h>
 
 #include "engine/picture_io.h"
+#include "tests/malformed.h"
 #include "tests/program.h"
 #include "video/reader.h"
 
 enum { W = 64, H = 48, FRAMES = 6 };
-
-static const char *in_scratch(const char *name)
-{
-    static char path[8][256];
-    static int next;
-    char *p = path[next++ % 8];
-
-    snprintf(p, 256, "%s/%s", scratch_dir(), name);
-    return p;
-}
-
-static void clean(void)
-{
-    char command[128];
-
-    snprintf(command, sizeof command, "rm -rf %s", scratch_dir());
-    cr_expect_eq(system(command), 0);
-}
 
 /* A y4m clip of one colour with a block in the middle of another. */
 static void make_clip(const char *path, int w, int h, int frames, const uint8_t room[3],
@@ -92,7 +75,7 @@ static int marker_pixels(const vbg_frame *f)
 }
 
 /* The person where the mask is, bit by bit; the background elsewhere; frames kept. */
-Test(run, composites, .fini = clean, .timeout = 60)
+Test(run, composites, .fini = remove_scratch, .timeout = 60)
 {
     const char *clip = in_scratch("clip.y4m"), *mask = in_scratch("mask.y4m");
     const char *out = in_scratch("out.y4m");
@@ -123,7 +106,7 @@ Test(run, composites, .fini = clean, .timeout = 60)
 
 /* The room is one colour that nobody else has.  The mask ends early: from then on the
  * background alone, not one pixel of the room. */
-Test(run, never_a_raw_frame, .fini = clean, .timeout = 60)
+Test(run, never_a_raw_frame, .fini = remove_scratch, .timeout = 60)
 {
     const char *clip = in_scratch("clip.y4m"), *mask = in_scratch("mask.y4m");
     const char *out = in_scratch("out.y4m");
@@ -149,7 +132,7 @@ Test(run, never_a_raw_frame, .fini = clean, .timeout = 60)
     vbg_frame_free(&f);
 }
 
-Test(run, chroma_key_and_outputs, .fini = clean, .timeout = 100)
+Test(run, chroma_key_and_outputs, .fini = remove_scratch, .timeout = 100)
 {
     static const char *const names[] = { "o.mp4", "o.mkv", "o.gif", "o.y4m" };
     const char *clip = in_scratch("clip.y4m");
@@ -179,7 +162,7 @@ Test(run, chroma_key_and_outputs, .fini = clean, .timeout = 100)
     }
 }
 
-Test(run, motion_log_and_mask_out, .fini = clean, .timeout = 60)
+Test(run, motion_log_and_mask_out, .fini = remove_scratch, .timeout = 60)
 {
     const char *clip = in_scratch("clip.y4m"), *mask = in_scratch("mask.y4m");
     const char *out = in_scratch("out.y4m"), *log = in_scratch("log.csv");
@@ -201,7 +184,7 @@ Test(run, motion_log_and_mask_out, .fini = clean, .timeout = 60)
     cr_expect_eq(access(alpha, R_OK), 0);
 }
 
-Test(run, pictures_and_folders, .fini = clean, .timeout = 60)
+Test(run, pictures_and_folders, .fini = remove_scratch, .timeout = 60)
 {
     const char *dir = in_scratch("in"), *masks = in_scratch("masks"),
                *out = in_scratch("out");
@@ -238,7 +221,7 @@ Test(run, pictures_and_folders, .fini = clean, .timeout = 60)
 }
 
 /* A still of 1x1 and a background of 16384x1: sizes at the edge. */
-Test(run, extreme_sizes, .fini = clean, .timeout = 60)
+Test(run, extreme_sizes, .fini = remove_scratch, .timeout = 60)
 {
     vbg_picture p;
     const char *dot = in_scratch("dot.png"), *wide = in_scratch("wide.png");
@@ -291,7 +274,7 @@ static void write_text(const char *path, const char *text)
     fclose(f);
 }
 
-Test(run, refuses, .fini = clean, .timeout = 100)
+Test(run, refuses, .fini = remove_scratch, .timeout = 100)
 {
     char clip[256], out[256], other[256];
 
@@ -354,7 +337,7 @@ Test(run, refuses, .fini = clean, .timeout = 100)
 }
 
 /* A full disk: an error line and no file. */
-Test(run, full_disk, .fini = clean, .timeout = 60)
+Test(run, full_disk, .fini = remove_scratch, .timeout = 60)
 {
     const char *clip = in_scratch("clip.y4m");
     char command[1600];
@@ -375,7 +358,7 @@ Test(run, full_disk, .fini = clean, .timeout = 60)
 }
 
 /* SIGINT: the file is finished, playable, shorter; exit code 130. */
-Test(run, interrupt_finishes_the_file, .fini = clean, .timeout = 60)
+Test(run, interrupt_finishes_the_file, .fini = remove_scratch, .timeout = 60)
 {
     const char *clip = in_scratch("clip.y4m"), *out = in_scratch("out.y4m");
     char program[1100];
@@ -448,37 +431,9 @@ static void check_media(const char *name, const json_t *c)
     unlink(out);
 }
 
-Test(run, malformed_media, .fini = clean, .timeout = 120)
+Test(run, malformed_media, .fini = remove_scratch, .timeout = 120)
 {
-    char path[1200];
-    json_t *index, *cases, *c;
-    const char *name;
-    size_t i;
-    int tried = 0;
-
     if (!shared_dir())
         cr_skip_test("no ../shared");
-    snprintf(path, sizeof path, "%s/golden/malformed_media/index.json", shared_dir());
-    index = json_load_file(path, 0, NULL);
-    cr_assert(index);
-    cases = json_object_get(index, "cases");
-    if (json_is_object(cases)) {
-        json_object_foreach(cases, name, c) if (strncmp(name, "video/", 6) == 0 ||
-                                                strncmp(name, "y4m/", 4) == 0)
-        {
-            check_media(name, c);
-            tried++;
-        }
-    } else {
-        json_array_foreach(cases, i, c)
-        {
-            name = json_string_value(json_object_get(c, "file"));
-            if (name && (!strncmp(name, "video/", 6) || !strncmp(name, "y4m/", 4))) {
-                check_media(name, c);
-                tried++;
-            }
-        }
-    }
-    cr_expect_gt(tried, 70);
-    json_decref(index);
+    cr_expect_gt(each_malformed("video/", "y4m/", check_media), 70);
 }
