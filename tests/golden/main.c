@@ -174,49 +174,62 @@ static void run_set(const char *dir, const char *set, json_t *families, totals *
         free(list);
 }
 
-static json_t *load_tolerances(const char *dir, bool *whole)
+static const char *const sets[] = { "mvd", "seg", "clip", "checkpoint", "segmenters" };
+
+enum { SETS = sizeof sets / sizeof *sets };
+
+static json_t *load_tolerances(const char *dir)
 {
     char path[1024];
-    struct stat st;
 
     snprintf(path, sizeof path, "%s/tolerances.json", dir);
     json_t *j = json_load_file(path, 0, NULL);
-    snprintf(path, sizeof path, "%s/mvd", dir);
-    *whole = j && stat(path, &st) == 0;
-    if (!*whole && j) { /* a family folder, or the whole without mvd */
-        snprintf(path, sizeof path, "%s/seg", dir);
-        *whole = stat(path, &st) == 0;
-    }
-    if (j)
-        return j;
     snprintf(path, sizeof path, "%s/../tolerances.json", dir);
-    return json_load_file(path, 0, NULL);
+    return j ? j : json_load_file(path, 0, NULL);
+}
+
+/* Runs the sets that are folders of dir; how many there were. */
+static int run_folders(const char *dir, json_t *families, totals *t)
+{
+    char path[1024];
+    struct stat st;
+    int found = 0;
+
+    for (int i = 0; i < SETS; i++) {
+        snprintf(path, sizeof path, "%s/%s", dir, sets[i]);
+        if (stat(path, &st) != 0 || !S_ISDIR(st.st_mode))
+            continue;
+        run_set(path, sets[i], families, t);
+        found++;
+    }
+    return found;
+}
+
+/* A folder of one set, known by its name; under another name every set is tried. */
+static void run_family_folder(const char *dir, json_t *families, totals *t)
+{
+    char real[4096];
+    const char *name = realpath(dir, real) ? strrchr(real, '/') + 1 : dir;
+    bool known = false;
+
+    for (int i = 0; i < SETS; i++)
+        known |= strcmp(sets[i], name) == 0;
+    for (int i = 0; i < SETS; i++)
+        if (!known || strcmp(sets[i], name) == 0)
+            run_set(dir, sets[i], families, t);
 }
 
 static bool run_dir(const char *dir, totals *t)
 {
-    static const char *const sets[] = { "mvd",        "seg",        "clip",
-                                        "checkpoint", "segmenters", NULL };
-    bool whole;
-    json_t *tol = load_tolerances(dir, &whole);
+    json_t *tol = load_tolerances(dir);
     json_t *families = json_object_get(tol, "families");
 
     if (!families) {
         fprintf(stderr, "check-golden: %s: no tolerances.json in it or above it\n", dir);
         return false;
     }
-    if (whole) {
-        for (int i = 0; sets[i]; i++) {
-            char path[1024];
-            snprintf(path, sizeof path, "%s/%s", dir, sets[i]);
-            if (access(path, R_OK) == 0)
-                run_set(path, sets[i], families, t);
-        }
-    } else {
-        char real[4096];
-        const char *name = realpath(dir, real) ? strrchr(real, '/') + 1 : dir;
-        run_set(dir, name, families, t);
-    }
+    if (run_folders(dir, families, t) == 0)
+        run_family_folder(dir, families, t);
     json_decref(tol);
     return true;
 }
