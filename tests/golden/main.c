@@ -244,9 +244,12 @@ int main(int argc, char **argv)
         fprintf(stderr, "check-golden: VBG_ISA=%s is unknown\n", isa);
         return 2;
     }
+    for (int i = 1; i + 1 < argc; i++)
+        if (strcmp(argv[i], "-f") == 0)
+            t.filter = argv[i + 1];
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "-f") == 0 && i + 1 < argc)
-            t.filter = argv[++i];
+        if (strcmp(argv[i], "-f") == 0)
+            i++;
         else
             ok &= run_dir(argv[i], &t);
     }
