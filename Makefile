@@ -57,10 +57,10 @@ $(LIB): $(call obj,$(LIB_SRC))
 # The shared library: only what include/vbg.h declares is visible.
 SO := libvbg.so.0
 $(O)/$(SO): $(call obj,$(LIB_SRC))
-	$(CC) -shared -Wl,-soname,$(SO) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(Q)$(CC) -shared -Wl,-soname,$(SO) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 $(O)/bin/example_%: examples/%.c $(O)/$(SO)
 	@mkdir -p $(@D)
-	$(CC) -std=c11 $(WARN) -O2 -Iinclude -o $@ $< $(O)/$(SO) -Wl,-rpath,'$$ORIGIN/..'
+	$(Q)$(CC) -std=c11 $(WARN) -O2 -Iinclude -o $@ $< $(O)/$(SO) -Wl,-rpath,'$$ORIGIN/..'
 EXAMPLES := $(patsubst examples/%.c,$(O)/bin/example_%,$(wildcard examples/*.c))
 
 $(O)/kernels/x86/%_avx2.o:        override CFLAGS += $(AVX2)
@@ -70,9 +70,12 @@ $(O)/kernels/x86/%_amx_bf16.o:    override CFLAGS += $(AVX512) -mavx512bf16 -mav
 
 $(O)/bench/print.o: override CPPFLAGS += -DVBG_COMMIT='"$(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)"'
 
+# make V=1 shows the commands
+Q := $(if $(V),,@)
 $(O)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(INCS) $(CFLAGS) -c -o $@ $<
+	$(if $(V),,@echo "CC $<")
+	$(Q)$(CC) $(CPPFLAGS) $(INCS) $(CFLAGS) -c -o $@ $<
 
 $(B)/%: $(O)/bin/%
 	@mkdir -p $(B)
@@ -80,16 +83,16 @@ $(B)/%: $(O)/bin/%
 .SECONDARY:
 $(O)/bin/vbg-bench: $(call obj,tools/vbg-bench.c $(TOOL_SRC) $(BENCH_SRC)) $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) $(BENCH_LIBS)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) $(BENCH_LIBS)
 $(O)/bin/%: $(O)/tools/%.o $(call obj,$(TOOL_SRC)) $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 $(O)/bin/check-golden: $(call obj,$(GOLD_SRC)) $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) -lz
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) -lz
 $(O)/bin/test_%: $(O)/tests/test_%.o $(call obj,$(TOOL_SRC)) $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) -lcriterion
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) -lcriterion
 
 # Fuzz targets: tests/fuzz/fuzz_NAME.c with seeds in tests/fuzz/corpus/NAME.  make check
 # replays the seeds (replay_NAME); make fuzz needs clang's libFuzzer.
@@ -97,10 +100,10 @@ FUZZ := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SECONDS ?= 60
 $(O)/bin/replay_%: $(O)/tests/fuzz/fuzz_%.o $(O)/tests/fuzz/replay.o $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 $(O)/bin/fuzz_%: $(O)/tests/fuzz/fuzz_%.o $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LIBS)
 fuzz:
 	@mkdir -p build/fuzz-corpus; \
 	if ! echo 'int LLVMFuzzerTestOneInput(const char *d, long n) { return !d && n; }' | \
@@ -117,7 +120,7 @@ fuzz-run: $(FUZZ:%=$(O)/bin/fuzz_%)
 # Random full-size checkpoints for measurements: build/release/bin/make_checkpoint OUT
 $(O)/bin/make_checkpoint: $(O)/tests/tools/make_checkpoint.o $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 $(O)/bin/fault.so: tests/tools/fault.c
 	@mkdir -p $(@D)

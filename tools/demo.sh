@@ -22,7 +22,7 @@ echo "3/4  the clip in that room"
 bin/vbg-run --input "$shared/data/video/doctor.mp4" --background "$out/room.png" \
     --segmenter "$out/person.vbg" --output "$out/doctor.mp4"
 echo "4/4  a turning camera in a real panorama"
-bin/vbg-run --input "$shared/data/video/pan_a.mp4" --fov 60 --background "$shared/data/pano/apartment.jpg" \
+bin/vbg-run --input "$shared/data/video/pan_c.mp4" --fov 75 --background "$shared/data/pano/apartment.jpg" \
     --segmenter "$out/person.vbg" --output "$out/pan.mp4" --motion-log "$out/pan.csv"
 cat <<END
 
