@@ -23,9 +23,9 @@ typedef struct bench_row {
     char name[24], shape[32], dtype[8];
     vbg_isa isa;
     int threads;
-    double gflop; /* work of one repetition (a multiply-add is 2), 0: not counted */
-    double gbyte; /* read and written by one repetition, 0: not counted */
-    double peak;  /* GFLOP/s of the machine for this type, 0: not compared */
+    double gflop;   /* work of one repetition (a multiply-add is 2), 0: not counted */
+    double gbyte;   /* read and written by one repetition, 0: not counted */
+    double peak;    /* GFLOP/s of the machine for this type, 0: not compared */
     char peer[16];  /* "OpenBLAS", "OpenCV"; empty: none */
     double peer_ms; /* its median for the same work; NAN or 0: not measured */
     int samples;    /* filled by bench_measure */
@@ -35,8 +35,8 @@ typedef struct bench_row {
 typedef struct bench {
     const vbg_values *values; /* all options of the command line */
     int threads, repetitions;
-    vbg_isa isa;              /* cap, already lowered to what the CPU has */
-    const char *filter;       /* substring of "name shape dtype", NULL: all */
+    vbg_isa isa;                   /* cap, already lowered to what the CPU has */
+    const char *filter;            /* substring of "name shape dtype", NULL: all */
     double peak[VBG_ISA_COUNT][2]; /* best seen so far; [isa][is bf16] */
     bench_row *rows;
     size_t count, cap;
@@ -56,12 +56,12 @@ double bench_peak(bench *b, vbg_isa isa, vbg_dtype t);
 void bench_add(bench *b, const bench_row *r);
 
 /* Subcommands; each returns the program's exit code. */
-int bench_kernels(bench *b);  /* bench/kernels.c */
-int bench_run(bench *b);      /* bench/run.c: parts of vbg-run */
+int bench_kernels(bench *b);     /* bench/kernels.c */
+int bench_run(bench *b);         /* bench/run.c: parts of vbg-run */
 int bench_run_picture(bench *b); /* bench/run_picture.c: its picture operations */
 int bench_run_motion(bench *b);  /* bench/run_motion.c: tracking and viewport */
-int bench_run_chain(bench *b);  /* bench/run_chain.c: all of it, frame by frame */
-int bench_generate(bench *b); /* bench/gen.c: parts of vbg-gen */
+int bench_run_chain(bench *b);   /* bench/run_chain.c: all of it, frame by frame */
+int bench_generate(bench *b);    /* bench/gen.c: parts of vbg-gen */
 
 /* Rows of bench_kernels that are bound by memory (bench/memory.c): norms, GEGLU, sums,
  * resizing, for one type.  Exit code. */

@@ -49,10 +49,10 @@ static vbg_status unet_job(vbg_ctx *c, void *arg, vbg_err *err)
     const double time = 500;
 
     (void)err;
-    vbg_tensor *x = vbg_wrap(c, p->x, VBG_F32, p->views, p->side, p->side,
-                             p->m.unet.cfg.in_channels);
-    vbg_tensor *y = vbg_unet_forward(c, &p->m.unet, x, &time, 1, p->keys,
-                                     p->coupled ? &hooks : NULL);
+    vbg_tensor *x =
+        vbg_wrap(c, p->x, VBG_F32, p->views, p->side, p->side, p->m.unet.cfg.in_channels);
+    vbg_tensor *y =
+        vbg_unet_forward(c, &p->m.unet, x, &time, 1, p->keys, p->coupled ? &hooks : NULL);
     vbg_copy_out(c, p->y, VBG_F32, y);
     return VBG_OK;
 }
@@ -89,8 +89,8 @@ static vbg_status text_job(vbg_ctx *c, void *arg, vbg_err *err)
 static vbg_status couple_job(vbg_ctx *c, void *arg, vbg_err *err)
 {
     parts *p = arg;
-    vbg_tensor *x = vbg_wrap(c, p->x, VBG_F32, p->views, p->side, p->side,
-                             p->m.unet.cfg.in_channels);
+    vbg_tensor *x =
+        vbg_wrap(c, p->x, VBG_F32, p->views, p->side, p->side, p->m.unet.cfg.in_channels);
 
     (void)err;
     x = vbg_conv2d(c, x, &p->m.unet.conv_in, (vbg_conv_opt){ .pad = 1 });
@@ -108,7 +108,8 @@ static const char *config(const parts *p, const char *key)
 
 static vbg_status open_parts(parts *p, const bench *b, const char *path)
 {
-    const vbg_ctx_opt opt = { .threads = b->threads, .isa = b->isa,
+    const vbg_ctx_opt opt = { .threads = b->threads,
+                              .isa = b->isa,
                               .precision = VBG_BF16 };
     vbg_unet_config unet;
     vbg_vae_config vae;
@@ -161,8 +162,8 @@ static vbg_status prepare(parts *p)
     return st;
 }
 
-static void measure(bench *b, parts *p, const char *name, const char *shape,
-                    vbg_job *job, double macs)
+static void measure(bench *b, parts *p, const char *name, const char *shape, vbg_job *job,
+                    double macs)
 {
     bench_row r = { .isa = b->isa, .threads = b->threads, .gflop = 2e-9 * macs };
 
@@ -200,8 +201,7 @@ static void measure_all(bench *b, parts *p)
     if (p->tiny.has_decoder)
         measure(b, p, "taesd decode", shape, tiny_job, 70.7e9 / 4096 * p->side * p->side);
     double w = p->text.tower.width;
-    measure(b, p, "text", "77", text_job,
-            VBG_TOKENS * 12 * w * w * p->text.tower.layers);
+    measure(b, p, "text", "77", text_job, VBG_TOKENS * 12 * w * w * p->text.tower.layers);
 }
 
 int bench_generate(bench *b)

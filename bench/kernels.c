@@ -8,7 +8,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-typedef enum bench_kind { GEMM, GEGLU, CONV, UPCONV, STRIDED, DEPTHWISE, ATTENTION } bench_kind;
+typedef enum bench_kind {
+    GEMM,
+    GEGLU,
+    CONV,
+    UPCONV,
+    STRIDED,
+    DEPTHWISE,
+    ATTENTION
+} bench_kind;
 
 typedef struct bench_case {
     bench_kind kind;
@@ -17,18 +25,18 @@ typedef struct bench_case {
 } bench_case;
 
 static const bench_case cases[] = {
-    { GEMM, 8, 64, 320, 320, 1 },     /* UNet projections, level by level */
+    { GEMM, 8, 64, 320, 320, 1 }, /* UNet projections, level by level */
     { GEMM, 8, 32, 640, 640, 1 },
     { GEMM, 8, 16, 1280, 1280, 1 },
-    { GEMM, 8, 64, 1280, 320, 1 },    /* feed-forward, second half */
+    { GEMM, 8, 64, 1280, 320, 1 }, /* feed-forward, second half */
     { GEMM, 8, 32, 2560, 640, 1 },
     { GEMM, 8, 16, 5120, 1280, 1 },
-    { GEGLU, 8, 64, 320, 2560, 1 },   /* feed-forward, first half */
+    { GEGLU, 8, 64, 320, 2560, 1 }, /* feed-forward, first half */
     { GEGLU, 8, 32, 640, 5120, 1 },
     { GEGLU, 8, 16, 1280, 10240, 1 },
-    { GEMM, 1, 16, 1024, 1024, 1 },   /* 256 rows */
-    { GEMM, 1, 1, 1280, 1280, 1 },    /* one row: time embedding */
-    { CONV, 8, 64, 320, 320, 3 },     /* UNet blocks */
+    { GEMM, 1, 16, 1024, 1024, 1 }, /* 256 rows */
+    { GEMM, 1, 1, 1280, 1280, 1 },  /* one row: time embedding */
+    { CONV, 8, 64, 320, 320, 3 },   /* UNet blocks */
     { CONV, 8, 32, 640, 640, 3 },
     { CONV, 8, 32, 1920, 640, 3 },
     { CONV, 8, 16, 1280, 1280, 3 },
@@ -36,12 +44,12 @@ static const bench_case cases[] = {
     { CONV, 8, 8, 1280, 1280, 3 },
     { STRIDED, 8, 64, 320, 320, 3 },
     { UPCONV, 8, 32, 640, 640, 3 },
-    { CONV, 1, 64, 512, 512, 3 },     /* VAE decoder, one view */
+    { CONV, 1, 64, 512, 512, 3 }, /* VAE decoder, one view */
     { CONV, 1, 256, 256, 256, 3 },
     { CONV, 1, 512, 128, 128, 3 },
     { CONV, 1, 512, 128, 3, 3 },
     { UPCONV, 1, 256, 256, 256, 3 },
-    { CONV, 1, 128, 64, 64, 3 },      /* segmenters */
+    { CONV, 1, 128, 64, 64, 3 }, /* segmenters */
     { STRIDED, 1, 512, 3, 64, 7 },
     { DEPTHWISE, 1, 64, 72, 72, 5 },
     { ATTENTION, 8, 64, 320, 5, 4096 },
@@ -59,8 +67,8 @@ typedef struct kernel_run {
     vbg_weight weight;
 } kernel_run;
 
-static const char *const kind_names[] = { "gemm", "geglu", "conv", "upconv", "conv/2",
-                                          "dwconv", "attn" };
+static const char *const kind_names[] = { "gemm",   "geglu",  "conv", "upconv",
+                                          "conv/2", "dwconv", "attn" };
 
 static void describe(const bench_case *t, bench_row *r)
 {

@@ -23,9 +23,9 @@ typedef struct vbg_package {
     vbg_source *source[2]; /* the model, and a CAA file beside it; may be NULL */
     vbg_detected what;
     char *name, *hash;
-    char *path; /* the file of a model that is no safetensors, else NULL */
+    char *path;                /* the file of a model that is no safetensors, else NULL */
     int width, height, stride; /* a segmenter's fixed input and its map; 0: unsaid */
-    bool openclip; /* the text tower came in OpenCLIP names: exact GELU */
+    bool openclip;             /* the text tower came in OpenCLIP names: exact GELU */
     vbg_source_texts texts;
     vbg_item *item;
     size_t count, room;

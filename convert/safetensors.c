@@ -175,7 +175,8 @@ static vbg_status read_tensor(vbg_safetensors *f, vbg_st_tensor *t, json_t *j,
         !natural(json_array_get(range, 1), &end))
         return bad_tensor(f, err, t->name, "data_offsets are not two natural numbers");
     if (begin > end || (uint64_t)end > f->map.bytes - data)
-        return bad_tensor(f, err, t->name, "data range lies outside the file (truncated?)");
+        return bad_tensor(f, err, t->name,
+                          "data range lies outside the file (truncated?)");
     t->offset = data + (size_t)begin;
     t->bytes = (size_t)(end - begin);
     if (!vbg_mul_size(&total, t->count, bits) || total % 8 || total / 8 != t->bytes)

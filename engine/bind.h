@@ -20,16 +20,16 @@ typedef struct vbg_bind {
     const vbg_weights *file;
     const char *component;
     int problems;
-    size_t used;       /* characters in report */
-    char report[768];  /* names of missing and misshapen tensors */
+    size_t used;      /* characters in report */
+    char report[768]; /* names of missing and misshapen tensors */
 } vbg_bind;
 
-enum { /* flags of vbg_bind_layer */
-    VBG_BIND_BIAS = 1,       /* PREFIX.bias must exist                    */
-    VBG_BIND_MAYBE_BIAS = 2, /* bound when present                        */
-    VBG_BIND_OPTIONAL = 4,   /* absent weight: out->data stays NULL       */
-    VBG_BIND_TRANSPOSED = 8, /* transposed convolution, dims [c][oc][kh][kw] */
-    VBG_BIND_DEPTHWISE = 16  /* groups == oc, c == 1                      */
+enum {                          /* flags of vbg_bind_layer */
+       VBG_BIND_BIAS = 1,       /* PREFIX.bias must exist                    */
+       VBG_BIND_MAYBE_BIAS = 2, /* bound when present                        */
+       VBG_BIND_OPTIONAL = 4,   /* absent weight: out->data stays NULL       */
+       VBG_BIND_TRANSPOSED = 8, /* transposed convolution, dims [c][oc][kh][kw] */
+       VBG_BIND_DEPTHWISE = 16  /* groups == oc, c == 1                      */
 };
 
 void vbg_bind_start(vbg_bind *b, const vbg_weights *w, const char *component);
@@ -59,8 +59,8 @@ vbg_status vbg_bind_finish(const vbg_bind *b, vbg_err *err);
  * read from PREFIX.{weight,bias,running_mean,running_var}.  The arrays are taken
  * from pool, which the model frees with vbg_pool_free. */
 typedef struct vbg_pool_mem vbg_pool_mem;
-vbg_pool_mem *vbg_pool_new(void);       /* NULL: no memory */
-void vbg_pool_free(vbg_pool_mem *p);    /* accepts NULL */
+vbg_pool_mem *vbg_pool_new(void);                   /* NULL: no memory */
+void vbg_pool_free(vbg_pool_mem *p);                /* accepts NULL */
 void *vbg_pool_take(vbg_pool_mem *p, size_t bytes); /* zeroed, 64-byte aligned, or NULL */
 bool vbg_bind_batch_norm(vbg_bind *b, vbg_pool_mem *pool, vbg_weight *layer, float eps,
                          const char *prefix, ...) VBG_PRINTF(5, 6);

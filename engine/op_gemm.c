@@ -8,8 +8,8 @@
 
 enum {
     BLOCK = 16,
-    ROWS = 512,           /* pixels of a task: what passes over a panel of weights   */
-    STRIP_ROWS = 8        /* image rows of a task: neighbours read 2 more for a 3x3  */
+    ROWS = 512,    /* pixels of a task: what passes over a panel of weights   */
+    STRIP_ROWS = 8 /* image rows of a task: neighbours read 2 more for a 3x3  */
 };
 
 /* A job of one op: exactly one of the argument structs is in use. */
@@ -41,9 +41,10 @@ static size_t divide_up(size_t a, size_t b)
     return (a + b - 1) / b;
 }
 
-/* Chooses the rectangle.  unit is the number of pixels in a row.  Aims at four tasks per thread (a kernel prefetches within
- * a task, so larger is better); halves the rows first, down to what makes a panel of
- * weights worth reading, then the blocks, then what is left of the rows. */
+/* Chooses the rectangle.  unit is the number of pixels in a row.  Aims at four tasks per
+ * thread (a kernel prefetches within a task, so larger is better); halves the rows first,
+ * down to what makes a panel of weights worth reading, then the blocks, then what is left
+ * of the rows. */
 static void cut(gemm_job *j, size_t unit)
 {
     const size_t threads = (size_t)vbg_ctx_threads(j->c);
@@ -93,8 +94,8 @@ static vbg_tensor *run_gemm(vbg_ctx *c, const vbg_tensor *x, const vbg_weight *w
 {
     VBG_CHECK(w->data && w->c == x->c && w->groups <= 1 && !w->transposed &&
                   w->kh * w->kw == 1,
-              "linear [%d,%d,%d,%d] with weight [%d,%d,%d,%d] groups %d", x->n, x->h, x->w,
-              x->c, w->oc, w->c, w->kh, w->kw, w->groups);
+              "linear [%d,%d,%d,%d] with weight [%d,%d,%d,%d] groups %d", x->n, x->h,
+              x->w, x->c, w->oc, w->c, w->kh, w->kw, w->groups);
     VBG_CHECK(!geglu || w->oc % 32 == 0, "geglu of %d channels", w->oc);
     vbg_dtype yt = opt.f32_out ? VBG_F32 : vbg_ctx_act(c);
     vbg_tensor *y = vbg_new_typed(c, yt, x->n, x->h, x->w, geglu ? w->oc / 2 : w->oc);
@@ -157,8 +158,8 @@ static axis conv_axis(int in, int k, int stride, int dil, bool same, int pad0, i
         int total = vbg_max_int((out - 1) * stride + reach - in, 0);
         return (axis){ out, total / 2 };
     }
-    VBG_CHECK(in + pad0 + pad1 >= reach, "window of %d over %d + %d + %d", reach, in, pad0,
-              pad1);
+    VBG_CHECK(in + pad0 + pad1 >= reach, "window of %d over %d + %d + %d", reach, in,
+              pad0, pad1);
     return (axis){ (in + pad0 + pad1 - reach) / stride + 1, pad0 };
 }
 
@@ -255,8 +256,8 @@ size_t vbg_weight_phases_bytes(const vbg_ctx *c, const vbg_weight *w)
 }
 
 /* Tap (ty, tx) of phase (py, px) of one block: the sum of its source taps. */
-static void sum_taps(uint16_t *dst, const uint16_t *src, size_t tap_values, int py, int px,
-                     int ty, int tx)
+static void sum_taps(uint16_t *dst, const uint16_t *src, size_t tap_values, int py,
+                     int px, int ty, int tx)
 {
     const int *ry = phase_taps[py][ty], *rx = phase_taps[px][tx];
 

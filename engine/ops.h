@@ -16,10 +16,10 @@
 typedef struct vbg_weight {
     const void *data; /* packed as in kernels/gemm.h; NULL: the layer is absent */
     vbg_dtype dtype;
-    int oc, c, kh, kw; /* c: input channels of one group */
-    int groups;        /* 1 if not stated; depthwise: groups == oc, c == 1,
-                          data is f32 [kh*kw][oc] */
-    bool transposed;   /* transposed convolution, data f32 [kh*kw][oc][c] */
+    int oc, c, kh, kw;         /* c: input channels of one group */
+    int groups;                /* 1 if not stated; depthwise: groups == oc, c == 1,
+                                  data is f32 [kh*kw][oc] */
+    bool transposed;           /* transposed convolution, data f32 [kh*kw][oc][c] */
     const float *scale, *bias; /* [oc] or NULL; scale holds a folded batch norm */
     const void *phases;        /* see vbg_weight_phases; usually NULL */
 } vbg_weight;
@@ -52,7 +52,7 @@ vbg_tensor *vbg_linear_geglu(vbg_ctx *c, const vbg_tensor *x, const vbg_weight *
  * same: TensorFlow's SAME padding, pads ignored.
  * upsample2: the input is nearest-upsampled by two first (fused). */
 typedef struct vbg_conv_opt {
-    int stride, dilation, pad; /* both axes */
+    int stride, dilation, pad;                    /* both axes */
     int pad_top, pad_left, pad_bottom, pad_right; /* added to pad */
     bool same, upsample2;
     vbg_act act;

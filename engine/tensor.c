@@ -239,7 +239,8 @@ vbg_tensor *vbg_new_typed(vbg_ctx *c, vbg_dtype dtype, int n, int h, int w, int 
     t->bytes = vbg_round_up(bytes + SLACK, ALIGN);
     t->at = take(c, t->bytes);
     if (!c->planning) {
-        VBG_CHECK(t->at + t->bytes <= c->slab_bytes, "job allocates more than it planned");
+        VBG_CHECK(t->at + t->bytes <= c->slab_bytes,
+                  "job allocates more than it planned");
         t->tensor.data = c->slab + t->at;
     }
     t->tensor.dtype = dtype;
@@ -315,8 +316,7 @@ vbg_tensor *vbg_images(vbg_ctx *c, const vbg_tensor *of, int first, int n)
 {
     VBG_CHECK(first >= 0 && n > 0 && first + n <= of->n, "images %d+%d of %d", first, n,
               of->n);
-    vbg_tensor *t =
-        share(c, of, (size_t)first * (size_t)of->h * (size_t)of->w * of->ld);
+    vbg_tensor *t = share(c, of, (size_t)first * (size_t)of->h * (size_t)of->w * of->ld);
     t->n = n;
     return t;
 }

@@ -21,9 +21,9 @@ extern "C" {
 
 enum {
     VBG_DONE = 0,
-    VBG_FAILED_IO = -1,          /* the operating system said no              */
-    VBG_FAILED_FORMAT = -2,      /* a file is damaged or of another kind      */
-    VBG_FAILED_USAGE = -3,       /* an argument is wrong                      */
+    VBG_FAILED_IO = -1,     /* the operating system said no              */
+    VBG_FAILED_FORMAT = -2, /* a file is damaged or of another kind      */
+    VBG_FAILED_USAGE = -3,  /* an argument is wrong                      */
     VBG_FAILED_MEMORY = -4,
     VBG_FAILED_UNSUPPORTED = -5, /* not handled by this build                 */
     VBG_FAILED_LIMIT = -6,       /* beyond a documented limit                 */

@@ -37,13 +37,13 @@ typedef struct vbg_caa_spot {
  * tables are of type t (f32, bf16).  Tables hold one row of c values per in-view
  * entry, in the order pixel, neighbour, entry. */
 typedef struct vbg_caa_args {
-    const void *q; /* [h*w][c] */
-    void *y;       /* [h*w][c] */
+    const void *q;                  /* [h*w][c] */
+    void *y;                        /* [h*w][c] */
     const void *x[2], *k[2], *v[2]; /* F, A F, Av F of the neighbours [h*w][c] */
     size_t ldq, ldy, ldx, ldk, ldv;
-    const void *enc, *ek, *ev; /* tables: enc, A enc, Av enc */
+    const void *enc, *ek, *ev;                    /* tables: enc, A enc, Av enc */
     const float *k_one, *v_one, *k_null, *v_null; /* A 1, Av 1, Wk beta, Wv beta */
-    const vbg_caa_spot *spot; /* [h*w][2] */
+    const vbg_caa_spot *spot;                     /* [h*w][2] */
     /* For the kernels that want them (vbg_caa_kernels.gram), else NULL: what gram()
      * makes of the neighbours' F, and per table row the sum and the sum of squares of
      * enc. */

@@ -56,8 +56,8 @@ vbg_isa vbg_isa_detect(void)
         return VBG_ISA_AVX512;
     const unsigned amx_bf16 = 1u << 22, amx_tile = 1u << 24, amx_int8 = 1u << 25;
     const unsigned amx = amx_bf16 | amx_tile | amx_int8;
-    if ((d7 & amx) != amx || !(c7 & bit_AVX512VBMI) || !(c7 & bit_AVX512VBMI) || (xcr0() & 0x60000) != 0x60000 ||
-        !ask_for_tiles())
+    if ((d7 & amx) != amx || !(c7 & bit_AVX512VBMI) || !(c7 & bit_AVX512VBMI) ||
+        (xcr0() & 0x60000) != 0x60000 || !ask_for_tiles())
         return VBG_ISA_AVX512_BF16;
     return VBG_ISA_AMX_BF16;
 }

@@ -20,11 +20,11 @@ struct vbg_caa_tables {
     const float *freq;
     vbg_dtype t;
     int c;
-    float *vec;       /* [VECS][c] */
-    void *centre;     /* enc(0), [c] of type t */
+    float *vec;          /* [VECS][c] */
+    void *centre;        /* enc(0), [c] of type t */
     void *enc, *ek, *ev; /* [rows][c] of type t */
-    float *sums;      /* [rows][2]: sum and squares of enc, see kernels/caa.h */
-    bool shared;      /* enc belongs to another */
+    float *sums;         /* [rows][2]: sum and squares of enc, see kernels/caa.h */
+    bool shared;         /* enc belongs to another */
 };
 
 void vbg_caa_bind(vbg_bind *b, vbg_caa_block *m, int c, const char *prefix)
@@ -103,8 +103,8 @@ static vbg_tensor *times_gamma(vbg_ctx *c, const vbg_caa_block *m, const vbg_ten
 static void make_piece(vbg_ctx *c, making *k, size_t rows)
 {
     vbg_caa_tables *t = k->t;
-    const size_t at = (size_t)t->level->spot[k->spot0].row * (size_t)t->c *
-                      vbg_dtype_size(t->t);
+    const size_t at =
+        (size_t)t->level->spot[k->spot0].row * (size_t)t->c * vbg_dtype_size(t->t);
 
     vbg_scope_open(c);
     vbg_tensor *enc = vbg_new_typed(c, VBG_F32, 1, 1, (int)rows, t->c);
@@ -199,8 +199,8 @@ static bool take_tables(vbg_caa_tables *t, const vbg_caa_tables *share)
     t->shared = share && share->level == t->level && share->c == t->c &&
                 memcmp(share->freq, t->freq, c / 4 * sizeof(float)) == 0;
     t->enc = t->shared ? share->enc : vbg_alloc(bytes);
-    t->sums = t->shared ? share->sums
-                        : vbg_alloc((t->level->rows + 1) * 2 * sizeof *t->sums);
+    t->sums =
+        t->shared ? share->sums : vbg_alloc((t->level->rows + 1) * 2 * sizeof *t->sums);
     return t->ek && t->ev && t->enc && t->sums;
 }
 
@@ -345,8 +345,8 @@ vbg_tensor *vbg_caa_query(vbg_ctx *c, const vbg_caa_block *m, const vbg_caa_tabl
                           const vbg_tensor *x)
 {
     vbg_scope_open(c);
-    vbg_tensor *g = vbg_add(c, x, vbg_wrap(c, t->centre, t->t, 1, 1, 1, t->c),
-                            VBG_ACT_NONE);
+    vbg_tensor *g =
+        vbg_add(c, x, vbg_wrap(c, t->centre, t->t, 1, 1, 1, t->c), VBG_ACT_NONE);
     g = after(c, g, vbg_layer_norm(c, g, &m->norm1, EPS));
     return vbg_scope_close(c, vbg_linear(c, g, &m->q));
 }

@@ -203,8 +203,9 @@ vbg_status vbg_caa_level_new(vbg_caa_level *out, const vbg_camera *cam, int view
                              int picture_w, int picture_h, int w, int h, vbg_err *err)
 {
     vbg_caa_level l = { .views = views, .h = h, .w = w };
-    const grid g = { w, h, picture_w, picture_h, (double)picture_w / w,
-                     (double)picture_h / h };
+    const grid g = {
+        w, h, picture_w, picture_h, (double)picture_w / w, (double)picture_h / h
+    };
     vbg_status st = VBG_ENOMEM;
 
     VBG_CHECK(views >= 2 && w > 0 && h > 0, "rig of %d views, map %dx%d", views, w, h);

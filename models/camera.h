@@ -33,12 +33,12 @@ double vbg_homography_apply(double out[2], const double m[9], double u, double v
 /* Geometry of one map size.  Neighbour 0 of view i is i-1, neighbour 1 is i+1, both
  * modulo views; entries run dx outer, dy inner from -1 to 1, neighbour 0 first. */
 typedef struct vbg_caa_level {
-    int views, h, w;       /* of the map */
-    int poses;             /* distinct geometries; usually one for a ring */
-    int *pose;             /* [views] */
-    vbg_caa_spot *spot;    /* [poses][h*w][2] */
-    float *offset;         /* [poses][h*w][18][2]: displacement (x, y), map pixels */
-    size_t rows;           /* in-view entries of all poses = rows of the tables */
+    int views, h, w;    /* of the map */
+    int poses;          /* distinct geometries; usually one for a ring */
+    int *pose;          /* [views] */
+    vbg_caa_spot *spot; /* [poses][h*w][2] */
+    float *offset;      /* [poses][h*w][18][2]: displacement (x, y), map pixels */
+    size_t rows;        /* in-view entries of all poses = rows of the tables */
 } vbg_caa_level;
 
 /* views >= 2 cameras of picture_w x picture_h pixels, a map of w x h.  Views whose

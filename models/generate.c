@@ -71,8 +71,7 @@ static vbg_status encode_grey(vbg_ctx *c, void *arg, vbg_err *err)
 {
     const grey_job *j = arg;
     const int f = j->t->factor;
-    vbg_tensor *x =
-        vbg_wrap(c, j->pixels, VBG_F32, 1, j->t->lh * f, j->t->lw * f, 3);
+    vbg_tensor *x = vbg_wrap(c, j->pixels, VBG_F32, 1, j->t->lh * f, j->t->lw * f, 3);
 
     (void)err;
     vbg_tensor *y = vbg_vae_encode(c, &j->g->vae, x, NULL);
@@ -142,10 +141,11 @@ static bool all_finite(const float *v, size_t count)
 
 static vbg_status damaged(const run *k, const char *part, vbg_err *err)
 {
-    return vbg_fail(err, VBG_EFORMAT,
-                    "%s: %s produces values that are not numbers; the weights are damaged "
-                    "or not made for this program (vbg-convert --list shows them)",
-                    k->g->name, part);
+    return vbg_fail(
+        err, VBG_EFORMAT,
+        "%s: %s produces values that are not numbers; the weights are damaged "
+        "or not made for this program (vbg-convert --list shows them)",
+        k->g->name, part);
 }
 
 /* Prompts to keys and values. */

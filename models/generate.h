@@ -24,7 +24,7 @@ typedef struct vbg_generator vbg_generator;
 
 enum {
     VBG_GEN_MAX_VIEWS = 32,
-    VBG_GEN_MIN_SIDE = 64,   /* pixels of a view */
+    VBG_GEN_MIN_SIDE = 64, /* pixels of a view */
     VBG_GEN_MAX_SIDE = 2048
 };
 
@@ -40,39 +40,39 @@ void vbg_generator_close(vbg_generator *g); /* accepts NULL */
 
 /* What the package is; strings live as long as the generator and are never NULL. */
 typedef struct vbg_generator_info {
-    const char *name;   /* model.name, else the file name without .vbg */
-    const char *hash;   /* model.hash (10 hex digits) or "" */
-    bool has_caa;       /* may make panoramas */
-    bool has_vae;       /* else the tiny decoder (TAESD) is used */
-    int in_channels;    /* 4; 9: inpainting, everything is then generated */
-    int default_side;   /* pixels of a view the model was made for (512, 768) */
-    int factor;         /* pixels per latent: 8 */
+    const char *name;      /* model.name, else the file name without .vbg */
+    const char *hash;      /* model.hash (10 hex digits) or "" */
+    bool has_caa;          /* may make panoramas */
+    bool has_vae;          /* else the tiny decoder (TAESD) is used */
+    int in_channels;       /* 4; 9: inpainting, everything is then generated */
+    int default_side;      /* pixels of a view the model was made for (512, 768) */
+    int factor;            /* pixels per latent: 8 */
     vbg_schedule schedule; /* schedule.kind: the sampler the package names */
-    vbg_isa isa;        /* level in use */
-    vbg_dtype compute;  /* type of activations in use: VBG_F32 or VBG_BF16 */
+    vbg_isa isa;           /* level in use */
+    vbg_dtype compute;     /* type of activations in use: VBG_F32 or VBG_BF16 */
     int threads;
 } vbg_generator_info;
 void vbg_generator_get_info(const vbg_generator *g, vbg_generator_info *info);
 
 /* What to make.  Start from vbg_gen_request_default(). */
 typedef struct vbg_gen_request {
-    int views;            /* panorama: usually 8, at least 3; flat: pictures, 1 */
-    bool flat;            /* no CAA: every view for itself */
+    int views;                 /* panorama: usually 8, at least 3; flat: pictures, 1 */
+    bool flat;                 /* no CAA: every view for itself */
     const char *const *prompt; /* [views] or [1] UTF-8 */
-    int prompts;          /* 1 (for all views) or views */
-    const char *negative; /* "" or NULL: the empty prompt */
-    int width, height;    /* pixels of a view, multiples of 8; a panorama is square.
-                             0: the model's, or what latents say */
-    int steps;            /* 20 */
-    double guidance;      /* 7.5; <= 1: no negative pass */
-    uint64_t seed;        /* 42 */
-    vbg_sampler_kind sampler; /* VBG_SAMPLER_MODEL: the package's */
-    double hfov_deg;      /* panorama: field of view of each view, 90 */
-    const double *yaw_deg;   /* [views], NULL: 360 v / views */
-    const double *pitch_deg; /* [views], NULL: 0 */
-    const float *latents; /* NULL, or [views][4][lh][lw] before init sigma */
-    int latent_h, latent_w; /* of latents */
-    bool tiny_decoder;    /* TAESD when the package has it */
+    int prompts;               /* 1 (for all views) or views */
+    const char *negative;      /* "" or NULL: the empty prompt */
+    int width, height;         /* pixels of a view, multiples of 8; a panorama is square.
+                                  0: the model's, or what latents say */
+    int steps;                 /* 20 */
+    double guidance;           /* 7.5; <= 1: no negative pass */
+    uint64_t seed;             /* 42 */
+    vbg_sampler_kind sampler;  /* VBG_SAMPLER_MODEL: the package's */
+    double hfov_deg;           /* panorama: field of view of each view, 90 */
+    const double *yaw_deg;     /* [views], NULL: 360 v / views */
+    const double *pitch_deg;   /* [views], NULL: 0 */
+    const float *latents;      /* NULL, or [views][4][lh][lw] before init sigma */
+    int latent_h, latent_w;    /* of latents */
+    bool tiny_decoder;         /* TAESD when the package has it */
 } vbg_gen_request;
 vbg_gen_request vbg_gen_request_default(void);
 
@@ -81,12 +81,12 @@ vbg_gen_request vbg_gen_request_default(void);
  * flat, sizes, steps, blank prompt, invalid UTF-8, ...), VBG_ELIMIT. */
 typedef struct vbg_gen_plan {
     int width, height, views, steps;
-    int calls;            /* network calls (batches of all views) */
-    int batch;            /* images of one call: views, twice with guidance */
+    int calls; /* network calls (batches of all views) */
+    int batch; /* images of one call: views, twice with guidance */
     vbg_sampler_kind sampler;
-    size_t weight_bytes;  /* mapped from the file */
-    size_t work_bytes;    /* slab, tables and buffers of this request */
-    double macs;          /* multiply-adds of the whole request, about */
+    size_t weight_bytes; /* mapped from the file */
+    size_t work_bytes;   /* slab, tables and buffers of this request */
+    double macs;         /* multiply-adds of the whole request, about */
 } vbg_gen_plan;
 vbg_status vbg_generator_plan(vbg_generator *g, const vbg_gen_request *r,
                               vbg_gen_plan *plan, vbg_err *err);
@@ -103,8 +103,7 @@ typedef struct vbg_gen_hooks {
     void *arg;
     /* After each piece of work (and with done 0 at the start of a stage); seconds:
      * spent in this stage so far.  Nonzero return: stop with VBG_ECANCEL. */
-    int (*progress)(void *arg, vbg_gen_stage stage, int done, int total,
-                    double seconds);
+    int (*progress)(void *arg, vbg_gen_stage stage, int done, int total, double seconds);
     /* Arrays for oracles and research, f32 in PyTorch order; data is valid during
      * the call.  Names:
      *   text          [texts][77][width]  negative first (when guided), then prompts

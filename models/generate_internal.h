@@ -35,8 +35,8 @@ typedef struct vbg_gen_task {
     int views, lw, lh;    /* latents of a view */
     int factor, channels; /* pixels per latent; input channels of the UNet */
     bool guided, coupled, tiny;
-    int batch;            /* images of one call */
-    int texts;            /* prompts, with the negative one first when guided */
+    int batch; /* images of one call */
+    int texts; /* prompts, with the negative one first when guided */
     int pick[2 * VBG_GEN_MAX_VIEWS];
     vbg_camera cam[VBG_GEN_MAX_VIEWS];
 } vbg_gen_task;

@@ -45,8 +45,8 @@ static vbg_status bind_decoders(vbg_generator *g, const char *path, vbg_err *err
         if (st == VBG_OK)
             st = vbg_vae_bind(&g->vae, &cfg, g->file, "vae", err);
         if (st == VBG_OK && cfg.latent != 4)
-            st = vbg_fail(err, VBG_EUNSUPPORTED, "%s: a VAE with %d latent channels", path,
-                          cfg.latent);
+            st = vbg_fail(err, VBG_EUNSUPPORTED, "%s: a VAE with %d latent channels",
+                          path, cfg.latent);
     }
     if (st == VBG_OK && vbg_weights_has_component(g->file, "taesd")) {
         st = vbg_taesd_bind(&g->tiny, g->file, "taesd", err);
@@ -67,10 +67,12 @@ static vbg_status bind_all(vbg_generator *g, const char *path, vbg_err *err)
         st = vbg_unet_config_read(&cfg, config(g, "unet.config"), err);
     if (st == VBG_OK)
         st = vbg_mvunet_bind(&g->m, &cfg, g->file, "unet", "caa", err);
-    if (st == VBG_OK && (cfg.out_channels != 4 || (cfg.in_channels != 4 &&
-                                                   cfg.in_channels != 9)))
-        st = vbg_fail(err, VBG_EUNSUPPORTED, "%s: a UNet with %d input and %d output "
-                      "channels", path, cfg.in_channels, cfg.out_channels);
+    if (st == VBG_OK &&
+        (cfg.out_channels != 4 || (cfg.in_channels != 4 && cfg.in_channels != 9)))
+        st = vbg_fail(err, VBG_EUNSUPPORTED,
+                      "%s: a UNet with %d input and %d output "
+                      "channels",
+                      path, cfg.in_channels, cfg.out_channels);
     if (st == VBG_OK)
         st = vbg_clip_text_open(&g->text, g->file, err);
     if (st == VBG_OK && g->text.tower.width != cfg.context)
@@ -170,8 +172,9 @@ int vbg_generator_tokens_cut(const vbg_generator *g, const char *prompt)
 
 vbg_gen_request vbg_gen_request_default(void)
 {
-    return (vbg_gen_request){ .views = 8, .prompts = 1, .steps = 20, .guidance = 7.5,
-                              .seed = 42, .hfov_deg = 90 };
+    return (vbg_gen_request){
+        .views = 8, .prompts = 1, .steps = 20, .guidance = 7.5, .seed = 42, .hfov_deg = 90
+    };
 }
 
 static vbg_status check_prompt(const char *what, const char *s, bool blank_is_fine,
@@ -197,8 +200,10 @@ static vbg_status check_texts(const vbg_gen_request *r, vbg_err *err)
     char what[32];
 
     if (!r->prompt || (r->prompts != 1 && r->prompts != r->views))
-        return vbg_fail(err, VBG_EUSAGE, "%d prompts for %d views: give one, or one for "
-                        "each view", r->prompt ? r->prompts : 0, r->views);
+        return vbg_fail(err, VBG_EUSAGE,
+                        "%d prompts for %d views: give one, or one for "
+                        "each view",
+                        r->prompt ? r->prompts : 0, r->views);
     for (int i = 0; i < r->prompts && st == VBG_OK; i++) {
         snprintf(what, sizeof what, r->prompts > 1 ? "prompt %d" : "prompt", i + 1);
         st = check_prompt(what, r->prompt[i], false, err);

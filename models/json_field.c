@@ -6,7 +6,8 @@ bool vbg_fields_open(vbg_fields *f, const char *what, const char *text, vbg_err 
     json_error_t e;
 
     *f = (vbg_fields){ .what = what, .st = VBG_OK, .err = err };
-    f->root = text && *text ? json_loads(text, JSON_REJECT_DUPLICATES, &e) : json_object();
+    f->root =
+        text && *text ? json_loads(text, JSON_REJECT_DUPLICATES, &e) : json_object();
     if (json_is_object(f->root))
         return true;
     f->st = vbg_fail(err, VBG_EFORMAT, "%s: not a JSON object", what);
@@ -94,9 +95,9 @@ void vbg_field_ints(vbg_fields *f, const char *key, int *v, int *count, int cap,
 {
     const json_t *j = get(f, key);
     size_t n = json_array_size(j);
-    bool good = json_is_array(j) ? n > 0 && n <= (size_t)cap &&
-                                       (*count == 0 || n == (size_t)*count)
-                                 : *count > 0 && in_range(j, min, max);
+    bool good = json_is_array(j)
+                    ? n > 0 && n <= (size_t)cap && (*count == 0 || n == (size_t)*count)
+                    : *count > 0 && in_range(j, min, max);
 
     if (!j)
         return;
@@ -109,5 +110,6 @@ void vbg_field_ints(vbg_fields *f, const char *key, int *v, int *count, int cap,
     if (json_is_array(j))
         *count = (int)n;
     for (int i = 0; i < *count; i++)
-        v[i] = (int)json_integer_value(json_is_array(j) ? json_array_get(j, (size_t)i) : j);
+        v[i] =
+            (int)json_integer_value(json_is_array(j) ? json_array_get(j, (size_t)i) : j);
 }

@@ -364,8 +364,12 @@ vbg_status vbg_sampler_open(vbg_sampler **out, const vbg_schedule *schedule,
                         "sampler");
     vbg_sampler *s = calloc(1, sizeof *s);
     if (s)
-        *s = (vbg_sampler){ .sc = *schedule, .kind = kind, .steps = steps, .calls = steps,
-                            .count = count, .init = 1 };
+        *s = (vbg_sampler){ .sc = *schedule,
+                            .kind = kind,
+                            .steps = steps,
+                            .calls = steps,
+                            .count = count,
+                            .init = 1 };
     if (s && kind == VBG_SAMPLER_PNDM && steps > 1)
         s->calls++;
     if (!s || !take_memory(s)) {

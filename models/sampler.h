@@ -58,13 +58,13 @@ typedef struct vbg_schedule {
     vbg_sampler_kind kind; /* never VBG_SAMPLER_MODEL */
     int train_steps;       /* 1000 */
     double beta_start, beta_end;
-    bool scaled_linear;    /* betas are squares of a line; else a line */
+    bool scaled_linear; /* betas are squares of a line; else a line */
     vbg_prediction prediction;
     vbg_spacing spacing;
     int steps_offset;
     bool set_alpha_to_one, clip_sample, zero_snr, skip_prk;
     double clip_range;
-    double eta;            /* DDIM: 0 */
+    double eta; /* DDIM: 0 */
 } vbg_schedule;
 
 /* The SD defaults (scaled_linear 0.00085..0.012, 1000, epsilon, offset 1, DDIM). */
@@ -79,8 +79,7 @@ typedef struct vbg_sampler vbg_sampler;
  * at most train_steps.  count: elements of the latents.
  * Errors: VBG_EUSAGE (steps), VBG_EUNSUPPORTED, VBG_ENOMEM. */
 vbg_status vbg_sampler_open(vbg_sampler **out, const vbg_schedule *schedule,
-                            vbg_sampler_kind kind, int steps, size_t count,
-                            vbg_err *err);
+                            vbg_sampler_kind kind, int steps, size_t count, vbg_err *err);
 void vbg_sampler_close(vbg_sampler *s); /* accepts NULL */
 
 vbg_sampler_kind vbg_sampler_kind_of(const vbg_sampler *s);

@@ -8,16 +8,15 @@ enum { WIDTH = 64, LATENT = 4 };
 
 typedef enum kind { CONV, HALVE, UP, BLOCK, CLAMP, RELU } kind;
 
-static const kind encoder_plan[VBG_TAESD_ENCODER] = {
-    CONV,  BLOCK, HALVE, BLOCK, BLOCK, BLOCK, HALVE, BLOCK,
-    BLOCK, BLOCK, HALVE, BLOCK, BLOCK, BLOCK, CONV
-};
+static const kind encoder_plan[VBG_TAESD_ENCODER] = { CONV,  BLOCK, HALVE, BLOCK, BLOCK,
+                                                      BLOCK, HALVE, BLOCK, BLOCK, BLOCK,
+                                                      HALVE, BLOCK, BLOCK, BLOCK, CONV };
 
 /* UP is module N (no weights) together with the convolution N + 1. */
-static const kind decoder_plan[VBG_TAESD_DECODER] = {
-    CLAMP, CONV,  RELU, BLOCK, BLOCK, BLOCK, UP,   CONV,  BLOCK, BLOCK,
-    BLOCK, UP,    CONV, BLOCK, BLOCK, BLOCK, UP,   CONV,  BLOCK, CONV
-};
+static const kind decoder_plan[VBG_TAESD_DECODER] = { CLAMP, CONV, RELU, BLOCK, BLOCK,
+                                                      BLOCK, UP,   CONV, BLOCK, BLOCK,
+                                                      BLOCK, UP,   CONV, BLOCK, BLOCK,
+                                                      BLOCK, UP,   CONV, BLOCK, CONV };
 
 static void bind_half(vbg_bind *b, vbg_taesd_module *m, const kind *plan, int count,
                       const char *half, int in, int out)
@@ -116,7 +115,8 @@ static vbg_tensor *run(vbg_ctx *c, const vbg_tensor *x, const vbg_taesd_module *
         if (plan[i] == UP) { /* fused into the next module, made only to be shown */
             vbg_scope_open(c);
             if (fn)
-                fn(arg, c, name, vbg_resize(c, h, 2 * h->h, 2 * h->w, VBG_RESIZE_NEAREST));
+                fn(arg, c, name,
+                   vbg_resize(c, h, 2 * h->h, 2 * h->w, VBG_RESIZE_NEAREST));
             vbg_scope_close(c, NULL);
             continue;
         }

@@ -133,8 +133,8 @@ static vbg_tensor *transformer(const call *k, const vbg_transformer *t,
     vbg_ctx *c = k->c;
 
     vbg_scope_open(c);
-    vbg_tensor *h = vbg_group_norm(c, x, &t->norm, k->m->cfg.groups, TRANSFORMER_EPS,
-                                   VBG_ACT_NONE);
+    vbg_tensor *h =
+        vbg_group_norm(c, x, &t->norm, k->m->cfg.groups, TRANSFORMER_EPS, VBG_ACT_NONE);
     h = after(c, h, vbg_linear(c, h, &t->proj_in));
     h = attend(k, t, h, false);
     h = attend(k, t, h, true);
@@ -294,8 +294,9 @@ vbg_tensor *vbg_unet_forward(vbg_ctx *c, const vbg_unet *m, const vbg_tensor *x,
     h = mid_block(&k, h);
     for (int i = 0; i < m->cfg.levels; i++)
         h = up_block(&k, i, h);
-    h = after(c, h, vbg_group_norm(c, h, &m->norm_out, m->cfg.groups, m->cfg.eps,
-                                   VBG_ACT_SILU));
+    h = after(
+        c, h,
+        vbg_group_norm(c, h, &m->norm_out, m->cfg.groups, m->cfg.eps, VBG_ACT_SILU));
     vbg_conv_opt last = { .pad = 1, .f32_out = true };
     return vbg_scope_close(c, vbg_conv2d(c, h, &m->conv_out, last));
 }
@@ -330,7 +331,9 @@ static size_t place(text_job *j, int width)
     size_t at = j->bytes;
 
     j->bytes += vbg_round_up((size_t)j->t->n * (size_t)j->t->tokens * (size_t)width *
-                                     vbg_dtype_size(j->t->dtype) + 64, 64);
+                                     vbg_dtype_size(j->t->dtype) +
+                                 64,
+                             64);
     return at;
 }
 
@@ -382,8 +385,8 @@ static vbg_status run_text(vbg_ctx *c, void *arg, vbg_err *err)
 
     (void)err;
     j->c = c;
-    vbg_tensor *x = vbg_wrap(c, j->state, VBG_F32, j->texts, 1, j->t->tokens,
-                             r->m->cfg.context);
+    vbg_tensor *x =
+        vbg_wrap(c, j->state, VBG_F32, j->texts, 1, j->t->tokens, r->m->cfg.context);
     j->x = vbg_cast(c, x, vbg_ctx_act(c));
     each_transformer(r->m, project_both, j);
     return VBG_OK;

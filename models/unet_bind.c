@@ -76,7 +76,8 @@ vbg_status vbg_unet_config_read(vbg_unet_config *out, const char *json, vbg_err 
         g.cross[i] = i < g.levels - 1;
         g.up_cross[i] = i > 0;
     }
-    vbg_field_ints(&f, "attention_head_dim", g.heads, &g.levels, VBG_UNET_LEVELS, 1, 1024);
+    vbg_field_ints(&f, "attention_head_dim", g.heads, &g.levels, VBG_UNET_LEVELS, 1,
+                   1024);
     vbg_field_ints(&f, "num_attention_heads", g.heads, &g.levels, VBG_UNET_LEVELS, 1,
                    1024);
     read_types(&f, "down_block_types", "CrossAttnDownBlock2D", "DownBlock2D", g.cross,

@@ -11,8 +11,9 @@ static const float EPS = 1e-6f;
 
 vbg_status vbg_vae_config_read(vbg_vae_config *out, const char *json, vbg_err *err)
 {
-    vbg_vae_config g = { .channels = 3, .latent = 4, .layers = 2, .groups = 32,
-                         .scaling = 0.18215 };
+    vbg_vae_config g = {
+        .channels = 3, .latent = 4, .layers = 2, .groups = 32, .scaling = 0.18215
+    };
     vbg_fields f;
 
     vbg_fields_open(&f, "vae config", json, err);
@@ -21,7 +22,8 @@ vbg_status vbg_vae_config_read(vbg_vae_config *out, const char *json, vbg_err *e
     vbg_field_int(&f, "layers_per_block", &g.layers, 1, VBG_VAE_LAYERS);
     vbg_field_int(&f, "norm_num_groups", &g.groups, 1, 1024);
     vbg_field_real(&f, "scaling_factor", &g.scaling, 1e-6, 1e6);
-    vbg_field_ints(&f, "block_out_channels", g.width, &g.levels, VBG_VAE_LEVELS, 1, 16384);
+    vbg_field_ints(&f, "block_out_channels", g.width, &g.levels, VBG_VAE_LEVELS, 1,
+                   16384);
     if (f.st == VBG_OK && g.levels == 0)
         f.st = vbg_fail(err, VBG_EFORMAT, "vae config: no block_out_channels");
     for (int i = 0; f.st == VBG_OK && i < g.levels; i++)
@@ -148,8 +150,7 @@ vbg_status vbg_vae_bind(vbg_vae *m, const vbg_vae_config *cfg, const vbg_weights
     return vbg_bind_finish(&b, err);
 }
 
-vbg_status vbg_vae_prepare(vbg_vae *m, const vbg_ctx *c, vbg_pool_mem *pool,
-                            vbg_err *err)
+vbg_status vbg_vae_prepare(vbg_vae *m, const vbg_ctx *c, vbg_pool_mem *pool, vbg_err *err)
 {
     for (int i = 0; i < m->cfg.levels; i++) {
         vbg_weight *w = &m->decoder.block[i].conv;
@@ -237,8 +238,8 @@ static vbg_tensor *finish(const call *k, const vbg_vae_half *m, vbg_tensor *x)
     vbg_ctx *c = k->c;
     const vbg_conv_opt o = { .pad = 1, .f32_out = true };
 
-    x = after(c, x, vbg_group_norm(c, x, &m->norm_out, k->m->cfg.groups, EPS,
-                                   VBG_ACT_SILU));
+    x = after(c, x,
+              vbg_group_norm(c, x, &m->norm_out, k->m->cfg.groups, EPS, VBG_ACT_SILU));
     return after(c, x, vbg_conv2d(c, x, &m->conv_out, o));
 }
 

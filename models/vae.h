@@ -56,7 +56,8 @@ vbg_status vbg_vae_bind(vbg_vae *m, const vbg_vae_config *cfg, const vbg_weights
                         const char *component, vbg_err *err);
 
 /* As vbg_unet_prepare, for the decoder. */
-vbg_status vbg_vae_prepare(vbg_vae *m, const vbg_ctx *c, vbg_pool_mem *pool, vbg_err *err);
+vbg_status vbg_vae_prepare(vbg_vae *m, const vbg_ctx *c, vbg_pool_mem *pool,
+                           vbg_err *err);
 
 /* Named intermediates, for oracles; NULL: none. */
 typedef struct vbg_vae_trace {

@@ -107,7 +107,8 @@ static inline said run_program(const char *const argv[])
     posix_spawn_file_actions_addopen(&io, 0, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_addopen(&io, 1, out, O_WRONLY | O_CREAT | O_TRUNC, 0600);
     posix_spawn_file_actions_addopen(&io, 2, err, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    if (posix_spawn(&pid, path, &io, NULL, (char *const *)(uintptr_t)argv, environ) == 0 &&
+    if (posix_spawn(&pid, path, &io, NULL, (char *const *)(uintptr_t)argv, environ) ==
+            0 &&
         waitpid(pid, &status, 0) == pid)
         s.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     posix_spawn_file_actions_destroy(&io);

@@ -183,7 +183,8 @@ static inline void small_values(const small_tensor *t, int index, bool zero_caa,
 }
 
 /* Writes and opens the model; poison (may be NULL) gets one NaN. */
-static inline vbg_weights *small_weights(vbg_dtype type, bool zero_caa, const char *poison)
+static inline vbg_weights *small_weights(vbg_dtype type, bool zero_caa,
+                                         const char *poison)
 {
     small_list *l = calloc(1, sizeof *l);
     float *v = malloc(sizeof(float) * 1000000);
@@ -234,8 +235,8 @@ static inline vbg_status small_job(vbg_ctx *c, void *arg, vbg_err *err)
 
     (void)err;
     vbg_tensor *x = vbg_wrap(c, r->x, VBG_F32, r->views, r->side, r->side, 4);
-    vbg_tensor *y = vbg_unet_forward(c, &r->m.unet, x, &time, 1, r->text,
-                                     r->rig ? &hooks : NULL);
+    vbg_tensor *y =
+        vbg_unet_forward(c, &r->m.unet, x, &time, 1, r->text, r->rig ? &hooks : NULL);
     vbg_copy_out(c, r->y, VBG_F32, y);
     return VBG_OK;
 }
@@ -266,9 +267,9 @@ static inline void small_forward(const vbg_weights *w, vbg_isa isa, vbg_dtype pr
     cr_assert_eq(vbg_unet_text_new(&r.text, c, &r.m.unet, state, 1, 5, pick, views, &err),
                  VBG_OK);
     if (coupled)
-        cr_assert_eq(vbg_rig_open(&r.rig, &r.m, cam, views, 8 * side, 8 * side, side,
-                                  side, &err),
-                     VBG_OK);
+        cr_assert_eq(
+            vbg_rig_open(&r.rig, &r.m, cam, views, 8 * side, 8 * side, side, side, &err),
+            VBG_OK);
     for (int i = 0; coupled && i < r.m.places; i++)
         cr_assert_eq(vbg_rig_tables(r.rig, c, i, &err), VBG_OK);
     cr_assert_eq(vbg_run(c, small_job, &r, &err), VBG_OK, "%s", err.text);

@@ -6,8 +6,8 @@
 static const struct {
     int h, w, c;
     size_t pad;
-} cases[] = { { 1, 1, 32, 0 },  { 2, 2, 32, 5 },   { 3, 5, 64, 0 },
-              { 8, 8, 96, 32 }, { 4, 7, 320, 0 },  { 3, 3, 640, 0 }, { 2, 2, 1280, 8 } };
+} cases[] = { { 1, 1, 32, 0 },  { 2, 2, 32, 5 },  { 3, 5, 64, 0 },  { 8, 8, 96, 32 },
+              { 4, 7, 320, 0 }, { 3, 3, 640, 0 }, { 2, 2, 1280, 8 } };
 enum { CASES = sizeof cases / sizeof cases[0] };
 
 /* f32: scores are sums of c products of size 1 and the softmax multiplies their error by
@@ -60,12 +60,26 @@ static void try_case(vbg_isa isa, size_t i, vbg_dtype t)
         table[n] = guard_filled(t, rows + 1, c, c, 0, 1, 20 + n);
     for (size_t n = 0; n < 4 * c; n++)
         vec[n] = guard_random(&seed);
-    vbg_caa_args a = { .q = guard_data(&q), .y = guard_data(&want), .ldq = ld, .ldy = ld,
-                       .ldx = ld, .ldk = ld, .ldv = ld, .enc = guard_data(&table[0]),
-                       .ek = guard_data(&table[1]), .ev = guard_data(&table[2]),
-                       .k_one = vec, .v_one = vec + c, .k_null = vec + 2 * c,
-                       .v_null = vec + 3 * c, .spot = spot, .h = cases[i].h,
-                       .w = cases[i].w, .c = cases[i].c, .t = t, .eps = 1e-5f };
+    vbg_caa_args a = { .q = guard_data(&q),
+                       .y = guard_data(&want),
+                       .ldq = ld,
+                       .ldy = ld,
+                       .ldx = ld,
+                       .ldk = ld,
+                       .ldv = ld,
+                       .enc = guard_data(&table[0]),
+                       .ek = guard_data(&table[1]),
+                       .ev = guard_data(&table[2]),
+                       .k_one = vec,
+                       .v_one = vec + c,
+                       .k_null = vec + 2 * c,
+                       .v_null = vec + 3 * c,
+                       .spot = spot,
+                       .h = cases[i].h,
+                       .w = cases[i].w,
+                       .c = cases[i].c,
+                       .t = t,
+                       .eps = 1e-5f };
     for (int s = 0; s < 2; s++) {
         a.x[s] = guard_data(&in[s]);
         a.k[s] = guard_data(&in[2 + s]);

@@ -92,11 +92,23 @@ static operands operands_new(const conv_case *t, kind what, bool absolute)
 {
     const int up = t->upsample2 ? 2 : 1, kw = t->kw ? t->kw : t->k;
     uint64_t seed = 5;
-    operands o = { .a = { .n = t->n, .h = t->h, .w_in = t->w, .c = t->c, .oc = t->oc,
-                          .kh = t->k, .kw = kw, .stride_y = t->stride,
-                          .stride_x = t->stride, .pad_top = t->pad, .pad_left = t->pad,
-                          .dil_y = t->dil, .dil_x = t->dil, .groups = t->groups,
-                          .xt = t->xt, .wt = t->wt, .yt = t->yt,
+    operands o = { .a = { .n = t->n,
+                          .h = t->h,
+                          .w_in = t->w,
+                          .c = t->c,
+                          .oc = t->oc,
+                          .kh = t->k,
+                          .kw = kw,
+                          .stride_y = t->stride,
+                          .stride_x = t->stride,
+                          .pad_top = t->pad,
+                          .pad_left = t->pad,
+                          .dil_y = t->dil,
+                          .dil_x = t->dil,
+                          .groups = t->groups,
+                          .xt = t->xt,
+                          .wt = t->wt,
+                          .yt = t->yt,
                           .upsample2 = t->upsample2 } };
     vbg_conv_args *a = &o.a;
 
@@ -116,9 +128,10 @@ static operands operands_new(const conv_case *t, kind what, bool absolute)
     o.res = matrix_new(t->yt, rows, oc, oc + 2);
     matrix_fill(&o.x, &seed, absolute);
     matrix_fill(&o.res, &seed, absolute);
-    o.w = what == PACKED
-              ? case_weights(t->wt, oc, c, (size_t)t->k, (size_t)kw, 11, absolute)
-              : (void *)case_vector(taps * oc * (what == TRANSPOSE ? c : 1), 11, absolute);
+    o.w =
+        what == PACKED
+            ? case_weights(t->wt, oc, c, (size_t)t->k, (size_t)kw, 11, absolute)
+            : (void *)case_vector(taps * oc * (what == TRANSPOSE ? c : 1), 11, absolute);
     o.bias = case_vector(oc, 13, absolute);
     o.scale = case_vector(oc, 17, absolute);
     a->x = o.x.data;
@@ -168,9 +181,10 @@ static matrix run(const vbg_gemm_kernels *k, operands *o, kind what, size_t rows
 static void check(const conv_case *t, kind what)
 {
     char name[160];
-    snprintf(name, sizeof name, "conv kind %d [%d,%d,%d,%d] oc %d k %d s %d d %d p %d g %d %s %s",
-             what, t->n, t->h, t->w, t->c, t->oc, t->k, t->stride, t->dil, t->pad,
-             t->groups, vbg_dtype_name(t->xt), vbg_dtype_name(t->wt));
+    snprintf(name, sizeof name,
+             "conv kind %d [%d,%d,%d,%d] oc %d k %d s %d d %d p %d g %d %s %s", what,
+             t->n, t->h, t->w, t->c, t->oc, t->k, t->stride, t->dil, t->pad, t->groups,
+             vbg_dtype_name(t->xt), vbg_dtype_name(t->wt));
     vbg_gemm_kernels k;
     case_kernels(&k, VBG_ISA_REF);
     operands o = operands_new(t, what, false), abs = operands_new(t, what, true);
@@ -226,19 +240,52 @@ Test(conv, reference_by_hand)
     for (int i = 0; i < 9; i++)
         x[i] = w[i] = (float)(i + 1);
     vbg_pack(packed, VBG_F32, w, 1, 1, 3, 3);
-    vbg_conv_args a = { .x = x, .ldx = 1, .w = packed, .y = y, .ldy = 1, .n = 1, .h = 3,
-                        .w_in = 3, .c = 1, .oh = 3, .ow = 3, .oc = 1, .kh = 3, .kw = 3,
-                        .stride_y = 1, .stride_x = 1, .pad_top = 1, .pad_left = 1,
-                        .dil_y = 1, .dil_x = 1, .groups = 1 };
+    vbg_conv_args a = { .x = x,
+                        .ldx = 1,
+                        .w = packed,
+                        .y = y,
+                        .ldy = 1,
+                        .n = 1,
+                        .h = 3,
+                        .w_in = 3,
+                        .c = 1,
+                        .oh = 3,
+                        .ow = 3,
+                        .oc = 1,
+                        .kh = 3,
+                        .kw = 3,
+                        .stride_y = 1,
+                        .stride_x = 1,
+                        .pad_top = 1,
+                        .pad_left = 1,
+                        .dil_y = 1,
+                        .dil_x = 1,
+                        .groups = 1 };
     case_kernels(&k, VBG_ISA_REF);
     k.conv(&a, 0, 3, 0, 1, NULL);
     for (int i = 0; i < 9; i++)
         cr_assert(y[i] == same[i], "[%d] is %g, not %g", i, (double)y[i],
                   (double)same[i]);
     /* transposed, 2x2 input, stride 2, no padding: y = sum x * w at 2*i + k */
-    vbg_conv_args t = { .x = x, .ldx = 1, .w = w, .y = y, .ldy = 1, .n = 1, .h = 1,
-                        .w_in = 2, .c = 1, .oh = 1, .ow = 4, .oc = 1, .kh = 1, .kw = 2,
-                        .stride_y = 2, .stride_x = 2, .dil_y = 1, .dil_x = 1, .groups = 1 };
+    vbg_conv_args t = { .x = x,
+                        .ldx = 1,
+                        .w = w,
+                        .y = y,
+                        .ldy = 1,
+                        .n = 1,
+                        .h = 1,
+                        .w_in = 2,
+                        .c = 1,
+                        .oh = 1,
+                        .ow = 4,
+                        .oc = 1,
+                        .kh = 1,
+                        .kw = 2,
+                        .stride_y = 2,
+                        .stride_x = 2,
+                        .dil_y = 1,
+                        .dil_x = 1,
+                        .groups = 1 };
     k.transpose(&t, 0, 1);
     cr_assert(y[0] == 1 && y[1] == 2 && y[2] == 2 && y[3] == 4);
 }

@@ -146,8 +146,11 @@ Test(gemm, every_level)
 
 Test(gemm, pack_round_trip)
 {
-    static const struct { size_t oc, c, kh, kw; } shapes[] = {
-        { 1, 1, 1, 1 }, { 17, 3, 7, 7 }, { 16, 16, 3, 3 }, { 40, 33, 3, 1 }, { 5, 64, 1, 1 },
+    static const struct {
+        size_t oc, c, kh, kw;
+    } shapes[] = {
+        { 1, 1, 1, 1 },   { 17, 3, 7, 7 }, { 16, 16, 3, 3 },
+        { 40, 33, 3, 1 }, { 5, 64, 1, 1 },
     };
     static const vbg_dtype types[] = { VBG_F32, VBG_BF16, VBG_F16 };
 
@@ -188,15 +191,26 @@ enum { OP_N = 2, OP_SIZE = 18, OP_C = 48, OP_OC = 80 };
 static vbg_status op_run(vbg_ctx *c, void *arg, vbg_err *err)
 {
     const op_job *j = arg;
-    const vbg_weight l = { .data = j->packed_l, .dtype = j->type, .oc = OP_OC, .c = OP_C,
-                           .kh = 1, .kw = 1, .groups = 1 };
-    const vbg_weight k = { .data = j->packed_c, .dtype = j->type, .oc = OP_OC, .c = OP_OC,
-                           .kh = 3, .kw = 3, .groups = 1 };
+    const vbg_weight l = { .data = j->packed_l,
+                           .dtype = j->type,
+                           .oc = OP_OC,
+                           .c = OP_C,
+                           .kh = 1,
+                           .kw = 1,
+                           .groups = 1 };
+    const vbg_weight k = { .data = j->packed_c,
+                           .dtype = j->type,
+                           .oc = OP_OC,
+                           .c = OP_OC,
+                           .kh = 3,
+                           .kw = 3,
+                           .groups = 1 };
     vbg_tensor *x = vbg_wrap(c, j->x, VBG_F32, OP_N, OP_SIZE, OP_SIZE, OP_C);
 
     (void)err;
     vbg_tensor *h = vbg_linear(c, vbg_cast(c, x, vbg_ctx_act(c)), &l);
-    h = vbg_conv2d(c, h, &k, (vbg_conv_opt){ .pad = 1, .residual = h, .act = VBG_ACT_SILU });
+    h = vbg_conv2d(c, h, &k,
+                   (vbg_conv_opt){ .pad = 1, .residual = h, .act = VBG_ACT_SILU });
     vbg_copy_out(c, j->y, VBG_F32, h);
     return VBG_OK;
 }

@@ -74,19 +74,19 @@ static void check_run(const char *dir, const char *suffix, const char *prompt,
              (int)json_integer_value(json_array_get(hw, 0)),
              (int)json_integer_value(json_array_get(hw, 1)));
     snprintf(png, sizeof png, "%s/tiny_sd2_%s_%s.png", dir, suffix, name);
-    said s = RUN("vbg-convert", folder, "--dtype", "f32", "--prediction", prediction, "-o",
-                 vbg);
+    said s = RUN("vbg-convert", folder, "--dtype", "f32", "--prediction", prediction,
+                 "-o", vbg);
     cr_assert_eq(s.code, 0, "%s", s.err);
     s = RUN("vbg-gen", "--flat", "--model", vbg, "--text", prompt, "--negative",
-            negative ? negative : "", "--steps", steps, "--guidance", guidance, "--sampler",
-            strcmp(kind, "dpmpp") == 0 ? "dpmpp_2m" : kind, "--latents", latents,
-            "--precision", "f32", "-o", out);
+            negative ? negative : "", "--steps", steps, "--guidance", guidance,
+            "--sampler", strcmp(kind, "dpmpp") == 0 ? "dpmpp_2m" : kind, "--latents",
+            latents, "--precision", "f32", "-o", out);
     cr_assert_eq(s.code, 0, "%s: %s", name, s.err);
     if (access(png, R_OK) != 0)
         return; /* some runs have no picture */
     compare_pictures(out, png, &levels, &share);
-    cr_expect(levels <= 1 && share <= 0.003, "%s: %d levels, %g of the bytes", name, levels,
-              share);
+    cr_expect(levels <= 1 && share <= 0.003, "%s: %d levels, %g of the bytes", name,
+              levels, share);
 }
 
 Test(gen, pictures_of_the_oracle, .fini = remove_scratch, .timeout = 120)
@@ -106,9 +106,9 @@ Test(gen, pictures_of_the_oracle, .fini = remove_scratch, .timeout = 120)
         snprintf(suffix, sizeof suffix, "%.60s", strrchr(found.gl_pathv[i], '_') + 1);
         *strrchr(suffix, '.') = 0;
         json_t *j = json_load_file(found.gl_pathv[i], 0, NULL);
-        json_object_foreach(json_object_get(j, "runs"), name, run)
-            check_run(dir, suffix, json_string_value(json_object_get(j, "prompt")),
-                      json_string_value(json_object_get(j, "negative_prompt")), name, run);
+        json_object_foreach(json_object_get(j, "runs"), name, run) check_run(
+            dir, suffix, json_string_value(json_object_get(j, "prompt")),
+            json_string_value(json_object_get(j, "negative_prompt")), name, run);
         json_decref(j);
     }
     globfree(&found);
@@ -118,19 +118,22 @@ Test(gen, same_seed_same_bytes_and_replay, .fini = remove_scratch, .timeout = 12
 {
     if (!have_models())
         cr_skip_test("no ../shared");
-    const char *a = in_scratch("a.png"), *b = in_scratch("b.png"), *c = in_scratch("c.png");
-    said s = RUN("vbg-gen", "--model", model, "--text", "a room, with <a> \"door\"", "--steps",
-                 "2", "--view-size", "64", "--size", "256x128", "--threads", "1", "-o", a);
+    const char *a = in_scratch("a.png"), *b = in_scratch("b.png"),
+               *c = in_scratch("c.png");
+    said s =
+        RUN("vbg-gen", "--model", model, "--text", "a room, with <a> \"door\"", "--steps",
+            "2", "--view-size", "64", "--size", "256x128", "--threads", "1", "-o", a);
     cr_assert_eq(s.code, 0, "%s", s.err);
-    s = RUN("vbg-gen", "--model", model, "--text", "a room, with <a> \"door\"", "--steps", "2",
-            "--view-size", "64", "--size", "256x128", "--threads", "2", "-o", b);
+    s = RUN("vbg-gen", "--model", model, "--text", "a room, with <a> \"door\"", "--steps",
+            "2", "--view-size", "64", "--size", "256x128", "--threads", "2", "-o", b);
     cr_assert_eq(s.code, 0, "%s", s.err);
     cr_expect(same_bytes(a, b), "one and two threads differ");
     s = RUN("vbg-gen", "--model", model, "--replay", a, "-o", c);
     cr_assert_eq(s.code, 0, "%s", s.err);
     cr_expect(same_bytes(a, c), "the replay differs");
     s = RUN("vbg-gen", "--info", a);
-    cr_expect(strstr(s.out, "a room, with <a> \"door\"\nSteps: 2, Sampler:"), "%s", s.out);
+    cr_expect(strstr(s.out, "a room, with <a> \"door\"\nSteps: 2, Sampler:"), "%s",
+              s.out);
     const char *page = in_scratch("a.html");
     s = RUN("vbg-gen", "view", a, "-o", page);
     cr_expect_eq(s.code, 0, "%s", s.err);
@@ -174,7 +177,8 @@ Test(gen, wrong_usage, .fini = remove_scratch)
     refused(RUN("vbg-gen", "--text", "(a:1e999)", "-o", out), 2, "weight", out);
     refused(RUN("vbg-gen", "--text", "a", "--view-size", "65", "-o", out), 2,
             "multiple of 8", out);
-    refused(RUN("vbg-gen", "--text", "a", "--size", "255x128", "-o", out), 2, "even", out);
+    refused(RUN("vbg-gen", "--text", "a", "--size", "255x128", "-o", out), 2, "even",
+            out);
     refused(RUN("vbg-gen", "--text", "a", "--model", "/nonexistent.vbg", "-o", out), 1,
             "/nonexistent.vbg", out);
     refused(RUN("vbg-gen", "--text", "a", "-o", "/nonexistent/x.png"), 1, "/nonexistent",
@@ -200,11 +204,14 @@ Test(gen, wrong_models, .fini = remove_scratch, .timeout = 60)
     fclose(f);
     free(data);
     refused(RUN("vbg-gen", "--text", "a", "--model", cut, "-o", out), 1, "cut.vbg", out);
-    refused(RUN("vbg-gen", "--text", "a", "--model", flat_model, "-o", out), 2, "flat picture", out);
-    snprintf(selfie, sizeof selfie,
-             "%s/data/weights/selfiesegmentation_mlkit-256x256-2021_01_19-v1215.f16.tflite",
-             shared_dir());
-    refused(RUN("vbg-gen", "--text", "a", "--model", selfie, "-o", out), 1, "selfie", out);
+    refused(RUN("vbg-gen", "--text", "a", "--model", flat_model, "-o", out), 2,
+            "flat picture", out);
+    snprintf(
+        selfie, sizeof selfie,
+        "%s/data/weights/selfiesegmentation_mlkit-256x256-2021_01_19-v1215.f16.tflite",
+        shared_dir());
+    refused(RUN("vbg-gen", "--text", "a", "--model", selfie, "-o", out), 1, "selfie",
+            out);
     cr_expect_eq(RUN("vbg-convert", selfie, "-o", in_scratch("p.vbg")).code, 0);
     refused(RUN("vbg-gen", "--text", "a", "--model", in_scratch("p.vbg"), "-o", out), 1,
             "p.vbg", out);
@@ -229,8 +236,8 @@ Test(gen, prompts_of_the_malformed_set, .fini = remove_scratch, .timeout = 120)
         const char *out = in_scratch("x.png");
         bool views = strstr(name, "views_") != NULL;
         said s = RUN("vbg-gen", views ? "--view-prompts" : "--text-file", path, "--model",
-                     model, "--steps", "1", "--guidance", "1", "--view-size", "64", "--size",
-                     "128x64", "-o", out);
+                     model, "--steps", "1", "--guidance", "1", "--view-size", "64",
+                     "--size", "128x64", "-o", out);
         for (const char *p = s.err; *p; p++)
             cr_expect((unsigned char)*p >= 0x20 || *p == '\n', "%s: raw control", name);
         if (strcmp(verdict, "accept") == 0)

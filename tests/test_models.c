@@ -32,7 +32,8 @@ Test(models, zero_caa_is_identity)
         vbg_dtype type = t ? VBG_BF16 : VBG_F32;
         vbg_weights *w = small_weights(type, true, NULL);
         for (vbg_isa isa = VBG_ISA_REF; isa < VBG_ISA_COUNT; isa++) {
-            float *a = forward(w, isa, type, 2, false), *b = forward(w, isa, type, 2, true);
+            float *a = forward(w, isa, type, 2, false),
+                  *b = forward(w, isa, type, 2, true);
             cr_assert_arr_eq(a, b, COUNT * sizeof *a, "%s %s", vbg_isa_name(isa),
                              vbg_dtype_name(type));
             free(a);
@@ -125,11 +126,17 @@ Test(models, missing_weights_are_named)
 Test(models, configs_are_checked)
 {
     static const char *const bad[] = {
-        "[]", "{", "{\"block_out_channels\":[]}", "{\"block_out_channels\":\"x\"}",
-        "{\"block_out_channels\":[32,33]}", "{\"block_out_channels\":[-1]}",
+        "[]",
+        "{",
+        "{\"block_out_channels\":[]}",
+        "{\"block_out_channels\":\"x\"}",
+        "{\"block_out_channels\":[32,33]}",
+        "{\"block_out_channels\":[-1]}",
         "{\"block_out_channels\":[32,64],\"act_fn\":\"gelu\"}",
         "{\"block_out_channels\":[32],\"norm_num_groups\":0}",
-        "{\"block_out_channels\":[32,32,32,32,32,32,32,32]}", "{}" };
+        "{\"block_out_channels\":[32,32,32,32,32,32,32,32]}",
+        "{}"
+    };
     vbg_unet_config cfg;
 
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -153,7 +160,8 @@ Test(models, incomplete_package)
     snprintf(path, sizeof path, "/tmp/vbg-part-%ld.vbg", (long)getpid());
     cr_assert_eq(vbg_writer_new(&w, path, &err), VBG_OK);
     vbg_writer_string(w, "model.arch", "sd", &err);
-    vbg_writer_declare(w, "unet", "conv_in.bias", VBG_F32, VBG_LAYOUT_PLAIN, 1, dim, &err);
+    vbg_writer_declare(w, "unet", "conv_in.bias", VBG_F32, VBG_LAYOUT_PLAIN, 1, dim,
+                       &err);
     vbg_writer_data(w, "unet", "conv_in.bias", four, &err);
     cr_assert_eq(vbg_writer_finish(w, &err), VBG_OK, "%s", err.text);
     cr_assert_eq(vbg_generator_open(&g, path, &opt, &err), VBG_EFORMAT);

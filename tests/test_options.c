@@ -49,8 +49,9 @@ Test(options, values_and_defaults)
     vbg_err err;
     int w, h;
 
-    cr_assert_eq(PARSE(v, err, "-s", "7", "--guidance=2.5", "-fq", "--prompt", "a b", "in"),
-                 VBG_OK, "%s", err.text);
+    cr_assert_eq(
+        PARSE(v, err, "-s", "7", "--guidance=2.5", "-fq", "--prompt", "a b", "in"),
+        VBG_OK, "%s", err.text);
     cr_expect_eq(vbg_value_int(v, "steps"), 7);
     cr_expect_eq(vbg_value_real(v, "guidance"), 2.5);
     cr_expect(vbg_value_flag(v, "flat") && vbg_value_flag(v, "quiet"));

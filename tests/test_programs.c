@@ -78,7 +78,8 @@ Test(programs, help_fits_the_terminal, .fini = remove_scratch)
         said s = RUN(programs[i], "--help");
         longest_line(s.out, &lines, &width);
         cr_expect(s.code == 0 && lines > 8 && lines <= 24 && width <= 80,
-                  "%s --help: code %d, %d lines of %zu", programs[i], s.code, lines, width);
+                  "%s --help: code %d, %d lines of %zu", programs[i], s.code, lines,
+                  width);
         s = RUN(programs[i]);
         cr_expect(s.code == 2 && !s.out[0] && s.err_lines == lines, "%s: %d %s",
                   programs[i], s.code, s.err);
@@ -99,8 +100,8 @@ Test(programs, generated_texts, .fini = remove_scratch)
     for (int i = 0; i < PROGRAMS; i++)
         for (int k = 0; k < 5; k++) {
             said s = RUN(programs[i], "--generate", kinds[k]);
-            cr_expect(s.code == 0 && strlen(s.out) > 200 && !s.err[0], "%s --generate %s: %d",
-                      programs[i], kinds[k], s.code);
+            cr_expect(s.code == 0 && strlen(s.out) > 200 && !s.err[0],
+                      "%s --generate %s: %d", programs[i], kinds[k], s.code);
             if (k != 3)
                 continue;
             for (char c = 'A'; c <= 'z'; c++) { /* each letter means one option */
@@ -156,7 +157,8 @@ Test(programs, places_that_cannot_be_written, .fini = remove_scratch)
 
     refused(RUN("vbg-gen", "view", pano, "-o", "/dev/full"), 1, "not a regular file");
     refused(RUN("vbg-gen", "view", pano, "-o", scratch_dir()), 1, "folder");
-    refused(RUN("vbg-gen", "view", pano, "-o", in_scratch("no/x.html")), 1, "cannot write");
+    refused(RUN("vbg-gen", "view", pano, "-o", in_scratch("no/x.html")), 1,
+            "cannot write");
     refused(RUN("vbg-gen", "--text", "a", "--views", pano, "-o", out), 1, "no folder");
     refused(RUN("vbg-gen", "--text", "a", "--dump", "/dev/full", "-o", out), 1,
             "not a regular file");
@@ -180,8 +182,8 @@ Test(programs, contradictions, .fini = remove_scratch)
     refused(RUN("vbg-convert", "a", "--json", "-o", out), 2, "--json goes with --list");
     refused(RUN("vbg-run", "-i", "a", "-b", "blur", "--text", "b", "-o", "c.mp4"), 2,
             "exclude each other");
-    refused(RUN("vbg-run", "-i", "a", "-b", "blur", "--mask", "m", "--chroma", "green", "-o",
-                "c.mp4"),
+    refused(RUN("vbg-run", "-i", "a", "-b", "blur", "--mask", "m", "--chroma", "green",
+                "-o", "c.mp4"),
             2, "exclude each other");
     refused(RUN("vbg-eval", "iou"), 2, "vbg-eval iou");
     refused(RUN("vbg-bench", "nothing"), 2, "no bench");
@@ -195,9 +197,10 @@ Test(programs, names_with_control_characters, .fini = remove_scratch)
 
     cr_expect_eq(s.code, 0, "%s", s.err);
     cr_expect(strstr(s.err, "x\\x1b[31m\\xc2\\x9b.png"), "%s", s.err);
-    cr_expect_eq(shell("NO_COLOR=1 $BIN/vbg-gen --info $DIR/p.png 2>&1 | grep -q \"$(printf "
-                       "'\\033')\""),
-                 1);
+    cr_expect_eq(
+        shell("NO_COLOR=1 $BIN/vbg-gen --info $DIR/p.png 2>&1 | grep -q \"$(printf "
+              "'\\033')\""),
+        1);
 }
 
 /* Self-contained, no path of this machine, the name escaped. */

@@ -12,11 +12,13 @@ Test(rng, philox_known_answers)
     static const uint32_t in[3][6] = {
         { 0, 0, 0, 0, 0, 0 },
         { 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff },
-        { 0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344, 0xa4093822, 0x299f31d0 } };
+        { 0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344, 0xa4093822, 0x299f31d0 }
+    };
     static const uint32_t want[3][4] = {
         { 0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8 },
         { 0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd },
-        { 0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1 } };
+        { 0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1 }
+    };
 
     for (int i = 0; i < 3; i++) {
         uint32_t out[4];
@@ -65,8 +67,9 @@ Test(sampler, point_mass_is_found)
                 vbg_err err = { 0 };
                 const double target = 0.7;
                 sc.prediction = v ? VBG_PREDICT_V : VBG_PREDICT_EPSILON;
-                cr_assert_eq(vbg_sampler_open(&s, &sc, (vbg_sampler_kind)kind, steps, 1,
-                                              &err), VBG_OK, "%s", err.text);
+                cr_assert_eq(
+                    vbg_sampler_open(&s, &sc, (vbg_sampler_kind)kind, steps, 1, &err),
+                    VBG_OK, "%s", err.text);
                 const float *acp = vbg_sampler_alphas_cumprod(s);
                 float x = (float)(1.3 * vbg_sampler_init_sigma(s));
                 double left = 0;
@@ -85,7 +88,8 @@ Test(sampler, point_mass_is_found)
                     vbg_sampler_step(s, i, &x, &out, NULL);
                     left = eps;
                 }
-                double want = sqrt((double)acp[0]) * target + sqrt(1 - (double)acp[0]) * left;
+                double want =
+                    sqrt((double)acp[0]) * target + sqrt(1 - (double)acp[0]) * left;
                 if (vbg_sampler_sigmas(s))
                     want = target; /* down to sigma 0 */
                 /* PNDM extrapolates v, which is not constant on the way */
@@ -114,7 +118,12 @@ Test(sampler, timesteps_of_known_cases)
         { VBG_SAMPLER_DDIM, VBG_SPACING_LINSPACE, 3, 0, 3, { 999, 500, 0 } },
         { VBG_SAMPLER_PNDM, VBG_SPACING_DEFAULT, 4, 1, 5, { 751, 501, 501, 251, 1 } },
         { VBG_SAMPLER_PNDM, VBG_SPACING_DEFAULT, 1, 1, 1, { 1 } },
-        { VBG_SAMPLER_DPMPP_2M, VBG_SPACING_DEFAULT, 5, 1, 5, { 999, 799, 599, 400, 200 } },
+        { VBG_SAMPLER_DPMPP_2M,
+          VBG_SPACING_DEFAULT,
+          5,
+          1,
+          5,
+          { 999, 799, 599, 400, 200 } },
         { VBG_SAMPLER_EULER, VBG_SPACING_TRAILING, 1, 0, 1, { 999 } },
         { VBG_SAMPLER_EULER_A, VBG_SPACING_DEFAULT, 2, 0, 2, { 999, 0 } },
     };
@@ -142,8 +151,9 @@ Test(sampler, all_stay_finite)
             vbg_schedule sc = vbg_schedule_default();
             vbg_sampler *s = NULL;
             float x[4] = { 1, -1, 0.5f, 2 }, out[4], noise[4] = { 0.1f, -1, 1, 0 };
-            cr_assert_eq(vbg_sampler_open(&s, &sc, (vbg_sampler_kind)kind, steps, 4, NULL),
-                         VBG_OK);
+            cr_assert_eq(
+                vbg_sampler_open(&s, &sc, (vbg_sampler_kind)kind, steps, 4, NULL),
+                VBG_OK);
             for (int i = 0; i < vbg_sampler_calls(s); i++) {
                 for (int k = 0; k < 4; k++)
                     out[k] = 0.3f * x[k];
@@ -166,9 +176,11 @@ Test(sampler, names_and_configs)
     cr_assert(vbg_sampler_parse(&k, "euler_a") && k == VBG_SAMPLER_EULER_A);
     cr_assert(!vbg_sampler_parse(&k, "euler_ab") && !vbg_sampler_parse(&k, ""));
     cr_assert_eq(vbg_schedule_read(&s, NULL, &err), VBG_OK);
-    cr_assert_eq(vbg_schedule_read(&s, "{\"_class_name\":\"EulerDiscreteScheduler\","
-                                       "\"use_karras_sigmas\":true,"
-                                       "\"prediction_type\":\"v_prediction\"}", &err),
+    cr_assert_eq(vbg_schedule_read(&s,
+                                   "{\"_class_name\":\"EulerDiscreteScheduler\","
+                                   "\"use_karras_sigmas\":true,"
+                                   "\"prediction_type\":\"v_prediction\"}",
+                                   &err),
                  VBG_OK);
     cr_assert(s.kind == VBG_SAMPLER_EULER_KARRAS && s.prediction == VBG_PREDICT_V);
     cr_assert_eq(vbg_schedule_read(&s, "{\"prediction_type\":\"sample\"}", &err),

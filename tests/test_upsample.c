@@ -8,9 +8,10 @@
 
 static const struct {
     int n, h, w, c, oc;
-} cases[] = { { 1, 4, 16, 32, 16 },  { 2, 3, 16, 64, 24 }, { 1, 9, 32, 32, 48 },
-              { 1, 5, 64, 96, 40 },  { 1, 3, 70, 32, 32 }, { 2, 7, 48, 32, 7 },
-              { 1, 2, 128, 32, 16 }, { 1, 6, 10, 32, 16 } /* too narrow: the plain way */ };
+} cases
+    [] = { { 1, 4, 16, 32, 16 },  { 2, 3, 16, 64, 24 }, { 1, 9, 32, 32, 48 },
+           { 1, 5, 64, 96, 40 },  { 1, 3, 70, 32, 32 }, { 2, 7, 48, 32, 7 },
+           { 1, 2, 128, 32, 16 }, { 1, 6, 10, 32, 16 } /* too narrow: the plain way */ };
 
 typedef struct job {
     const uint16_t *x;
@@ -21,8 +22,8 @@ typedef struct job {
 
 static uint16_t whole(size_t k, int range)
 {
-    return vbg_f32_to_bf16((float)((int)(k * 2654435761u >> 16 & 0xff) % (2 * range + 1) -
-                                   range));
+    return vbg_f32_to_bf16(
+        (float)((int)(k * 2654435761u >> 16 & 0xff) % (2 * range + 1) - range));
 }
 
 static vbg_status run(vbg_ctx *c, void *arg, vbg_err *err)
@@ -61,8 +62,13 @@ Test(upsample, phases_equal_the_whole)
         for (size_t k = 0; k < oc; k++)
             bias[k] = (float)k;
         vbg_pack(packed, VBG_BF16, w, oc, ic, 3, 3);
-        j.plain = (vbg_weight){ .data = packed, .dtype = VBG_BF16, .oc = (int)oc,
-                                .c = (int)ic, .kh = 3, .kw = 3, .groups = 1,
+        j.plain = (vbg_weight){ .data = packed,
+                                .dtype = VBG_BF16,
+                                .oc = (int)oc,
+                                .c = (int)ic,
+                                .kh = 3,
+                                .kw = 3,
+                                .groups = 1,
                                 .bias = bias };
         j.phased = j.plain;
         size_t bytes = vbg_weight_phases_bytes(c, &j.phased);

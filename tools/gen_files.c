@@ -126,7 +126,8 @@ vbg_status vbg_gen_check_picture_name(const char *path, vbg_err *err)
 {
     if (vbg_picture_writable(path))
         return VBG_OK;
-    return vbg_fail(err, VBG_EUSAGE, "%s: name a picture that ends in .png or .jpg", path);
+    return vbg_fail(err, VBG_EUSAGE, "%s: name a picture that ends in .png or .jpg",
+                    path);
 }
 
 vbg_status vbg_gen_check_writable(const char *path, bool no_clobber, vbg_err *err)
@@ -140,8 +141,9 @@ vbg_status vbg_gen_check_writable(const char *path, bool no_clobber, vbg_err *er
         if (!S_ISREG(st.st_mode))
             return vbg_fail(err, VBG_EIO, "%s: exists and is not a regular file", path);
         if (no_clobber)
-            return vbg_fail(err, VBG_EIO, "%s: exists; choose another name or leave "
-                                          "--no-clobber out",
+            return vbg_fail(err, VBG_EIO,
+                            "%s: exists; choose another name or leave "
+                            "--no-clobber out",
                             path);
     }
     if ((size_t)snprintf(copy, sizeof copy, "%s", path) >= sizeof copy)
@@ -162,7 +164,8 @@ vbg_status vbg_gen_check_folder(const char *path, vbg_err *err)
     if (!S_ISDIR(st.st_mode))
         return vbg_fail(err, VBG_EIO, "%s: exists and is no folder", path);
     if (access(path, W_OK | X_OK) != 0)
-        return vbg_fail(err, VBG_EIO, "%s: cannot write there: %s", path, strerror(errno));
+        return vbg_fail(err, VBG_EIO, "%s: cannot write there: %s", path,
+                        strerror(errno));
     return VBG_OK;
 }
 
@@ -182,8 +185,8 @@ static vbg_status write_text(const char *path, const vbg_room_spec *s, vbg_err *
     return st;
 }
 
-vbg_status vbg_gen_write_views(const char *dir, const vbg_room *r,
-                               const vbg_room_spec *s, vbg_err *err)
+vbg_status vbg_gen_write_views(const char *dir, const vbg_room *r, const vbg_room_spec *s,
+                               vbg_err *err)
 {
     char path[4200];
     vbg_status st = VBG_OK;
@@ -224,15 +227,17 @@ static vbg_status load_views(vbg_picture *view, int *count, const char *dir, vbg
             return st;
         ++*count;
         if (p->w != p->h || p->w != view[0].w)
-            return vbg_fail(err, VBG_EFORMAT, "%s: is %dx%d; the views are square and of "
-                                              "one size",
+            return vbg_fail(err, VBG_EFORMAT,
+                            "%s: is %dx%d; the views are square and of "
+                            "one size",
                             path, p->w, p->h);
     }
     if (*count == 0 && access(dir, R_OK | X_OK) != 0)
         return vbg_fail(err, VBG_EIO, "%s: %s", dir, strerror(errno));
     if (*count < 3)
-        return vbg_fail(err, VBG_EIO, "%s: holds %d views (0.png, 1.png, ...); a panorama "
-                                      "needs at least 3",
+        return vbg_fail(err, VBG_EIO,
+                        "%s: holds %d views (0.png, 1.png, ...); a panorama "
+                        "needs at least 3",
                         dir, *count);
     return VBG_OK;
 }
@@ -250,9 +255,11 @@ vbg_status vbg_gen_stitch_folder(const vbg_gen_stitch *job, vbg_err *err)
         st = vbg_room_stitch(&pano, view, count, job->fov_deg, job->width, job->height,
                              job->threads, err);
     if (st == VBG_OK) {
-        vbg_pano sphere = { .present = true, .sphere = true, .full_w = job->width,
-                            .full_h = job->height };
-        vbg_picture_meta meta = { .pano = &sphere, .source_photos = count,
+        vbg_pano sphere = {
+            .present = true, .sphere = true, .full_w = job->width, .full_h = job->height
+        };
+        vbg_picture_meta meta = { .pano = &sphere,
+                                  .source_photos = count,
                                   .software = "vbg " VBG_VERSION };
         st = vbg_picture_save(job->out, &pano, &meta, job->quality, err);
     }
@@ -266,8 +273,7 @@ static vbg_status page_of(const char *path, const vbg_picture *p, vbg_room_page 
                           vbg_err *err)
 {
     unsigned char *jpeg = NULL;
-    vbg_status st =
-        vbg_jpeg_encode(&jpeg, &page->jpeg_bytes, p, NULL, PAGE_QUALITY, err);
+    vbg_status st = vbg_jpeg_encode(&jpeg, &page->jpeg_bytes, p, NULL, PAGE_QUALITY, err);
 
     page->jpeg = jpeg;
     if (st == VBG_OK)
@@ -324,8 +330,9 @@ vbg_status vbg_gen_page_of_picture(const char *path, const char *picture, vbg_er
         page.width = p.w / info.pano.full_w;
         page.start_yaw_deg = info.pano.has_view ? info.pano.heading_deg : 0;
     } else if (st == VBG_OK && abs(p.w - 2 * p.h) > 2) {
-        st = vbg_fail(err, VBG_EFORMAT, "%s: is %dx%d and no panorama (2:1, or with GPano "
-                                        "data)",
+        st = vbg_fail(err, VBG_EFORMAT,
+                      "%s: is %dx%d and no panorama (2:1, or with GPano "
+                      "data)",
                       picture, p.w, p.h);
     }
     if (st == VBG_OK && p.w > PAGE_SIDE)

@@ -25,8 +25,8 @@ vbg_status vbg_gen_check_picture_name(const char *path, vbg_err *err);
 vbg_status vbg_gen_check_writable(const char *path, bool no_clobber, vbg_err *err);
 
 /* DIR/0.png ... and DIR/prompt.txt; the folder is made when missing. */
-vbg_status vbg_gen_write_views(const char *dir, const vbg_room *r,
-                               const vbg_room_spec *s, vbg_err *err);
+vbg_status vbg_gen_write_views(const char *dir, const vbg_room *r, const vbg_room_spec *s,
+                               vbg_err *err);
 /* Stitches DIR/0.*, DIR/1.*, ... (3 to 32 square pictures of one size). */
 typedef struct vbg_gen_stitch {
     const char *out, *dir;

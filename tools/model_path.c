@@ -75,7 +75,8 @@ vbg_status vbg_model_find(char *path, size_t size, const char *name, vbg_err *er
         return VBG_OK;
     if (strchr(name, '/'))
         return vbg_fail(err, VBG_EIO, "%s: %s", name,
-                        access(name, F_OK) == 0 ? "not a readable file" : strerror(ENOENT));
+                        access(name, F_OK) == 0 ? "not a readable file"
+                                                : strerror(ENOENT));
     int count = list_places(place);
     for (int i = 0; i < count; i++) {
         if (try_dir(path, size, place[i], name))

@@ -213,9 +213,9 @@ static vbg_status set_option(vbg_values *v, const vbg_option *o, const char *tex
     if (!valid(o, text))
         return vbg_fail(err, VBG_EUSAGE, "--%s takes %s%s%s, not '%.60s'", o->name,
                         wants[o->type],
-                        !o->range                    ? ""
+                        !o->range                   ? ""
                         : o->type == VBG_OPT_CHOICE ? " of "
-                                                     : " in ",
+                                                    : " in ",
                         o->range ? o->range : "", text);
     char *copy = strdup(text);
     if (!copy)
@@ -270,8 +270,9 @@ static vbg_status parse_letters(vbg_values *v, int argc, char **argv, int *i,
     for (const char *s = argv[*i] + 1; *s; s++) {
         const vbg_option *o = find_letter(v->program, *s);
         if (!o)
-            return vbg_fail(err, VBG_EUSAGE, "unknown option -%c; %s --help-all lists them",
-                            *s, v->program->name);
+            return vbg_fail(err, VBG_EUSAGE,
+                            "unknown option -%c; %s --help-all lists them", *s,
+                            v->program->name);
         if (o->type == VBG_OPT_FLAG) {
             vbg_status st = set_option(v, o, "1", err);
             if (st != VBG_OK)

@@ -6,9 +6,8 @@
  *           "input", VBG_OPT_COMMON },
  *         { "steps", 's', VBG_OPT_INT, "N", "20", "1..1000", "denoising steps",
  *           "sampling", VBG_OPT_COMMON },
- *         { "prompt", 'p', VBG_OPT_STRING, NULL, NULL, NULL, "text", NULL, VBG_OPT_ALIAS },
- *         { 0 } };
- *     int main(int argc, char **argv)
+ *         { "prompt", 'p', VBG_OPT_STRING, NULL, NULL, NULL, "text", NULL, VBG_OPT_ALIAS
+ * }, { 0 } }; int main(int argc, char **argv)
  *     {
  *         vbg_values *v;
  *         int code = vbg_options_start(&v, &program, argc, argv);
@@ -30,17 +29,17 @@ typedef enum vbg_option_type {
     VBG_OPT_INT,      /* range "1..1000"                                   */
     VBG_OPT_REAL,     /* range "0..100"                                    */
     VBG_OPT_STRING,
-    VBG_OPT_CHOICE,   /* range "png|jpg"                                   */
-    VBG_OPT_SIZE,     /* WxH, both in range                                */
-    VBG_OPT_SEED      /* integer; negative or "random" draws one           */
+    VBG_OPT_CHOICE, /* range "png|jpg"                                   */
+    VBG_OPT_SIZE,   /* WxH, both in range                                */
+    VBG_OPT_SEED    /* integer; negative or "random" draws one           */
 } vbg_option_type;
 
-enum { /* flags */
-    VBG_OPT_COMMON = 1, /* shown by --help                                  */
-    VBG_OPT_CONFIG = 2, /* may stand in the configuration file              */
-    VBG_OPT_LIVE = 4,   /* may change while running                         */
-    VBG_OPT_ALIAS = 8,  /* help holds the name of the option it stands for  */
-    VBG_OPT_HIDDEN = 16 /* works, but only the man page shows it            */
+enum {                     /* flags */
+       VBG_OPT_COMMON = 1, /* shown by --help                                  */
+       VBG_OPT_CONFIG = 2, /* may stand in the configuration file              */
+       VBG_OPT_LIVE = 4,   /* may change while running                         */
+       VBG_OPT_ALIAS = 8,  /* help holds the name of the option it stands for  */
+       VBG_OPT_HIDDEN = 16 /* works, but only the man page shows it            */
 };
 
 typedef struct vbg_option {
@@ -56,9 +55,9 @@ typedef struct vbg_option {
 } vbg_option;
 
 typedef struct vbg_program {
-    const char *name;    /* "vbg-gen" */
-    const char *purpose; /* one line */
-    const char *usage;   /* "vbg-gen [options] --text TEXT -o FILE" lines */
+    const char *name;        /* "vbg-gen" */
+    const char *purpose;     /* one line */
+    const char *usage;       /* "vbg-gen [options] --text TEXT -o FILE" lines */
     const char *examples[3]; /* up to two commands, NULL ends */
     const char *extra;       /* further help text (subcommands) or NULL */
     const vbg_option *options;

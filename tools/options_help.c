@@ -233,8 +233,9 @@ static void print_bash(FILE *f, const vbg_program *p)
     for (char *s = fn; *s; s++)
         if (*s == '-')
             *s = '_';
-    fprintf(f, "%s()\n{\n    local cur=${COMP_WORDS[COMP_CWORD]}\n"
-               "    case ${COMP_WORDS[COMP_CWORD-1]} in\n",
+    fprintf(f,
+            "%s()\n{\n    local cur=${COMP_WORDS[COMP_CWORD]}\n"
+            "    case ${COMP_WORDS[COMP_CWORD-1]} in\n",
             fn);
     for (int t = 0; t < 2; t++)
         for (const vbg_option *o = tables[t]; o->name; o++)

@@ -28,8 +28,9 @@ static vbg_status check_utf8(const char *text, size_t bytes, const char *what,
         i += (size_t)n;
     }
     if (blank)
-        return vbg_fail(err, VBG_EUSAGE, "%s: the text is empty; say what the room looks "
-                                         "like",
+        return vbg_fail(err, VBG_EUSAGE,
+                        "%s: the text is empty; say what the room looks "
+                        "like",
                         what);
     return VBG_OK;
 }

@@ -129,7 +129,8 @@ static vbg_status announce(const vbg_gen_plan *p, const vbg_room_spec *s, vbg_er
 
     vbg_note("%d view%s of %dx%d, %d steps of %s, guidance %g, seed %llu; %.1f GB memory",
              p->views, p->views == 1 ? "" : "s", p->width, p->height, p->steps,
-             vbg_sampler_name(p->sampler), s->guidance, (unsigned long long)s->seed, need);
+             vbg_sampler_name(p->sampler), s->guidance, (unsigned long long)s->seed,
+             need);
     if (have && p->work_bytes > have)
         return vbg_fail(err, VBG_ENOMEM,
                         "%.1f GB are needed and %.1f are free; take smaller views or "
@@ -158,8 +159,8 @@ static void warn_long_prompts(const vbg_generator *g, const vbg_room_spec *s)
     for (int i = 0; i < s->prompts; i++) {
         int cut = vbg_generator_tokens_cut(g, s->prompt[i]);
         if (cut > 0) {
-            vbg_warning("the text is %d tokens too long for the model; its end is ignored",
-                        cut);
+            vbg_warning(
+                "the text is %d tokens too long for the model; its end is ignored", cut);
             return;
         }
     }
@@ -227,8 +228,9 @@ vbg_status vbg_room_save(const char *path, const vbg_room *r, const vbg_room_spe
 {
     char *parameters = metadata ? vbg_room_parameters(s, r) : NULL;
     char *json = metadata ? vbg_room_json(s, r) : NULL;
-    vbg_pano sphere = { .present = true, .sphere = true, .full_w = s->width,
-                        .full_h = s->height };
+    vbg_pano sphere = {
+        .present = true, .sphere = true, .full_w = s->width, .full_h = s->height
+    };
     vbg_picture_meta meta = { .pano = s->flat ? NULL : &sphere,
                               .source_photos = s->flat ? 0 : s->views };
     vbg_status st = VBG_OK;
@@ -240,7 +242,8 @@ vbg_status vbg_room_save(const char *path, const vbg_room *r, const vbg_room_spe
         meta.vbg = json;
         meta.software = "vbg " VBG_VERSION;
         if (!parameters || !json)
-            st = vbg_fail(err, VBG_ENOMEM, "%s: not enough memory for its metadata", path);
+            st =
+                vbg_fail(err, VBG_ENOMEM, "%s: not enough memory for its metadata", path);
     }
     if (st == VBG_OK)
         st = vbg_picture_save(path, s->flat ? &r->view[0] : &r->panorama, &meta, quality,

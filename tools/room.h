@@ -11,7 +11,7 @@ typedef struct vbg_room_spec {
     char *prompt[VBG_GEN_MAX_VIEWS]; /* owned; 1 or views of them */
     int prompts;
     char *negative;
-    char *model;       /* path of the .vbg */
+    char *model; /* path of the .vbg */
     uint64_t seed;
     int steps, views;
     double guidance;
@@ -20,9 +20,9 @@ typedef struct vbg_room_spec {
     int width, height; /* of the panorama */
     bool flat, tiny_decoder;
     vbg_dtype precision;
-    float *latents;    /* owned, NULL: drawn from the seed */
+    float *latents; /* owned, NULL: drawn from the seed */
     int latent_h, latent_w;
-    const char *dump;  /* path for the intermediate arrays or NULL */
+    const char *dump; /* path for the intermediate arrays or NULL */
 } vbg_room_spec;
 
 void vbg_room_spec_free(vbg_room_spec *s); /* accepts zeroed */

@@ -66,9 +66,9 @@ static json_t *cameras(int views)
     json_t *list = json_array();
 
     for (int i = 0; i < views; i++)
-        json_array_append_new(list, json_pack("{s:f,s:f,s:f,s:f}", "yaw",
-                                              360.0 * i / views, "pitch", 0.0, "roll", 0.0,
-                                              "fov", 90.0));
+        json_array_append_new(list,
+                              json_pack("{s:f,s:f,s:f,s:f}", "yaw", 360.0 * i / views,
+                                        "pitch", 0.0, "roll", 0.0, "fov", 90.0));
     return list;
 }
 
@@ -80,8 +80,8 @@ char *vbg_room_json(const vbg_room_spec *s, const vbg_room *r)
         json_array_append_new(prompts,
                               json_string(s->prompt[s->prompts == s->views ? i : 0]));
     json_t *j = json_pack(
-        "{s:s,s:s,s:o,s:s,s:I,s:i,s:f,s:s,s:s,s:s,s:{s:s,s:s},s:i,s:[i,i],s:b}", "version",
-        VBG_VERSION, "text", s->prompt[0], "view_prompts", prompts, "negative",
+        "{s:s,s:s,s:o,s:s,s:I,s:i,s:f,s:s,s:s,s:s,s:{s:s,s:s},s:i,s:[i,i],s:b}",
+        "version", VBG_VERSION, "text", s->prompt[0], "view_prompts", prompts, "negative",
         s->negative ? s->negative : "", "seed", (json_int_t)s->seed, "steps", s->steps,
         "guidance", s->guidance, "sampler", vbg_sampler_name(r->sampler), "precision",
         vbg_dtype_name(r->compute), "isa", vbg_isa_name(r->isa), "model", "name",
@@ -95,9 +95,9 @@ char *vbg_room_json(const vbg_room_spec *s, const vbg_room *r)
         json_object_set_new(j, "latents", json_true());
     if (!s->flat) {
         json_object_set_new(j, "cameras", cameras(s->views));
-        json_object_set_new(j, "panorama",
-                            json_pack("{s:i,s:i,s:i}", "width", s->width, "height",
-                                      s->height, "top", 0));
+        json_object_set_new(
+            j, "panorama",
+            json_pack("{s:i,s:i,s:i}", "width", s->width, "height", s->height, "top", 0));
     }
     char *text = json_dumps(j, JSON_COMPACT);
     json_decref(j);
@@ -142,7 +142,8 @@ static bool take_panorama(vbg_room_spec *s, const json_t *j)
         return false;
     if (s->flat)
         return true;
-    if (!take_int(pano, "width", 64, 16384, &w) || !take_int(pano, "height", 32, 16384, &h))
+    if (!take_int(pano, "width", 64, 16384, &w) ||
+        !take_int(pano, "height", 32, 16384, &h))
         return false;
     s->width = (int)w;
     s->height = (int)h;
@@ -183,9 +184,11 @@ vbg_status vbg_room_from_json(vbg_room_spec *s, char model_hash[64], char isa[32
     bool given = json_is_true(json_object_get(j, "latents"));
     json_decref(j);
     if (ok && given)
-        return vbg_fail(err, VBG_EUNSUPPORTED, "the picture was made from --latents, which "
-                                               "it does not hold");
+        return vbg_fail(err, VBG_EUNSUPPORTED,
+                        "the picture was made from --latents, which "
+                        "it does not hold");
     return ok ? VBG_OK
-              : vbg_fail(err, VBG_EFORMAT, "the picture's vbg text is damaged or of a "
-                                           "newer version");
+              : vbg_fail(err, VBG_EFORMAT,
+                         "the picture's vbg text is damaged or of a "
+                         "newer version");
 }

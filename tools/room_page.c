@@ -39,7 +39,8 @@ static const char script[] =
     " clampView();}\n"
     "function clampView(){fov=Math.min(130,Math.max(20,fov));\n"
     " const up=90-180*room.top,down=90-180*(room.top+room.height);\n"
-    " const half=room.height<1?fov/2*Math.min(1,canvas.height/Math.max(1,canvas.width)):0;\n"
+    " const "
+    "half=room.height<1?fov/2*Math.min(1,canvas.height/Math.max(1,canvas.width)):0;\n"
     " pitch=up-half>down+half?Math.min(up-half,Math.max(down+half,pitch)):(up+down)/2;\n"
     " yaw=((yaw+180)%360+360)%360-180;}\n";
 
@@ -59,29 +60,34 @@ static const char drawing[] =
     "function setUp(){program=gl.createProgram();shader(gl.VERTEX_SHADER,vs);\n"
     " shader(gl.FRAGMENT_SHADER,fs);gl.linkProgram(program);gl.useProgram(program);\n"
     " gl.bindBuffer(gl.ARRAY_BUFFER,gl.createBuffer());\n"
-    " gl.bufferData(gl.ARRAY_BUFFER,new Float32Array([-1,-1,3,-1,-1,3]),gl.STATIC_DRAW);\n"
+    " gl.bufferData(gl.ARRAY_BUFFER,new "
+    "Float32Array([-1,-1,3,-1,-1,3]),gl.STATIC_DRAW);\n"
     " const p=gl.getAttribLocation(program,'p');gl.enableVertexAttribArray(p);\n"
     " gl.vertexAttribPointer(p,2,gl.FLOAT,false,0,0);\n"
     " gl.bindTexture(gl.TEXTURE_2D,gl.createTexture());\n"
     " gl.texImage2D(gl.TEXTURE_2D,0,gl.RGB,gl.RGB,gl.UNSIGNED_BYTE,img);\n"
-    " for(const [k,x] of [[gl.TEXTURE_MIN_FILTER,gl.LINEAR],[gl.TEXTURE_MAG_FILTER,gl.LINEAR],\n"
+    " for(const [k,x] of "
+    "[[gl.TEXTURE_MIN_FILTER,gl.LINEAR],[gl.TEXTURE_MAG_FILTER,gl.LINEAR],\n"
     "  [gl.TEXTURE_WRAP_S,gl.REPEAT],[gl.TEXTURE_WRAP_T,gl.CLAMP_TO_EDGE]])\n"
     "  gl.texParameteri(gl.TEXTURE_2D,k,x);}\n"
     "function draw(){late=false;const r=devicePixelRatio||1;\n"
     " const w=Math.round(innerWidth*r),h=Math.round(innerHeight*r);\n"
     " if(canvas.width!=w||canvas.height!=h){canvas.width=w;canvas.height=h;}\n"
     " clampView();gl.viewport(0,0,w,h);const d=Math.PI/180;\n"
-    " gl.uniform4f(gl.getUniformLocation(program,'v'),yaw*d,pitch*d,Math.tan(fov*d/2),h/w);\n"
+    " gl.uniform4f(gl.getUniformLocation(program,'v'),yaw*d,pitch*d,Math.tan(fov*d/2),h/"
+    "w);\n"
     " gl.uniform4f(gl.getUniformLocation(program,'t'),room.top,room.height,room.left,"
     "room.width);\n"
     " gl.drawArrays(gl.TRIANGLES,0,3);\n"
     " if(!document.title.endsWith(' - ready'))document.title+=' - ready';}\n"
     "function later(){if(!late){late=true;requestAnimationFrame(draw);}}\n"
     "function turn(dx,dy){yaw-=dx*fov/innerWidth;pitch+=dy*fov/innerWidth;later();}\n"
-    "function flat(){canvas.style.display='none';const f=document.getElementById('flat');\n"
+    "function flat(){canvas.style.display='none';const "
+    "f=document.getElementById('flat');\n"
     " f.style.display='block';img.alt=document.title;f.appendChild(img);\n"
     " document.title+=' - ready';}\n"
-    "img.onload=()=>{if(!gl||gl.getParameter(gl.MAX_TEXTURE_SIZE)<img.width){flat();return;}\n"
+    "img.onload=()=>{if(!gl||gl.getParameter(gl.MAX_TEXTURE_SIZE)<img.width){flat();"
+    "return;}\n"
     " setUp();readHash();draw();};\n"
     "canvas.addEventListener('webglcontextlost',e=>e.preventDefault());\n"
     "canvas.addEventListener('webglcontextrestored',()=>{setUp();draw();});\n"
@@ -150,9 +156,9 @@ vbg_status vbg_room_page_write(const char *path, const vbg_room_page *page, vbg_
 {
     char numbers[200];
     const char *title = page->title && *page->title ? page->title : "a room";
-    int n = snprintf(numbers, sizeof numbers,
-                     "{yaw:%.3f,top:%.6f,height:%.6f,left:%.6f,width:%.6f}",
-                     page->start_yaw_deg, page->top, page->height, page->left, page->width);
+    int n = snprintf(
+        numbers, sizeof numbers, "{yaw:%.3f,top:%.6f,height:%.6f,left:%.6f,width:%.6f}",
+        page->start_yaw_deg, page->top, page->height, page->left, page->width);
     text t = { .cap = sizeof head + sizeof style + sizeof script + sizeof drawing +
                       sizeof tail + sizeof numbers + 6 * strlen(title) +
                       page->jpeg_bytes / 3 * 4 + 8 };

@@ -9,8 +9,8 @@
 static const vbg_option options[] = {
     { "output", 'o', VBG_OPT_CHOICE, "FORMAT", "md", "md|csv|json|jsonl",
       "how the table is printed", "output", VBG_OPT_COMMON },
-    { "repetitions", 'r', VBG_OPT_INT, "N", "5", "5..200", "runs per row, the median counts",
-      "cases", VBG_OPT_COMMON },
+    { "repetitions", 'r', VBG_OPT_INT, "N", "5", "5..200",
+      "runs per row, the median counts", "cases", VBG_OPT_COMMON },
     { "filter", 0, VBG_OPT_STRING, "TEXT", NULL, NULL,
       "only rows whose name and shape contain TEXT", "cases", VBG_OPT_COMMON },
     { "dtype", 0, VBG_OPT_CHOICE, "TYPE", NULL, "f32|bf16", "only rows of this type",
@@ -27,10 +27,12 @@ static const vbg_program program = {
     .name = "vbg-bench",
     .purpose = "measures kernels, the video chain and the generation",
     .usage = "vbg-bench kernels|run|gen [options]",
-    .examples = { "vbg-bench kernels --filter conv3", "vbg-bench kernels -o json > k.json" },
-    .extra = "kernels   matrix products, convolutions and attention at the shapes of SD2\n"
-             "run       the parts of vbg-run at 1280x720\n"
-             "gen       the parts of vbg-gen\n",
+    .examples = { "vbg-bench kernels --filter conv3",
+                  "vbg-bench kernels -o json > k.json" },
+    .extra =
+        "kernels   matrix products, convolutions and attention at the shapes of SD2\n"
+        "run       the parts of vbg-run at 1280x720\n"
+        "gen       the parts of vbg-gen\n",
     .options = options,
     .max_positional = 1,
 };

@@ -208,9 +208,11 @@ static vbg_status convert(const vbg_values *v, const char *in, vbg_err *err)
         return vbg_fail(err, VBG_EUSAGE, "no output: give -o FILE.vbg");
     if (strcmp(out, "-") == 0)
         return vbg_fail(err, VBG_EUSAGE, "-o -: a .vbg file cannot go to stdout");
-    if (vbg_same_place(out, in) || (opt.package.caa && vbg_same_place(out, opt.package.caa)))
+    if (vbg_same_place(out, in) ||
+        (opt.package.caa && vbg_same_place(out, opt.package.caa)))
         return vbg_fail(err, VBG_EUSAGE, "%s: output and input are the same file", out);
-    if (inside(out, in) || (opt.package.config_from && inside(out, opt.package.config_from)))
+    if (inside(out, in) ||
+        (opt.package.config_from && inside(out, opt.package.config_from)))
         return vbg_fail(err, VBG_EUSAGE, "%s: output and input are the same file", out);
     if (vbg_value_flag(v, "no-clobber") && access(out, F_OK) == 0)
         return vbg_fail(err, VBG_EIO, "%s: exists, and --no-clobber is given", out);
@@ -245,7 +247,8 @@ int main(int argc, char **argv)
     if (vbg_positionals(v) == 0)
         st = vbg_fail(&err, VBG_EUSAGE, "no input: name a checkpoint, folder or hub id");
     else if (lists + verifies + (vbg_value(v, "output") != NULL) > 1)
-        st = vbg_fail(&err, VBG_EUSAGE, "--list, --verify and --output exclude each other");
+        st = vbg_fail(&err, VBG_EUSAGE,
+                      "--list, --verify and --output exclude each other");
     else if (vbg_value_flag(v, "json") && !lists)
         st = vbg_fail(&err, VBG_EUSAGE, "--json goes with --list");
     else if (vbg_value_flag(v, "list"))

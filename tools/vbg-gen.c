@@ -12,12 +12,11 @@
 #include "tools/prompt.h"
 #include "tools/room.h"
 
-#define SAMPLERS                                                                         \
-    "model|ddim|pndm|euler|euler_karras|euler_a|dpmpp_2m|dpmpp_2m_karras"
+#define SAMPLERS "model|ddim|pndm|euler|euler_karras|euler_a|dpmpp_2m|dpmpp_2m_karras"
 
 static const vbg_option options[] = {
-    { "text", 0, VBG_OPT_STRING, "TEXT", NULL, NULL, "the sentence that describes the room",
-      "room", VBG_OPT_COMMON },
+    { "text", 0, VBG_OPT_STRING, "TEXT", NULL, NULL,
+      "the sentence that describes the room", "room", VBG_OPT_COMMON },
     { "model", 'm', VBG_OPT_STRING, "FILE", "room", NULL,
       "model package (.vbg), a path or a name", "room", VBG_OPT_COMMON },
     { "output", 'o', VBG_OPT_STRING, "FILE", NULL, NULL, "picture to write: .png or .jpg",
@@ -25,7 +24,8 @@ static const vbg_option options[] = {
     { "negative", 'n', VBG_OPT_STRING, "TEXT", "", NULL, "what the room should not show",
       "room", VBG_OPT_COMMON },
     { "seed", 's', VBG_OPT_SEED, "N", "42", NULL,
-      "same seed, same room; negative or 'random' draws one", "sampling", VBG_OPT_COMMON },
+      "same seed, same room; negative or 'random' draws one", "sampling",
+      VBG_OPT_COMMON },
     { "steps", 0, VBG_OPT_INT, "N", "20", "1..1000", "denoising steps", "sampling",
       VBG_OPT_COMMON },
     { "guidance", 0, VBG_OPT_REAL, "X", "7.5", "0..100",
@@ -52,8 +52,8 @@ static const vbg_option options[] = {
     { "html", 0, VBG_OPT_STRING, "FILE", NULL, NULL,
       "also write a page to look around in, for any browser", "output", VBG_OPT_COMMON },
     { "quality", 0, VBG_OPT_INT, "N", "92", "1..100", "JPEG quality", "output", 0 },
-    { "fov", 0, VBG_OPT_REAL, "DEG", "90", "30..150", "stitch: field of view of each view",
-      "output", 0 },
+    { "fov", 0, VBG_OPT_REAL, "DEG", "90", "30..150",
+      "stitch: field of view of each view", "output", 0 },
     { "no-metadata", 0, VBG_OPT_FLAG, NULL, NULL, NULL,
       "leave sentence and settings out of the picture", "output", 0 },
     { "no-clobber", 0, VBG_OPT_FLAG, NULL, NULL, NULL, "refuse to replace a file",
@@ -87,10 +87,12 @@ static const vbg_program program = {
     .name = "vbg-gen",
     .purpose = "a sentence to a seamless 360-degree panorama",
     .usage = "vbg-gen --model FILE --text TEXT -o FILE",
-    .examples = { "vbg-gen --model room.vbg --text \"a bright modern kitchen\" -o kitchen.png",
+    .examples = { "vbg-gen --model room.vbg --text \"a bright modern kitchen\" -o "
+                  "kitchen.png",
                   "vbg-gen view kitchen.png -o kitchen.html" },
-    .extra = "vbg-gen stitch DIR -o FILE    stitch views DIR/0.png, DIR/1.png, ... alone\n"
-             "vbg-gen view PICTURE -o FILE  a page to look around in any panorama",
+    .extra =
+        "vbg-gen stitch DIR -o FILE    stitch views DIR/0.png, DIR/1.png, ... alone\n"
+        "vbg-gen view PICTURE -o FILE  a page to look around in any panorama",
     .options = options,
     .max_positional = 2
 };
@@ -182,27 +184,29 @@ static vbg_status find_model(vbg_room_spec *s, const vbg_values *v, vbg_err *err
 static vbg_status read_replay(vbg_room_spec *s, char hash[64], char isa[32],
                               const vbg_values *v, vbg_err *err)
 {
-    static const char *const settings[] = { "text", "text-file", "view-prompts", "negative",
-                                            "seed", "steps", "guidance", "sampler",
-                                            "preset", "size", "view-size", "view-count",
-                                            "flat", "latents", "precision",
-                                            "tiny-decoder" };
+    static const char *const settings[] = {
+        "text",     "text-file", "view-prompts", "negative",    "seed",      "steps",
+        "guidance", "sampler",   "preset",       "size",        "view-size", "view-count",
+        "flat",     "latents",   "precision",    "tiny-decoder"
+    };
     const char *path = vbg_value(v, "replay");
     vbg_picture_info info;
     int w, h;
 
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
         if (vbg_value_given(v, settings[i]))
-            return vbg_fail(err, VBG_EUSAGE,
-                            "--replay takes the settings from the picture: leave --%s out",
-                            settings[i]);
+            return vbg_fail(
+                err, VBG_EUSAGE,
+                "--replay takes the settings from the picture: leave --%s out",
+                settings[i]);
     vbg_status st = vbg_picture_read_info(&info, &w, &h, path, err);
 
     if (st != VBG_OK)
         return st;
     if (!info.vbg)
-        st = vbg_fail(err, VBG_EFORMAT, "%s: holds no settings of vbg; was it made with "
-                                        "--no-metadata?",
+        st = vbg_fail(err, VBG_EFORMAT,
+                      "%s: holds no settings of vbg; was it made with "
+                      "--no-metadata?",
                       path);
     else
         st = vbg_room_from_json(s, hash, isa, info.vbg, err);
@@ -214,10 +218,12 @@ static vbg_status read_replay(vbg_room_spec *s, char hash[64], char isa[32],
 static void say_differences(const vbg_room *r, const char *hash, const char *isa)
 {
     if (*hash && *r->model_hash && strcmp(hash, r->model_hash) != 0)
-        vbg_warning("the picture was made with model %s, this is %s", hash, r->model_hash);
+        vbg_warning("the picture was made with model %s, this is %s", hash,
+                    r->model_hash);
     if (*isa && strcmp(isa, vbg_isa_name(r->isa)) != 0)
-        vbg_warning("the picture was made with %s, this machine uses %s: bytes may differ",
-                    isa, vbg_isa_name(r->isa));
+        vbg_warning(
+            "the picture was made with %s, this machine uses %s: bytes may differ", isa,
+            vbg_isa_name(r->isa));
 }
 
 /* Outputs that are inputs, or each other. */
@@ -230,7 +236,8 @@ static vbg_status check_places(const vbg_values *v, vbg_err *err)
 
     for (int i = 0; i < 5 && st == VBG_OK; i++)
         st = keep_input(v, vbg_value(v, inputs[i]), err);
-    if (st == VBG_OK && vbg_value(v, "latents") && strrchr(vbg_value(v, "latents"), ':')) {
+    if (st == VBG_OK && vbg_value(v, "latents") &&
+        strrchr(vbg_value(v, "latents"), ':')) {
         snprintf(latents, sizeof latents, "%s", vbg_value(v, "latents"));
         *strrchr(latents, ':') = 0; /* FILE:KEY */
         st = keep_input(v, latents, err);

@@ -190,10 +190,11 @@ static vbg_status open_segmenter(vbg_run_setup *s, vbg_err *err)
     vbg_status st = vbg_model_find(path, sizeof path, vbg_value(v, "segmenter"), &e);
 
     if (st != VBG_OK)
-        return vbg_fail(err, st, "%s%s", e.text,
-                        vbg_value_given(v, "segmenter")
-                            ? ""
-                            : "; name a network with --segmenter, or use --mask or --chroma");
+        return vbg_fail(
+            err, st, "%s%s", e.text,
+            vbg_value_given(v, "segmenter")
+                ? ""
+                : "; name a network with --segmenter, or use --mask or --chroma");
     if (vbg_value_given(v, "segmenter-size"))
         vbg_value_size(v, "segmenter-size", &w, &h);
     st = vbg_segmenter_open(&s->segmenter, path, &s->ctx_opt, w, h, err);

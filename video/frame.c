@@ -9,8 +9,9 @@ vbg_status vbg_frame_new(vbg_frame *out, int w, int h, vbg_err *err)
 
     if (w < 1 || h < 1 || w > VBG_VIDEO_MAX_SIDE || h > VBG_VIDEO_MAX_SIDE ||
         (int64_t)w * h > VBG_VIDEO_MAX_PIXELS)
-        return vbg_fail(err, VBG_ELIMIT, "frames of %dx%d are beyond the limit of %d a side "
-                                         "and %d pixels",
+        return vbg_fail(err, VBG_ELIMIT,
+                        "frames of %dx%d are beyond the limit of %d a side "
+                        "and %d pixels",
                         w, h, VBG_VIDEO_MAX_SIDE, VBG_VIDEO_MAX_PIXELS);
     size_t cw = ((size_t)w + 1) / 2, ch = ((size_t)h + 1) / 2;
     vbg_yuv *v = &f.yuv;

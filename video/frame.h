@@ -5,8 +5,8 @@
 #include "video/colour.h"
 
 enum { /* limits of everything that comes from outside */
-    VBG_VIDEO_MAX_SIDE = 16384,
-    VBG_VIDEO_MAX_PIXELS = 1 << 26
+       VBG_VIDEO_MAX_SIDE = 16384,
+       VBG_VIDEO_MAX_PIXELS = 1 << 26
 };
 
 /* Planes Y [h][w], U and V [(h+1)/2][(w+1)/2]; rows 64-byte aligned, each plane

@@ -35,9 +35,9 @@ struct vbg_libav_reader {
     struct SwsContext *scale;
     vbg_frame upright; /* before the rotation, when there is one */
     int stream, audio;
-    int w, h;          /* after rotation */
+    int w, h; /* after rotation */
     int coded_w, coded_h;
-    int turns;         /* quarter turns clockwise */
+    int turns; /* quarter turns clockwise */
     int rate_num, rate_den;
     bool odd_rate, draining, started;
     double start, last;
@@ -78,7 +78,8 @@ static vbg_status open_format(vbg_libav_reader *r, const char *path, vbg_err *er
     if (e < 0)
         return refuse(r, e, "is no video that can be read", err);
     if (r->format->nb_streams > MAX_STREAMS)
-        return vbg_fail(err, VBG_ELIMIT, "%s: more than %d streams", r->name, MAX_STREAMS);
+        return vbg_fail(err, VBG_ELIMIT, "%s: more than %d streams", r->name,
+                        MAX_STREAMS);
     e = avformat_find_stream_info(r->format, NULL);
     return e < 0 ? refuse(r, e, "has no readable streams", err) : VBG_OK;
 }
@@ -213,8 +214,7 @@ void vbg_libav_get_info(const vbg_libav_reader *r, vbg_reader_info *info)
     if (r->format->duration > 0)
         info->duration_s = (double)r->format->duration / AV_TIME_BASE;
     if (!info->frames && info->duration_s > 0 && info->duration_s < 1e6)
-        info->frames =
-            (int64_t)(info->duration_s * r->rate_num / r->rate_den + 0.5);
+        info->frames = (int64_t)(info->duration_s * r->rate_num / r->rate_den + 0.5);
     snprintf(info->format, sizeof info->format, "%s", r->format->iformat->name);
 }
 
@@ -368,9 +368,9 @@ static vbg_status convert(vbg_libav_reader *r, vbg_frame *f, vbg_err *err)
     uint8_t *plane[4] = { to->yuv.plane[0], to->yuv.plane[1], to->yuv.plane[2], NULL };
     int stride[4] = { (int)to->yuv.stride[0], (int)to->yuv.stride[1],
                       (int)to->yuv.stride[2], 0 };
-    bool full = in->color_range == AVCOL_RANGE_JPEG || in->format == AV_PIX_FMT_YUVJ420P ||
-                in->format == AV_PIX_FMT_YUVJ422P || in->format == AV_PIX_FMT_YUVJ444P ||
-                in->format == AV_PIX_FMT_GRAY8;
+    bool full = in->color_range == AVCOL_RANGE_JPEG ||
+                in->format == AV_PIX_FMT_YUVJ420P || in->format == AV_PIX_FMT_YUVJ422P ||
+                in->format == AV_PIX_FMT_YUVJ444P || in->format == AV_PIX_FMT_GRAY8;
     bool yuv = in->format == AV_PIX_FMT_YUV420P || in->format == AV_PIX_FMT_YUVJ420P;
 
     if (in->width == r->coded_w && in->height == r->coded_h && yuv) {
@@ -378,9 +378,9 @@ static vbg_status convert(vbg_libav_reader *r, vbg_frame *f, vbg_err *err)
                       in->format, in->width, in->height);
     } else {
         enum AVPixelFormat target = full ? AV_PIX_FMT_YUVJ420P : AV_PIX_FMT_YUV420P;
-        r->scale = sws_getCachedContext(r->scale, in->width, in->height, in->format,
-                                        r->coded_w, r->coded_h, target, SWS_BICUBIC, NULL,
-                                        NULL, NULL);
+        r->scale =
+            sws_getCachedContext(r->scale, in->width, in->height, in->format, r->coded_w,
+                                 r->coded_h, target, SWS_BICUBIC, NULL, NULL, NULL);
         if (!r->scale)
             return vbg_fail(err, VBG_EUNSUPPORTED, "%s: pixel format %d is not handled",
                             r->name, in->format);
@@ -416,7 +416,8 @@ vbg_status vbg_libav_next(vbg_libav_reader *r, vbg_frame *f, bool *end, vbg_err 
 
 bool vbg_libav_rewind(vbg_libav_reader *r)
 {
-    if (av_seek_frame(r->format, r->stream, 0, AVSEEK_FLAG_BACKWARD | AVSEEK_FLAG_ANY) < 0)
+    if (av_seek_frame(r->format, r->stream, 0, AVSEEK_FLAG_BACKWARD | AVSEEK_FLAG_ANY) <
+        0)
         return false;
     avcodec_flush_buffers(r->codec);
     drop_audio(r);

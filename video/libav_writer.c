@@ -23,9 +23,9 @@
 static const struct {
     const char *suffix, *format, *codec, *spare; /* spare: when codec is not built */
 } kinds[] = {
-    { "mp4", "mp4", "libx264", "mpeg4" },   { "m4v", "mp4", "libx264", "mpeg4" },
-    { "mov", "mov", "libx264", "mpeg4" },   { "mkv", "matroska", "libx264", "mpeg4" },
-    { "avi", "avi", "libx264", "mpeg4" },   { "webm", "webm", "libvpx-vp9", "libvpx" },
+    { "mp4", "mp4", "libx264", "mpeg4" }, { "m4v", "mp4", "libx264", "mpeg4" },
+    { "mov", "mov", "libx264", "mpeg4" }, { "mkv", "matroska", "libx264", "mpeg4" },
+    { "avi", "avi", "libx264", "mpeg4" }, { "webm", "webm", "libvpx-vp9", "libvpx" },
     { "gif", "gif", "gif", "gif" },
 };
 
@@ -273,9 +273,9 @@ static vbg_status encode(vbg_libav_writer *w, const AVFrame *frame, vbg_err *err
 static vbg_status encode_gif(vbg_libav_writer *w, AVFrame *frame, vbg_err *err)
 {
     AVFrame *out = av_frame_alloc();
-    int e = out ? av_buffersrc_add_frame_flags(w->source, frame,
-                                               AV_BUFFERSRC_FLAG_KEEP_REF)
-                : AVERROR(ENOMEM);
+    int e =
+        out ? av_buffersrc_add_frame_flags(w->source, frame, AV_BUFFERSRC_FLAG_KEEP_REF)
+            : AVERROR(ENOMEM);
     vbg_status st = e < 0 ? refuse(w, e, "palette", err) : VBG_OK;
 
     while (st == VBG_OK && av_buffersink_get_frame(w->sink, out) >= 0) {
@@ -291,8 +291,8 @@ static vbg_status fill_frame(vbg_libav_writer *w, const vbg_frame *f, vbg_err *e
 {
     AVFrame *to = w->frame;
     const uint8_t *plane[4] = { f->yuv.plane[0], f->yuv.plane[1], f->yuv.plane[2], NULL };
-    int stride[4] = { (int)f->yuv.stride[0], (int)f->yuv.stride[1],
-                      (int)f->yuv.stride[2], 0 };
+    int stride[4] = { (int)f->yuv.stride[0], (int)f->yuv.stride[1], (int)f->yuv.stride[2],
+                      0 };
 
     to->format = f->yuv.full_range && w->graph ? AV_PIX_FMT_YUVJ420P : AV_PIX_FMT_YUV420P;
     to->width = w->codec->width;

@@ -58,8 +58,8 @@ int vbg_maker_open(vbg_maker **out, const char *model, const vbg_maker_options *
         memcpy(&o, options, options->size < sizeof o ? options->size : sizeof o);
     opt.threads = o.threads;
     opt.precision = o.exact ? VBG_F32 : VBG_BF16;
-    vbg_status st = m ? read_isa(&opt.isa, o.isa, &err)
-                      : vbg_fail(&err, VBG_ENOMEM, "out of memory");
+    vbg_status st =
+        m ? read_isa(&opt.isa, o.isa, &err) : vbg_fail(&err, VBG_ENOMEM, "out of memory");
     if (st == VBG_OK)
         st = vbg_generator_open(&m->generator, model, &opt, &err);
     if (st == VBG_OK)
@@ -134,12 +134,14 @@ int vbg_maker_room(vbg_maker *m, const vbg_room_options *options, uint8_t *rgb,
 
     vbg_room_options_init(&o);
     memcpy(&o, options, options->size < sizeof o ? options->size : sizeof o);
-    vbg_picture out = { .data = rgb, .w = o.width, .h = o.height, .channels = 3,
-                        .stride = stride };
+    vbg_picture out = {
+        .data = rgb, .w = o.width, .h = o.height, .channels = 3, .stride = stride
+    };
     if (!o.text || o.width < 64 || o.height < 32 || o.width > 16384 || o.height > 16384 ||
         stride < 3 * (size_t)o.width)
-        st = vbg_fail(&err, VBG_EUSAGE, "a room needs a text, a size within 64x32 and "
-                                        "16384x16384 and rows of 3 * width bytes");
+        st = vbg_fail(&err, VBG_EUSAGE,
+                      "a room needs a text, a size within 64x32 and "
+                      "16384x16384 and rows of 3 * width bytes");
     if (st == VBG_OK)
         st = make_views(m, &o, view, &err);
     if (st == VBG_OK) {
@@ -171,14 +173,19 @@ static vbg_status open_parts(vbg_scene *s, const vbg_scene_options *o, vbg_err *
 {
     const double fov = o->fov_deg * 3.14159265358979323846 / 180;
     vbg_ctx_opt opt = { .threads = o->threads, .precision = VBG_BF16 };
-    vbg_background_opt back = { .w = o->width, .h = o->height, .fov_x = fov,
-                                .fit = VBG_FIT_COVER, .yuv = true,
-                                .bt709 = o->bt709 != 0, .full_range = o->full_range != 0 };
+    vbg_background_opt back = { .w = o->width,
+                                .h = o->height,
+                                .fov_x = fov,
+                                .fit = VBG_FIT_COVER,
+                                .yuv = true,
+                                .bt709 = o->bt709 != 0,
+                                .full_range = o->full_range != 0 };
     vbg_status st = read_isa(&opt.isa, o->isa, err);
 
     if (st == VBG_OK && (!o->segmenter || !o->background || !(fov > 0.1 && fov < 3)))
-        st = vbg_fail(err, VBG_EUSAGE, "a scene needs a segmenter, a background and an "
-                                       "angle of 6 to 170 degrees");
+        st = vbg_fail(err, VBG_EUSAGE,
+                      "a scene needs a segmenter, a background and an "
+                      "angle of 6 to 170 degrees");
     if (st == VBG_OK)
         st = vbg_frame_new(&s->raw.frame, o->width, o->height, err);
     if (st == VBG_OK)
@@ -194,8 +201,10 @@ static vbg_status open_parts(vbg_scene *s, const vbg_scene_options *o, vbg_err *
     s->raw.frame.yuv.bt709 = back.bt709;
     s->raw.frame.yuv.full_range = back.full_range;
     s->raw.index = -1;
-    vbg_chain_opt chain = { .mask = { .w = o->width, .h = o->height,
-                                      .segmenter = s->segmenter, .threshold = -1 },
+    vbg_chain_opt chain = { .mask = { .w = o->width,
+                                      .h = o->height,
+                                      .segmenter = s->segmenter,
+                                      .threshold = -1 },
                             .background = s->background,
                             .fov_x = fov,
                             .track = o->follow && vbg_background_turns(s->background) };

@@ -11,13 +11,13 @@
 typedef struct vbg_reader vbg_reader;
 
 typedef struct vbg_reader_info {
-    int w, h;              /* of the frames, after rotation */
+    int w, h;               /* of the frames, after rotation */
     int rate_num, rate_den; /* frames per second; 25/1 with odd rates */
-    bool odd_rate;         /* the file's own rate made no sense */
-    int64_t frames;        /* 0: unknown */
-    double duration_s;     /* 0: unknown */
+    bool odd_rate;          /* the file's own rate made no sense */
+    int64_t frames;         /* 0: unknown */
+    double duration_s;      /* 0: unknown */
     bool has_audio;
-    char format[32];       /* container name */
+    char format[32]; /* container name */
 } vbg_reader_info;
 
 /* path "-" is y4m on standard input.

@@ -79,7 +79,8 @@ static vbg_status open_y4m(vbg_video_out *v, const vbg_video_opt *o, vbg_err *er
     if (!v->y4m)
         return vbg_fail(err, VBG_EIO, "%s: %s", v->path, strerror(errno));
     return vbg_y4m_write_header(v->y4m, o->w, o->h, o->rate_num, o->rate_den,
-                                o->full_range, v->path ? v->path : "standard output", err);
+                                o->full_range, v->path ? v->path : "standard output",
+                                err);
 }
 
 vbg_status vbg_video_create(vbg_video_out **out, const char *path,
@@ -159,8 +160,7 @@ vbg_status vbg_video_finish(vbg_video_out *v, vbg_err *err)
         v->y4m = NULL;
         if (!ok)
             st = vbg_fail(err, errno == EPIPE ? VBG_ECANCEL : VBG_EIO, "%s: %s",
-                          v->path ? v->path : "standard output",
-                          strerror(errno));
+                          v->path ? v->path : "standard output", strerror(errno));
     }
     if (st == VBG_OK && v->temporary) {
         st = move_into_place(v, err);

@@ -10,8 +10,8 @@ enum { HEADER_MAX = 4096, FRAME_LINE_MAX = 1024 };
 
 typedef struct colour {
     const char *name;
-    int sx, sy;    /* chroma shift, -1: no chroma */
-    int planes;    /* read (alpha is read and dropped) */
+    int sx, sy; /* chroma shift, -1: no chroma */
+    int planes; /* read (alpha is read and dropped) */
     int bits;
 } colour;
 
@@ -268,7 +268,8 @@ static void copy_chroma(const vbg_y4m *y, vbg_frame *f, int p, const uint8_t *sr
             int sum = 0;
             for (int j = 0; j < by; j++)
                 for (int i = 0; i < bx; i++) {
-                    size_t yy = r * (size_t)by + (size_t)j, xx = c * (size_t)bx + (size_t)i;
+                    size_t yy = r * (size_t)by + (size_t)j,
+                           xx = c * (size_t)bx + (size_t)i;
                     yy = yy < h ? yy : h - 1;
                     xx = xx < w ? xx : w - 1;
                     sum += sample(y, src, yy * w + xx);

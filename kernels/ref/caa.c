@@ -31,8 +31,8 @@ static double gather(const entry *e, const void *map, vbg_dtype t, size_t ld, si
 
     for (int k = 0; k < 4; k++)
         if (e->pixel[k] >= 0)
-            sum += e->weight[k] *
-                   (double)vbg_ref_get(map, t, (size_t)e->pixel[k] * ld + i);
+            sum +=
+                e->weight[k] * (double)vbg_ref_get(map, t, (size_t)e->pixel[k] * ld + i);
     return sum;
 }
 

@@ -241,8 +241,8 @@ static void head_bf16(const vbg_caa_args *a, const patch *p, int sides, size_t p
         add_values(&p[i], f, 2 * c0, y);
     }
     for (size_t i = 0; i < 2; i++)
-        vf_store_bf16(to + i * VF, vf_fnma(vf_set1(shift),
-                                           vf_load(a->v_one + c0 + i * VF), y[i]));
+        vf_store_bf16(to + i * VF,
+                      vf_fnma(vf_set1(shift), vf_load(a->v_one + c0 + i * VF), y[i]));
 }
 
 static void run_any(const vbg_caa_args *a, size_t p0, size_t p1)
@@ -274,7 +274,8 @@ static float dot_pixels(const uint16_t *a, const uint16_t *b, size_t c)
     vf s = vf_zero();
 
     for (size_t i = 0; i < c; i += 32)
-        s = _mm512_dpbf16_ps(s, load32((const char *)(a + i)), load32((const char *)(b + i)));
+        s = _mm512_dpbf16_ps(s, load32((const char *)(a + i)),
+                             load32((const char *)(b + i)));
     return vf_sum(s);
 }
 

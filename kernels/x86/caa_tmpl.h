@@ -47,8 +47,8 @@ VF_INLINE vf gather(const char *const p[4], const char *row, const vf w[4], vbg_
 
 VF_INLINE void set_stats(entry *e, size_t c, float eps, vbg_dtype t)
 {
-    const vf w[4] = { vf_set1(e->weight[0]), vf_set1(e->weight[1]),
-                      vf_set1(e->weight[2]), vf_set1(e->weight[3]) };
+    const vf w[4] = { vf_set1(e->weight[0]), vf_set1(e->weight[1]), vf_set1(e->weight[2]),
+                      vf_set1(e->weight[3]) };
     vf sum[2] = { vf_zero(), vf_zero() }, sq[2] = { vf_zero(), vf_zero() };
 
     for (size_t i = 0; i < c; i += 2 * VF) {

@@ -23,8 +23,8 @@
 
 enum {
     PATCH_TILES = 32,
-    GROUP = 20,                      /* blocks whose sums wait together      */
-    GROUP_BYTES = 480 << 10,         /* their weights, for plain products    */
+    GROUP = 20,              /* blocks whose sums wait together      */
+    GROUP_BYTES = 480 << 10, /* their weights, for plain products    */
     SUMS_ALL = (PATCH_TILES / 2) * (GROUP / 2) * SUMS
 };
 
@@ -84,8 +84,8 @@ static void plan_output(const call *c, product *p, size_t b, size_t rows, bool o
     for (int j = 0; j < 2; j++) {
         p->y[j] = (const char *)c->out.y + (t[j]->pixel + rows) * p->y_pitch + at;
         if (c->out.ep.residual)
-            p->r[j] = (const char *)c->out.ep.residual + (t[j]->pixel + rows) * p->r_pitch +
-                      at;
+            p->r[j] =
+                (const char *)c->out.ep.residual + (t[j]->pixel + rows) * p->r_pitch + at;
     }
 }
 
@@ -129,7 +129,8 @@ static void pass_by_panels(call *c, const pass *s)
         for (int i = 0; i < c->count; i += 2, slot++) {
             plan_pair(c, &p, i);
             p.sums = c->sums + (deep ? slot : slot % 2) * SUMS;
-            p.next_b = b + stride < s->b1 ? panel_slice(c, b + stride, (size_t)i / 2) : NULL;
+            p.next_b =
+                b + stride < s->b1 ? panel_slice(c, b + stride, (size_t)i / 2) : NULL;
             plan_output(c, &p, b, 0, s->last);
             products_any(&p, s->st, &d);
             if (s->last)
@@ -143,7 +144,8 @@ static void pass_by_panels(call *c, const pass *s)
  * in turns of at most 8 steps (16 KB of A) when k is long. */
 static void pass_by_tiles(const call *c, const pass *s)
 {
-    const size_t stride = c->geglu ? 1 : 2, panels = (s->b1 - s->b0 + stride - 1) / stride;
+    const size_t stride = c->geglu ? 1 : 2,
+                 panels = (s->b1 - s->b0 + stride - 1) / stride;
     const int turns = s->st->count <= 12 ? 1 : (s->st->count + 7) / 8;
     const int turn = (s->st->count + turns - 1) / turns;
     const bool deep = !(s->first && s->last), brief = !deep && turns == 1;
@@ -159,13 +161,15 @@ static void pass_by_tiles(const call *c, const pass *s)
             bool over = s->last && p.k1 == s->st->count;
             for (size_t j = 0; j < panels; j++) {
                 size_t b = s->b0 + j * stride, row = 4 * j;
-                size_t slot = deep ? (size_t)i / 2 * panels + j
-                                   : (size_t)(i / 2 % 2) * panels + j;
+                size_t slot =
+                    deep ? (size_t)i / 2 * panels + j : (size_t)(i / 2 % 2) * panels + j;
                 p.sums = c->sums + (brief ? j % 2 : slot) * SUMS;
                 plan_weights(c, &p, b, s->b1);
-                p.next_b = b + c->group < c->b1 ? panel_slice(c, b + c->group, (size_t)i / 2)
-                                                : NULL;
-                p.next_a = row < 2 * TILE ? p.t0->a + (2 * TILE + row) * p.next_pitch : NULL;
+                p.next_b = b + c->group < c->b1
+                               ? panel_slice(c, b + c->group, (size_t)i / 2)
+                               : NULL;
+                p.next_a =
+                    row < 2 * TILE ? p.t0->a + (2 * TILE + row) * p.next_pitch : NULL;
                 plan_output(c, &p, b, 2 * TILE, over);
                 products_any(&p, s->st, &d);
                 if (over)
@@ -241,7 +245,8 @@ static void copy_tail(call *c)
     if (c->s->mode != DIRECT || t->rows == TILE)
         return;
     for (int r = 0; r < t->rows; r++)
-        memcpy(c->tail + (size_t)r * c->s->pitch, t->a + (size_t)r * t->pitch, c->s->c * 2);
+        memcpy(c->tail + (size_t)r * c->s->pitch, t->a + (size_t)r * t->pitch,
+               c->s->c * 2);
     t->a = c->tail;
     t->pitch = c->s->pitch;
 }
@@ -326,11 +331,27 @@ static void call_run(call *c, size_t r0, size_t r1)
 /* A matrix is a picture one pixel wide. */
 static vbg_conv_args as_conv(const vbg_gemm_args *g, int rows)
 {
-    return (vbg_conv_args){ .x = g->x, .ldx = g->ldx, .w = g->w, .n = 1, .h = rows,
-                            .w_in = 1, .c = (int)g->k, .oh = rows, .ow = 1,
-                            .oc = (int)g->oc, .kh = 1, .kw = 1, .stride_y = 1,
-                            .stride_x = 1, .dil_y = 1, .dil_x = 1, .groups = 1,
-                            .xt = g->xt, .wt = g->wt, .yt = g->yt, .ep = g->ep };
+    return (vbg_conv_args){ .x = g->x,
+                            .ldx = g->ldx,
+                            .w = g->w,
+                            .n = 1,
+                            .h = rows,
+                            .w_in = 1,
+                            .c = (int)g->k,
+                            .oh = rows,
+                            .ow = 1,
+                            .oc = (int)g->oc,
+                            .kh = 1,
+                            .kw = 1,
+                            .stride_y = 1,
+                            .stride_x = 1,
+                            .dil_y = 1,
+                            .dil_x = 1,
+                            .groups = 1,
+                            .xt = g->xt,
+                            .wt = g->wt,
+                            .yt = g->yt,
+                            .ep = g->ep };
 }
 
 static size_t scratch_bytes(const strips *s)

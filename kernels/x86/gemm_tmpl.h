@@ -110,7 +110,8 @@ static const char *tap_at(const source *s, const origin *o, size_t tap)
 
 /* a[0..kc) = values k0.. of the pixel's patch, in the order of packed weights;
  * padding channels and taps outside the picture are zero. */
-static void copy_patch(patch_value *a, const source *s, const origin *o, size_t k0, size_t kc)
+static void copy_patch(patch_value *a, const source *s, const origin *o, size_t k0,
+                       size_t kc)
 {
     size_t k = k0, end = k0 + kc;
 
@@ -220,8 +221,8 @@ INLINE void all_steps(vf acc[MR][NR], const patch_value *a, const char *const *w
 #endif
 
 /* The register tile: mr pixels x nb blocks over kc values of k. */
-INLINE void micro(const patch_value *a, const char *const *w, float *y, size_t ldy, size_t kc,
-                  bool first, vbg_dtype t, int mr, int nb)
+INLINE void micro(const patch_value *a, const char *const *w, float *y, size_t ldy,
+                  size_t kc, bool first, vbg_dtype t, int mr, int nb)
 {
     const int nr = nb * NV;
     vf acc[MR][NR];

@@ -177,8 +177,8 @@ static void store_row(const vbg_store *s, const float *sums, size_t pixel, size_
 
 /* a * gelu(b): a = sums [cols] are channels o0.., b = the next cols sums are
  * channels gate + o0.. */
-static inline void store_geglu(const vbg_store *s, const float *sums, size_t pixel, size_t o0,
-                        size_t gate, size_t cols)
+static inline void store_geglu(const vbg_store *s, const float *sums, size_t pixel,
+                               size_t o0, size_t gate, size_t cols)
 {
     const size_t base = pixel * s->ldy + o0;
 

@@ -26,10 +26,10 @@
 #include <string.h>
 
 enum {
-    TILE = 16,             /* pixels of a tile                                  */
-    DEPTH = 32,            /* channels of a tile                                */
-    MAX_TILES = 64,        /* of one patch: what passes over a panel of weights */
-    MAX_STEPS = 128,       /* of one piece of k                                 */
+    TILE = 16,       /* pixels of a tile                                  */
+    DEPTH = 32,      /* channels of a tile                                */
+    MAX_TILES = 64,  /* of one patch: what passes over a panel of weights */
+    MAX_STEPS = 128, /* of one piece of k                                 */
     STRIP_BYTES = 768 << 10
 };
 
@@ -181,7 +181,8 @@ static inline void copy_pixel(char *dst, const char *src, size_t real, size_t pa
         if (i + DEPTH <= real)
             v = _mm512_loadu_si512(src + 2 * i);
         else if (i < real)
-            v = _mm512_maskz_loadu_epi16((__mmask32)((1u << (real - i)) - 1), src + 2 * i);
+            v = _mm512_maskz_loadu_epi16((__mmask32)((1u << (real - i)) - 1),
+                                         src + 2 * i);
         _mm512_storeu_si512(dst + 2 * i, v);
     }
 }
@@ -195,7 +196,8 @@ static inline void copy_run(const strips *s, char *dst, const char *image, int i
     const int up = a->upsample2 ? 1 : 0;
     const size_t left = s->c - c0, real = left < s->chunk ? left : s->chunk;
     const bool inside = iy >= 0 && iy >> up < a->h;
-    const char *row = image + ((size_t)(inside ? iy >> up : 0) * (size_t)a->w_in * a->ldx + c0) * 2;
+    const char *row =
+        image + ((size_t)(inside ? iy >> up : 0) * (size_t)a->w_in * a->ldx + c0) * 2;
 
     for (int i = 0; i < count; i++, ix += step, dst += s->pitch) {
         if (inside && ix >= 0 && ix >> up < a->w_in)
@@ -225,7 +227,8 @@ static inline void copy_patches(const strips *s, char *dst, const segment *g,
                 p = dst + (size_t)ky * tap_row;
                 if (iy < 0 || iy >> up >= a->h)
                     continue;
-                const char *row = image + (size_t)(iy >> up) * (size_t)a->w_in * a->ldx * 2;
+                const char *row =
+                    image + (size_t)(iy >> up) * (size_t)a->w_in * a->ldx * 2;
                 if (together && ix0 >= 0 && ix0 + a->kw <= a->w_in) {
                     memcpy(p, row + (size_t)ix0 * s->c * 2, tap_row);
                     continue;
@@ -261,7 +264,8 @@ static inline void copy_segment(const strips *s, char *strip, const segment *g,
         int rows = copy_rows(a, g->y1 - g->y0);
         for (int kx = 0; kx < a->kw; kx++)
             for (int r = 0; r < rows; r++, dst += (size_t)cols * s->pitch)
-                copy_run(s, dst, image, iy + r, ix + kx * a->dil_x, a->stride_x, cols, c0);
+                copy_run(s, dst, image, iy + r, ix + kx * a->dil_x, a->stride_x, cols,
+                         c0);
     } else {
         for (int t = 0; t < a->kh * a->kw; t++)
             for (int y = g->y0; y < g->y1; y++, dst += (size_t)cols * s->pitch)
@@ -287,10 +291,11 @@ static inline int segment_tiles(const strips *s, const char *strip, const segmen
             for (int tx = g->x0; tx < g->x1; tx += TILE) {
                 size_t at = (size_t)((y - g->y0) * a->stride_y) * (size_t)g->width +
                             (size_t)((tx - g->x0) * a->stride_x);
-                out[n++] = (tile){ .a = strip + g->at + at * s->pitch,
-                                   .pitch = (size_t)a->stride_x * s->pitch,
-                                   .pixel = first + (size_t)(y - g->y0) * row + (size_t)tx,
-                                   .rows = vbg_min_int(TILE, g->x1 - tx) };
+                out[n++] =
+                    (tile){ .a = strip + g->at + at * s->pitch,
+                            .pitch = (size_t)a->stride_x * s->pitch,
+                            .pixel = first + (size_t)(y - g->y0) * row + (size_t)tx,
+                            .rows = vbg_min_int(TILE, g->x1 - tx) };
             }
         return n;
     }
@@ -328,10 +333,12 @@ static inline int fill_steps(const strips *s, const segment *g, size_t c0, size_
                 size_t tap = (size_t)(ky * a->kw + kx), at = 0;
                 if (s->mode == PADDED)
                     at = ((size_t)(ky * a->dil_y) * (size_t)g->width +
-                          (size_t)(kx * a->dil_x)) * s->pitch;
+                          (size_t)(kx * a->dil_x)) *
+                         s->pitch;
                 else if (s->mode == PLANES && s->shared)
                     at = ((size_t)kx * (size_t)copy_rows(a, g->y1 - g->y0) +
-                          (size_t)(ky * a->dil_y)) * (size_t)a->ow * s->pitch;
+                          (size_t)(ky * a->dil_y)) *
+                         (size_t)a->ow * s->pitch;
                 else if (s->mode == PLANES)
                     at = tap * (size_t)(g->y1 - g->y0) * (size_t)a->ow * s->pitch;
                 aoff[n] = at + (s->mode == DIRECT ? c0 + j : j) * 2;

@@ -53,27 +53,27 @@ typedef struct pending {
  * `lines` of each.  A copy that finds its source in L3 or DRAM takes a quarter of
  * the time of a 3x3 at 64x64x320. */
 typedef struct walk {
-    const char *p;              /* current pixel */
+    const char *p;                       /* current pixel */
     size_t line, lines, cols, col, rows; /* rows: left, 0: done */
     size_t pitch, row_pitch;
 } walk;
 
 /* Everything one pair of tiles needs. */
 typedef struct product {
-    const tile *t0, *t1;  /* t1 NULL: one tile  */
-    const char *b0, *b1;  /* b1 NULL: one block */
-    float *sums;          /* [2 tiles][2 blocks][16][16] */
-    bool first;           /* start from zero */
-    int k0, k1;           /* steps */
+    const tile *t0, *t1; /* t1 NULL: one tile  */
+    const char *b0, *b1; /* b1 NULL: one block */
+    float *sums;         /* [2 tiles][2 blocks][16][16] */
+    bool first;          /* start from zero */
+    int k0, k1;          /* steps */
     /* What will be needed soon; a core reads L3 at a few bytes per cycle, so a
      * panel of weights or a patch that is not in L2 yet would stop the tiles. */
-    const char *next_b;   /* slice of the next panel: two lines per step */
-    const char *next_a;   /* four rows of the next tiles, a line each per step */
+    const char *next_b; /* slice of the next panel: two lines per step */
+    const char *next_a; /* four rows of the next tiles, a line each per step */
     size_t next_pitch;
-    const char *y[2];     /* first output row of each tile, NULL: not yet */
-    const char *r[2];     /* residual */
+    const char *y[2]; /* first output row of each tile, NULL: not yet */
+    const char *r[2]; /* residual */
     size_t y_pitch, r_pitch;
-    walk *source;         /* what the next copy will read, NULL: nothing */
+    walk *source; /* what the next copy will read, NULL: nothing */
 } product;
 
 /* prefetchw: every AVX-512 CPU has it, but compilers want an option of its own. */
@@ -180,7 +180,8 @@ INLINE void store_pair_as(const vbg_store *s, const float *sums, size_t pixel, i
     const size_t rstep = s->ep.ldr * size;
     const vbg_act act = s->ep.act;
     char *y = (char *)s->y + pixel * step + o0 * size;
-    const char *res = residual ? (const char *)s->ep.residual + pixel * rstep + o0 * size : NULL;
+    const char *res =
+        residual ? (const char *)s->ep.residual + pixel * rstep + o0 * size : NULL;
 
     for (int r = 0; r < count; r++, sums += BLOCK, y += step) {
         vf v0 = vf_fma(vf_load(sums), c0.scale, c0.bias);
@@ -233,9 +234,9 @@ static void store_single(const vbg_store *s, const float *sums, size_t pixel, in
     }
     const channel c = channel_load(&s->ep, o0);
     for (int r = 0; r < count; r++, pixel++)
-        store_vector(s->y, s->yt, pixel * s->ldy + o0,
-                     finish_vector(&s->ep, &c, s->yt, sums + r * BLOCK,
-                                   pixel * s->ep.ldr + o0));
+        store_vector(
+            s->y, s->yt, pixel * s->ldy + o0,
+            finish_vector(&s->ep, &c, s->yt, sums + r * BLOCK, pixel * s->ep.ldr + o0));
 }
 
 /* a * gelu(b): a in the first 16x16 sums, b in the next. */

@@ -34,8 +34,8 @@ static vbg_status encode(vbg_ctx *c, void *arg, vbg_err *err)
     const encode_job *j = arg;
 
     (void)err;
-    vbg_tensor *y = vbg_vae_encode(c, j->vae, vbg_wrap(c, j->x, VBG_F32, 1, j->h, j->w, 3),
-                                   NULL);
+    vbg_tensor *y =
+        vbg_vae_encode(c, j->vae, vbg_wrap(c, j->x, VBG_F32, 1, j->h, j->w, 3), NULL);
     vbg_copy_out(c, j->moments, VBG_F32, y);
     return VBG_OK;
 }
@@ -259,8 +259,7 @@ static void run_views(golden *g)
     r.prompts = r.views;
     for (int i = 0; i < r.views && i < VBG_GEN_MAX_VIEWS; i++) {
         prompt[i] = json_string_value(json_array_get(list, (size_t)i));
-        yaw[i] = json_number_value(
-            json_array_get(json_object_get(j, "yaw"), (size_t)i));
+        yaw[i] = json_number_value(json_array_get(json_object_get(j, "yaw"), (size_t)i));
     }
     prompt[r.views] = r.negative = text_of(j, "negative_prompt");
     r.prompt = prompt;

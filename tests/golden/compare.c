@@ -54,8 +54,8 @@ static bool listed(const json_t *list, const char *name)
     size_t i;
     json_t *v;
 
-    json_array_foreach(list, i, v) if (golden_match(json_string_value(v), name, NULL))
-        return true;
+    json_array_foreach(list, i,
+                       v) if (golden_match(json_string_value(v), name, NULL)) return true;
     return false;
 }
 

@@ -209,8 +209,8 @@ static int ascending(const void *a, const void *b)
 
 /* Errors against the truth: corners (not the last 12, hand-made points) with status 1
  * whose true position lies more than 12 px inside. */
-static void report_truth(golden *g, const char *pair, const char *key, const vbg_plane *im,
-                         const vbg_flow_points *found)
+static void report_truth(golden *g, const char *pair, const char *key,
+                         const vbg_plane *im, const vbg_flow_points *found)
 {
     const vbg_st_tensor *t = golden_in(g, "%s/true.points", pair);
     double *d;

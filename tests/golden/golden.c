@@ -179,8 +179,8 @@ static bool in_list(const json_t *list, const char *name)
     size_t i;
     json_t *v;
 
-    json_array_foreach(list, i, v) if (golden_match(json_string_value(v), name, NULL))
-        return true;
+    json_array_foreach(list, i,
+                       v) if (golden_match(json_string_value(v), name, NULL)) return true;
     return false;
 }
 
@@ -212,7 +212,8 @@ static source *list_weights(golden *g, const char *prefix, size_t *n)
 {
     const json_t *globs = json_object_get(g->family, "weights");
     json_t *recipe = json_object_get(g->json, "recipe"), *entry;
-    size_t stored = g->data ? vbg_st_count(g->data) : 0, cut = prefix ? strlen(prefix) : 0;
+    size_t stored = g->data ? vbg_st_count(g->data) : 0,
+           cut = prefix ? strlen(prefix) : 0;
     source *s = golden_alloc(g, (stored + json_object_size(recipe) + 1) * sizeof *s);
     const char *name;
 
@@ -251,8 +252,7 @@ static bool load_values(golden *g, const source *s, const char *prefix, float *v
         return true;
     }
     snprintf(full, sizeof full, "%s%s", prefix ? prefix : "", s->name);
-    uint64_t seed =
-        (uint64_t)json_integer_value(json_object_get(g->json, "recipe_seed"));
+    uint64_t seed = (uint64_t)json_integer_value(json_object_get(g->json, "recipe_seed"));
     return recipe_entry(v, full, s->recipe, seed, err);
 }
 

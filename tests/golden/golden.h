@@ -26,22 +26,23 @@ typedef struct golden_family {
 } golden_family;
 
 /* Arrays ended by a NULL key; tests/golden/main.c lists them. */
-extern const golden_family golden_families_mvd[];        /* unet, vae, caa, mv*, ... */
-extern const golden_family golden_families_seg[];        /* bisenet, deeplab, ...    */
-extern const golden_family golden_families_flow[];       /* flow, motion, track, pano* */
-extern const golden_family golden_families_picture[];    /* resize, blur, colour, metrics */
+extern const golden_family golden_families_mvd[];     /* unet, vae, caa, mv*, ... */
+extern const golden_family golden_families_seg[];     /* bisenet, deeplab, ...    */
+extern const golden_family golden_families_flow[];    /* flow, motion, track, pano* */
+extern const golden_family golden_families_picture[]; /* resize, blur, colour, metrics */
 extern const golden_family golden_families_clip[];
 extern const golden_family golden_families_checkpoint[]; /* tiny_sd2*, taesd         */
 extern const golden_family golden_families_segmenters[];
-extern const golden_family golden_families_files[];      /* malformed                */
+extern const golden_family golden_families_files[]; /* malformed                */
 
 /* ---- what the oracle holds ---- */
 
-const vbg_safetensors *golden_data(const golden *g); /* NULL when there is no .safetensors */
-json_t *golden_json(const golden *g);                /* the JSON beside it or NULL */
-const char *golden_dir(const golden *g);             /* folder of the oracle's files */
-const char *golden_stem(const golden *g);            /* "unet_sd2_a" */
-const char *golden_suffix(const golden *g);          /* "a" */
+const vbg_safetensors *
+golden_data(const golden *g);               /* NULL when there is no .safetensors */
+json_t *golden_json(const golden *g);       /* the JSON beside it or NULL */
+const char *golden_dir(const golden *g);    /* folder of the oracle's files */
+const char *golden_stem(const golden *g);   /* "unet_sd2_a" */
+const char *golden_suffix(const golden *g); /* "a" */
 /* path inside the folder of the same set, e.g. "../mvd/unet_sd2_a.safetensors" */
 const char *golden_path(golden *g, const char *fmt, ...) VBG_PRINTF(2, 3);
 /* A stored tensor; fails the oracle and returns NULL when missing. */

@@ -55,7 +55,7 @@ void golden_judge(golden *g);
 typedef struct golden_pair {
     const double *x, *r;
     size_t nx, nr;
-    size_t last;        /* length of the last axis of r */
+    size_t last; /* length of the last axis of r */
     const json_t *check;
 } golden_pair;
 bool golden_metric(const golden_pair *p, double *error, double *limit, bool *ok);

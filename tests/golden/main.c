@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 static const golden_family *const groups[] = {
-    golden_families_mvd,  golden_families_seg,        golden_families_flow,
-    golden_families_picture, golden_families_clip,    golden_families_checkpoint,
+    golden_families_mvd,        golden_families_seg,   golden_families_flow,
+    golden_families_picture,    golden_families_clip,  golden_families_checkpoint,
     golden_families_segmenters, golden_families_files,
 };
 
@@ -83,7 +83,8 @@ static void print_line(const golden *g, const char *key, double seconds, totals 
         printf("%-38s SKIP: %s\n", label, g->skip_reason);
         t->skipped++;
     } else if (g->failed || g->checks == 0) {
-        printf("%-38s FAIL  (%s)\n", label, g->nnotes ? g->notes[0] : "nothing was checked");
+        printf("%-38s FAIL  (%s)\n", label,
+               g->nnotes ? g->notes[0] : "nothing was checked");
         t->failed++;
     } else {
         printf("%-38s error %.3g  limit %.3g  ok   (%s, worst of %zu checks, %.1f s)\n",
@@ -93,7 +94,8 @@ static void print_line(const golden *g, const char *key, double seconds, totals 
     for (int i = g->failed ? 1 : 0; i < g->nnotes; i++)
         printf("    %s\n", g->notes[i]);
     if (g->nleft_out)
-        printf("    SKIP: %zu optional tensors left out: %s ...\n", g->nleft_out, g->left_out);
+        printf("    SKIP: %zu optional tensors left out: %s ...\n", g->nleft_out,
+               g->left_out);
     fflush(stdout);
 }
 

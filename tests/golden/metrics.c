@@ -98,7 +98,8 @@ static double *distances(const golden_pair *p)
 static double fraction_above(const golden_pair *p)
 {
     const char *unit = json_string_value(json_object_get(p->check, "unit"));
-    size_t group = unit && strcmp(unit, "pixel") == 0 ? p->last : 1, units = p->nr / group;
+    size_t group = unit && strcmp(unit, "pixel") == 0 ? p->last : 1,
+           units = p->nr / group;
     double threshold = number(p->check, "threshold", 0), n = 0;
 
     for (size_t i = 0; i < units; i++) {
@@ -249,8 +250,8 @@ bool golden_metric(const golden_pair *p, double *error, double *limit, bool *ok)
         *limit = 1 - *limit;
     } else if (strcmp(m, "png_levels") == 0) {
         *error = max_abs(p);
-        *ok = *error <= *limit && count_different(p) / (double)p->nr <=
-                                      number(p->check, "fraction", 0);
+        *ok = *error <= *limit &&
+              count_different(p) / (double)p->nr <= number(p->check, "fraction", 0);
         return true;
     } else if (strcmp(m, "quantile_abs") == 0) {
         d = malloc((p->nr + 1) * sizeof *d);

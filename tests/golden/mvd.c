@@ -81,7 +81,8 @@ static vbg_status unet_job(vbg_ctx *c, void *arg, vbg_err *err)
     const vbg_unet_hooks hooks = { .arg = j->g, .trace = mvd_trace };
 
     (void)err;
-    vbg_tensor *x = vbg_wrap(c, j->x, VBG_F32, (int)d[0], (int)d[2], (int)d[3], (int)d[1]);
+    vbg_tensor *x =
+        vbg_wrap(c, j->x, VBG_F32, (int)d[0], (int)d[2], (int)d[3], (int)d[1]);
     vbg_tensor *y = vbg_unet_forward(c, &j->unet, x, j->time, (int)d[0], j->text, &hooks);
     mvd_report(j->g, c, "out", "sample", y);
     return VBG_OK;
@@ -128,7 +129,8 @@ done:
 
 /* ---- vae ---- */
 
-static void report_pixels(golden *g, const char *name, const float *v, const vbg_tensor *t)
+static void report_pixels(golden *g, const char *name, const float *v,
+                          const vbg_tensor *t)
 {
     golden_out_nhwc(g, name, v, t->n, t->h, t->w, t->c / 2, 1);
 }
@@ -140,7 +142,8 @@ static vbg_status encode_job(vbg_ctx *c, void *arg, vbg_err *err)
     const vbg_vae_trace tr = { j->g, mvd_trace };
 
     (void)err;
-    vbg_tensor *x = vbg_wrap(c, j->x, VBG_F32, (int)d[0], (int)d[2], (int)d[3], (int)d[1]);
+    vbg_tensor *x =
+        vbg_wrap(c, j->x, VBG_F32, (int)d[0], (int)d[2], (int)d[3], (int)d[1]);
     vbg_tensor *y = vbg_vae_encode(c, &j->vae, x, &tr);
     if (vbg_planning(c))
         return VBG_OK;
@@ -166,7 +169,8 @@ static vbg_status decode_job(vbg_ctx *c, void *arg, vbg_err *err)
     const vbg_vae_trace tr = { j->g, mvd_trace };
 
     (void)err;
-    vbg_tensor *x = vbg_wrap(c, j->x, VBG_F32, (int)d[0], (int)d[2], (int)d[3], (int)d[1]);
+    vbg_tensor *x =
+        vbg_wrap(c, j->x, VBG_F32, (int)d[0], (int)d[2], (int)d[3], (int)d[1]);
     mvd_report(j->g, c, "out", "image", vbg_vae_decode(c, &j->vae, x, &tr));
     return VBG_OK;
 }

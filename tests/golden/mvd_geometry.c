@@ -90,9 +90,9 @@ typedef struct block {
     vbg_caa_level *level; /* [items] */
     vbg_caa_tables *tables;
     int items, views, h, w;
-    const float *x;                 /* [items*views][h][w][c] */
-    float *y, *q, *attn;            /* results */
-    float *sampled, *pe, *k, *v;    /* of view 0 of every item */
+    const float *x;              /* [items*views][h][w][c] */
+    float *y, *q, *attn;         /* results */
+    float *sampled, *pe, *k, *v; /* of view 0 of every item */
 } block;
 
 static void report(const block *b, const char *name, const float *v, size_t count)
@@ -157,7 +157,8 @@ static void normalise(double *e, const vbg_norm_w *n, int c)
     for (int i = 0; i < c; i++)
         var += (e[i] - mean) * (e[i] - mean) / c;
     for (int i = 0; i < c; i++)
-        e[i] = (e[i] - mean) / sqrt(var + 1e-5) * (double)n->gamma[i] + (double)n->beta[i];
+        e[i] =
+            (e[i] - mean) / sqrt(var + 1e-5) * (double)n->gamma[i] + (double)n->beta[i];
 }
 
 /* Entry (pixel, n) of view 0 of an item, as the paper writes it. */

@@ -103,8 +103,8 @@ static vbg_status run(vbg_ctx *c, void *arg, vbg_err *err)
     const vbg_unet_hooks hooks = { .arg = k, .couple = couple, .trace = trace };
 
     (void)err;
-    vbg_tensor *x = vbg_wrap(c, k->x, VBG_F32, k->n, k->m->h, k->m->w,
-                             k->m->m.unet.cfg.in_channels);
+    vbg_tensor *x =
+        vbg_wrap(c, k->x, VBG_F32, k->n, k->m->h, k->m->w, k->m->m.unet.cfg.in_channels);
     vbg_tensor *y =
         vbg_unet_forward(c, &k->m->m.unet, x, k->time, k->times, k->text, &hooks);
     vbg_copy_out(c, k->y, VBG_F32, y);
@@ -115,8 +115,16 @@ bool mvd_model_run(golden *g, mvd_model *m, const vbg_unet_text *text, const flo
                    int n, const double *time, int times, bool with_caa, bool with_trace,
                    float *y)
 {
-    call k = { .g = g, .m = m, .text = text, .x = x, .y = y, .n = n, .time = time,
-               .times = times, .couple = with_caa, .trace = with_trace };
+    call k = { .g = g,
+               .m = m,
+               .text = text,
+               .x = x,
+               .y = y,
+               .n = n,
+               .time = time,
+               .times = times,
+               .couple = with_caa,
+               .trace = with_trace };
     vbg_err err = { 0 };
 
     if (vbg_run(golden_ctx(g), run, &k, &err) != VBG_OK) {
