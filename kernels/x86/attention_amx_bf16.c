@@ -19,6 +19,7 @@
  * instructions of the three (the vector units lose a port), blocks of other sizes,
  * Q in registers for all widths, prefetching K. */
 #include "kernels/attention.h"
+#include "kernels/x86/tiles.h"
 #include "kernels/x86/simd.h"
 #include "kernels/x86/attention_tmpl.h"
 
@@ -83,27 +84,6 @@ static void place(amx_plan *p, void *scratch)
     }
     p->k = (uint16_t *)(void *)at;
     p->v = p->k + p->keys * p->kd * 32;
-}
-
-/* All eight registers 16 rows of 64 bytes.  gcc 12 may drop plain stores into the
- * struct, hence volatile. */
-static void configure_tiles(void)
-{
-    volatile struct {
-        uint8_t palette, start_row, zero[14];
-        uint16_t bytes[16];
-        uint8_t rows[16];
-    } config;
-
-    for (size_t i = 0; i < sizeof config; i++)
-        ((volatile uint8_t *)&config)[i] = 0;
-    config.palette = 1;
-    for (size_t i = 0; i < 8; i++) {
-        config.bytes[i] = 64;
-        config.rows[i] = 16;
-    }
-    __asm__ volatile("" ::: "memory");
-    _tile_loadconfig((const void *)(uintptr_t)&config);
 }
 
 /* Rows of up to 32 values as 16 dwords; zero beyond n. */
@@ -433,7 +413,7 @@ static void amx_run(const vbg_attention_args *a, int q0, int q1, void *scratch)
     place(&p, scratch);
     pack_keys(a, &p);
     pack_values(a, &p);
-    configure_tiles();
+    tiles_on();
     for (; q0 < q1; q0 += GROUP * TILE)
         amx_group(a, &p, q0, q1);
     _tile_release();

@@ -6,29 +6,9 @@
 
 #include "kernels/x86/store_tmpl.h"
 #include "kernels/x86/strip.h"
+#include "kernels/x86/tiles.h"
 
 enum { BLOCK = 16, SUMS = 2 * TILE * 2 * BLOCK /* floats of a pair of tiles x blocks */ };
-
-/* All eight tiles 16 rows x 64 bytes.  Tile state belongs to the thread, so every
- * kernel call sets it.  gcc 12 may drop plain stores into the struct: volatile. */
-static void tiles_on(void)
-{
-    volatile struct {
-        uint8_t palette, start_row, reserved[14];
-        uint16_t colsb[16];
-        uint8_t rows[16];
-    } config;
-
-    for (size_t i = 0; i < sizeof config; i++)
-        ((volatile uint8_t *)&config)[i] = 0;
-    config.palette = 1;
-    for (int i = 0; i < 8; i++) {
-        config.rows[i] = TILE;
-        config.colsb[i] = 64;
-    }
-    __asm__ volatile("" ::: "memory");
-    _tile_loadconfig((const void *)(uintptr_t)&config);
-}
 
 #define INLINE static inline __attribute__((always_inline))
 
