@@ -94,7 +94,9 @@ static char *folder_of(const char *path)
     return strndup(path, slash == path ? 1 : (size_t)(slash - path));
 }
 
-int vbg_unnamed_file(const char *path)
+/* Opens a file without a name in the folder of path: a program that is killed leaves
+ * nothing behind.  Returns the descriptor, -1 where the system cannot. */
+static int unnamed_file(const char *path)
 {
     char *dir = folder_of(path), link[32];
     int fd = dir ? open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0666) : -1;
@@ -108,7 +110,8 @@ int vbg_unnamed_file(const char *path)
     return fd;
 }
 
-int vbg_name_file(int fd, const char *name)
+/* Gives the unnamed file fd a name that must not exist.  Returns 0, or -1 and errno. */
+static int name_file(int fd, const char *name)
 {
     char link[32];
 
@@ -152,7 +155,7 @@ vbg_status vbg_file_create(vbg_file **out, const char *path, vbg_err *err)
         forget(f);
         return vbg_fail(err, VBG_EIO, "%s: exists and is not a regular file", path);
     }
-    f->fd = vbg_unnamed_file(path);
+    f->fd = unnamed_file(path);
     for (int i = 0; i < 100 && f->fd < 0; i++) {
         snprintf(f->temp, room, "%s.tmp-%ld-%d", path, (long)getpid(), i);
         f->fd = open(f->temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
@@ -161,7 +164,7 @@ vbg_status vbg_file_create(vbg_file **out, const char *path, vbg_err *err)
             break;
     }
     if (f->fd < 0) {
-        vbg_fail(err, VBG_EIO, "%s: cannot create: %s", path, strerror(errno));
+        vbg_fail(err, VBG_EIO, "%s: cannot be written: %s", path, strerror(errno));
         forget(f);
         return VBG_EIO;
     }
@@ -232,7 +235,7 @@ static int give_name(vbg_file *f)
 
     for (int i = 0; i < 100 && !f->named; i++) {
         snprintf(f->temp, room, "%s.tmp-%ld-%d", f->path, (long)getpid(), i);
-        f->named = vbg_name_file(f->fd, f->temp) == 0;
+        f->named = name_file(f->fd, f->temp) == 0;
         if (!f->named && errno != EEXIST)
             break;
     }
@@ -269,6 +272,14 @@ vbg_status vbg_file_commit(vbg_file *f, vbg_err *err)
                  f->path, strerror(errno));
     forget(f);
     return bad ? VBG_EIO : VBG_OK;
+}
+
+void vbg_file_opened_path(const vbg_file *f, char *path, size_t size)
+{
+    if (f->named)
+        snprintf(path, size, "%s", f->temp);
+    else
+        snprintf(path, size, "/proc/self/fd/%d", f->fd);
 }
 
 void vbg_file_abort(vbg_file *f)

@@ -29,12 +29,6 @@ void vbg_map_close(vbg_map *m); /* accepts a zeroed map */
 /* Tells the kernel that whole pages inside [offset, offset+bytes) may leave memory. */
 void vbg_map_release(const vbg_map *m, size_t offset, size_t bytes);
 
-/* Opens a file without a name in the folder of path: a program that is killed leaves
- * nothing behind.  Returns the descriptor, -1 where the system cannot. */
-int vbg_unnamed_file(const char *path);
-/* Gives the unnamed file fd a name that must not exist.  Returns 0, or -1 and errno. */
-int vbg_name_file(int fd, const char *name);
-
 typedef struct vbg_file vbg_file;
 
 /* Starts a new file that will become path.  Errors: VBG_EIO, VBG_ENOMEM. */
@@ -49,6 +43,9 @@ vbg_status vbg_file_resize(vbg_file *f, uint64_t bytes, vbg_err *err);
 /* fsync, close, rename, fsync of the folder.  f is freed in every case; on failure
  * the temporary file is gone. */
 vbg_status vbg_file_commit(vbg_file *f, vbg_err *err);
+/* A path under which a library can open the unfinished file itself, by name; it closes
+ * what it opened before the commit. */
+void vbg_file_opened_path(const vbg_file *f, char *path, size_t size);
 void vbg_file_abort(vbg_file *f); /* removes the temporary file; accepts NULL */
 
 /* True when both paths name the same existing file (links followed). */
