@@ -39,6 +39,7 @@ ifeq ($(MODE),fuzz) # the readers alone
 LIB_SRC  := $(wildcard engine/*.c convert/*.c) kernels/pack.c
 endif
 TOOL_SRC := $(filter-out $(wildcard tools/vbg-*.c),$(wildcard tools/*.c))
+TRAIN_SRC := $(wildcard tools/train/*.c tools/rooms/*.c) # vbg-train alone
 PROGRAMS := $(patsubst tools/%.c,%,$(wildcard tools/vbg-*.c))
 GOLD_SRC := $(wildcard tests/golden/*.c)
 TESTS    := $(patsubst tests/%.c,%,$(wildcard tests/test_*.c))
@@ -84,15 +85,22 @@ $(B)/%: $(O)/bin/%
 $(O)/bin/vbg-bench: $(call obj,tools/vbg-bench.c $(TOOL_SRC) $(BENCH_SRC)) $(LIB)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) $(BENCH_LIBS)
+# An archive: what a test takes from the trainer comes without the rest.
+$(O)/libtrain.a: $(call obj,$(TRAIN_SRC))
+	@rm -f $@
+	@ar rcs $@ $^
+$(O)/bin/vbg-train: $(call obj,tools/vbg-train.c $(TOOL_SRC)) $(O)/libtrain.a $(LIB)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) $(TRAIN_LIBS)
 $(O)/bin/%: $(O)/tools/%.o $(call obj,$(TOOL_SRC)) $(LIB)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 $(O)/bin/check-golden: $(call obj,$(GOLD_SRC)) $(LIB)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) -lz
-$(O)/bin/test_%: $(O)/tests/test_%.o $(call obj,$(TOOL_SRC)) $(LIB)
+$(O)/bin/test_%: $(O)/tests/test_%.o $(call obj,$(TOOL_SRC)) $(O)/libtrain.a $(LIB)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) -lcriterion
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) $(TRAIN_LIBS) -lcriterion
 
 # Fuzz targets: tests/fuzz/fuzz_NAME.c with seeds in tests/fuzz/corpus/NAME.  make check
 # replays the seeds (replay_NAME); make fuzz needs clang's libFuzzer.

@@ -9,15 +9,20 @@
  *     vbg_bind_norm(&b, &m->norm_out, 320, "conv_norm_out");
  *     return vbg_bind_finish(&b, err);
  *
- * Names are printf formats: PREFIX gives PREFIX.weight and PREFIX.bias. */
+ * Names are printf formats: PREFIX gives PREFIX.weight and PREFIX.bias.
+ *
+ * With parameters attached to the file (engine/param.h) the selected tensors are bound to
+ * them; those that the file lacks are declared when their sizes are all stated. */
 #ifndef VBG_ENGINE_BIND_H
 #define VBG_ENGINE_BIND_H
 
 #include "engine/ops.h"
+#include "engine/param.h"
 #include "engine/weights.h"
 
 typedef struct vbg_bind {
     const vbg_weights *file;
+    vbg_params *params; /* what stands in for tensors of file, or NULL */
     const char *component;
     int problems;
     size_t used;      /* characters in report */
@@ -54,7 +59,8 @@ void vbg_bind_problem(vbg_bind *b, const char *fmt, ...) VBG_PRINTF(2, 3);
 /* VBG_OK, or VBG_EFORMAT with all problems in one line. */
 vbg_status vbg_bind_finish(const vbg_bind *b, vbg_err *err);
 
-/* Batch norm folded into scale and bias of a layer:
+/* Batch norm of a layer.  Trained (its tensors are parameters): layer->bn is set and
+ * vbg_conv2d and vbg_linear apply it.  Otherwise folded into scale and bias:
  *   scale = gamma / sqrt(var + eps), bias = beta - mean * scale (+ conv bias * scale)
  * read from PREFIX.{weight,bias,running_mean,running_var}.  The arrays are taken
  * from pool, which the model frees with vbg_pool_free. */

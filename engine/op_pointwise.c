@@ -86,6 +86,18 @@ vbg_tensor *vbg_add(vbg_ctx *c, const vbg_tensor *a, const vbg_tensor *b, vbg_ac
     return binary(c, (map_job){ .x = a, .b = b, .act = act });
 }
 
+void vbg_add_to(vbg_ctx *c, vbg_tensor *y, const vbg_tensor *x)
+{
+    map_job j = { .k = vbg_ctx_kernels(c), .x = y, .b = x, .y = y };
+
+    VBG_CHECK(vbg_rows(x) == vbg_rows(y) && x->n == y->n && x->c == y->c &&
+                  x->dtype == y->dtype && vbg_is_float_act(x),
+              "add [%d,%d,%d,%d] %s to [%d,%d,%d,%d] %s", x->n, x->h, x->w, x->c,
+              vbg_dtype_name(x->dtype), y->n, y->h, y->w, y->c, vbg_dtype_name(y->dtype));
+    if (!vbg_planning(c))
+        vbg_parallel_rows(c, vbg_rows(y), (size_t)y->c, combine_rows, &j);
+}
+
 vbg_tensor *vbg_mul(vbg_ctx *c, const vbg_tensor *a, const vbg_tensor *b)
 {
     return binary(c, (map_job){ .x = a, .b = b, .multiply = true });

@@ -11,17 +11,26 @@
 
 #include "engine/tensor.h"
 
+/* A batch norm that is not folded, [c] each; mean and var are updated in training. */
+typedef struct vbg_batch_norm_w {
+    const float *gamma, *beta;
+    float *mean, *var;
+    int c;
+    float eps, momentum; /* share of the new statistics, 0.1 in PyTorch */
+} vbg_batch_norm_w;
+
 /* A linear layer or convolution as a model holds it: pointers into the weights
  * file (or into memory of the model), bound once by engine/bind.h. */
 typedef struct vbg_weight {
     const void *data; /* packed as in kernels/gemm.h; NULL: the layer is absent */
     vbg_dtype dtype;
-    int oc, c, kh, kw;         /* c: input channels of one group */
-    int groups;                /* 1 if not stated; depthwise: groups == oc, c == 1,
-                                  data is f32 [kh*kw][oc] */
-    bool transposed;           /* transposed convolution, data f32 [kh*kw][oc][c] */
-    const float *scale, *bias; /* [oc] or NULL; scale holds a folded batch norm */
-    const void *phases;        /* see vbg_weight_phases; usually NULL */
+    int oc, c, kh, kw;          /* c: input channels of one group */
+    int groups;                 /* 1 if not stated; depthwise: groups == oc, c == 1,
+                                   data is f32 [kh*kw][oc] */
+    bool transposed;            /* transposed convolution, data f32 [kh*kw][oc][c] */
+    const float *scale, *bias;  /* [oc] or NULL; scale holds a folded batch norm */
+    const void *phases;         /* see vbg_weight_phases; usually NULL */
+    const vbg_batch_norm_w *bn; /* usually NULL: y = act(bn(w x + bias) + residual) */
 } vbg_weight;
 
 /* Normalisation weights, [c] each. */
@@ -97,6 +106,11 @@ vbg_tensor *vbg_group_norm(vbg_ctx *c, const vbg_tensor *x, const vbg_norm_w *w,
 /* y = act(x*scale[c] + shift[c]): batch norm in evaluation mode. */
 vbg_tensor *vbg_scale_shift(vbg_ctx *c, const vbg_tensor *x, const float *scale,
                             const float *shift, vbg_act act);
+/* act(bn(x) + residual), residual of x's shape or NULL: by the running statistics, or,
+ * when vbg_training, by those of x over n, h and w (biased variance), which then update
+ * the running ones (unbiased variance).  Source: Ioffe and Szegedy 2015. */
+vbg_tensor *vbg_batch_norm(vbg_ctx *c, const vbg_tensor *x, const vbg_batch_norm_w *bn,
+                           const vbg_tensor *residual, vbg_act act);
 /* Softmax over channels. */
 vbg_tensor *vbg_softmax(vbg_ctx *c, const vbg_tensor *x);
 
@@ -105,6 +119,8 @@ vbg_tensor *vbg_softmax(vbg_ctx *c, const vbg_tensor *x);
 vbg_tensor *vbg_activate(vbg_ctx *c, const vbg_tensor *x, vbg_act act);
 /* act(a + b); b may be [n,1,1,c] or [1,1,1,c], then it is broadcast. */
 vbg_tensor *vbg_add(vbg_ctx *c, const vbg_tensor *a, const vbg_tensor *b, vbg_act act);
+/* y += x in place, of one shape and type; never recorded. */
+void vbg_add_to(vbg_ctx *c, vbg_tensor *y, const vbg_tensor *x);
 /* a * b, b broadcast as in vbg_add. */
 vbg_tensor *vbg_mul(vbg_ctx *c, const vbg_tensor *a, const vbg_tensor *b);
 /* x*scale + shift */

@@ -25,11 +25,11 @@ typedef struct vbg_param {
     vbg_entry entry; /* name, shape (PyTorch order), layout; for plain tensors data is
                         value, so that models may read it as they read a file's entry */
     size_t count;
-    float *value;    /* master, PyTorch order */
-    float *grad;     /* the same; NULL for buffers */
-    bool buffer;     /* running statistics: kept in checkpoints, not optimised */
-    void *packed;    /* value for plain tensors, else the form of entry.layout */
-    vbg_dtype dtype; /* of packed */
+    float *value;     /* master, PyTorch order */
+    float *grad;      /* the same; NULL for buffers */
+    bool buffer;      /* running statistics: kept in checkpoints, not optimised */
+    void *packed;     /* value for plain tensors, else the form of entry.layout */
+    vbg_dtype dtype;  /* of packed */
     uint64_t version; /* counts the calls of vbg_params_changed */
     uint64_t fresh;   /* version that packed was made from */
     void *back;       /* for the backward of convolutions, owned here, made by it */

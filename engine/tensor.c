@@ -5,6 +5,7 @@
  * beside the work of one op. */
 #define _GNU_SOURCE
 #include "engine/tensor.h"
+#include "engine/tensor_internal.h"
 #include "engine/team.h"
 
 #include <sched.h>
@@ -56,6 +57,8 @@ struct vbg_ctx {
 
     size_t scratch_bytes, scratch_need;
     char **scratch;
+
+    struct vbg_tape *tape; /* NULL: none */
 };
 
 static int usable_cores(void)
@@ -224,6 +227,33 @@ static void unref(vbg_ctx *c, node *t)
     c->spare = t;
 }
 
+struct vbg_tape *vbg_ctx_tape(const vbg_ctx *c)
+{
+    return c->tape;
+}
+
+void vbg_ctx_set_tape(vbg_ctx *c, struct vbg_tape *tape)
+{
+    c->tape = tape;
+}
+
+void vbg_hold(const vbg_tensor *t)
+{
+    ((node *)(uintptr_t)t)->refs++;
+}
+
+void vbg_release(vbg_ctx *c, const vbg_tensor *t)
+{
+    unref(c, (node *)(uintptr_t)t);
+}
+
+bool vbg_sole(const vbg_tensor *t)
+{
+    const node *k = (const node *)(uintptr_t)t;
+
+    return k->refs == 1 && (k->owner ? vbg_sole(&k->owner->tensor) : k->bytes > 0);
+}
+
 vbg_tensor *vbg_new_typed(vbg_ctx *c, vbg_dtype dtype, int n, int h, int w, int ch)
 {
     VBG_CHECK(n > 0 && h > 0 && w > 0 && ch > 0, "tensor [%d,%d,%d,%d]", n, h, w, ch);
@@ -309,6 +339,7 @@ vbg_tensor *vbg_columns(vbg_ctx *c, const vbg_tensor *of, int first, int ch)
               ch, of->c);
     vbg_tensor *t = share(c, of, (size_t)first);
     t->c = ch;
+    vbg_record_part(c, of, t, first, 0);
     return t;
 }
 
@@ -318,6 +349,7 @@ vbg_tensor *vbg_images(vbg_ctx *c, const vbg_tensor *of, int first, int n)
               of->n);
     vbg_tensor *t = share(c, of, (size_t)first * (size_t)of->h * (size_t)of->w * of->ld);
     t->n = n;
+    vbg_record_part(c, of, t, 0, first);
     return t;
 }
 

@@ -30,6 +30,7 @@ typedef struct vbg_tensor {
     vbg_dtype dtype;
     int n, h, w, c;
     size_t ld; /* elements from one pixel to the next, >= c */
+    int var;   /* number of its gradient on the tape (engine/tape.h), 0: none */
 } vbg_tensor;
 
 typedef struct vbg_ctx_opt {

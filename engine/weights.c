@@ -31,6 +31,7 @@ struct vbg_weights {
     vbg_entry *entry;
     size_t count;
     unsigned char *asked; /* previews: entries that were found by name */
+    struct vbg_params *params;
 };
 
 typedef struct section {
@@ -530,4 +531,24 @@ vbg_status vbg_weights_verify(const vbg_weights *w, vbg_err *err)
                             vbg_shorten(shown, sizeof shown, e->name));
     }
     return VBG_OK;
+}
+
+vbg_status vbg_weights_empty(vbg_weights **out, vbg_err *err)
+{
+    vbg_weights *w = calloc(1, sizeof *w);
+
+    if (!w)
+        return vbg_fail(err, VBG_ENOMEM, "not enough memory for a model");
+    *out = w;
+    return VBG_OK;
+}
+
+void vbg_weights_set_params(vbg_weights *w, struct vbg_params *p)
+{
+    w->params = p;
+}
+
+struct vbg_params *vbg_weights_params(const vbg_weights *w)
+{
+    return w->params;
 }

@@ -39,6 +39,7 @@ typedef struct vbg_entry {
 } vbg_entry;
 
 typedef struct vbg_weights vbg_weights;
+struct vbg_params;
 
 /* Errors: VBG_EIO, VBG_EFORMAT, VBG_ELIMIT, VBG_ENOMEM. */
 vbg_status vbg_weights_open(vbg_weights **out, const char *path, vbg_err *err);
@@ -57,6 +58,13 @@ bool vbg_weights_int(const vbg_weights *w, const char *key, int64_t *value);
 bool vbg_weights_real(const vbg_weights *w, const char *key, double *value);
 bool vbg_weights_bytes(const vbg_weights *w, const char *key, const void **data,
                        size_t *bytes);
+
+/* A file without metadata and tensors, for models that are made from nothing
+ * (engine/param.h).  Errors: VBG_ENOMEM. */
+vbg_status vbg_weights_empty(vbg_weights **out, vbg_err *err);
+/* Parameters that stand in for the file's tensors (vbg_params_attach); NULL: none. */
+void vbg_weights_set_params(vbg_weights *w, struct vbg_params *p);
+struct vbg_params *vbg_weights_params(const vbg_weights *w);
 
 /* Compares every data checksum; names the first wrong tensor. */
 vbg_status vbg_weights_verify(const vbg_weights *w, vbg_err *err);

@@ -1,0 +1,161 @@
+/* The tape: sums of gradients, parts, segments computed twice, memory. */
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "engine/ops.h"
+#include "engine/tape.h"
+
+/* y = k x, recorded. */
+typedef struct times {
+    vbg_tensor *x;
+    float k;
+} times;
+
+static void times_back(vbg_ctx *c, const vbg_tensor *dy, void *arg)
+{
+    times *s = arg;
+
+    vbg_grad_add(c, s->x, vbg_affine(c, dy, s->k, 0));
+}
+
+static vbg_tensor *scaled(vbg_ctx *c, const vbg_tensor *x, float k)
+{
+    vbg_tensor *y = vbg_affine(c, x, k, 0);
+
+    if (vbg_needs_grad(c, x) && !y->var) {
+        times *s = vbg_record(c, y, times_back, sizeof *s);
+        if (s)
+            *s = (times){ vbg_save(c, x), k };
+    }
+    return y;
+}
+
+typedef struct sum {
+    vbg_tensor *a, *b;
+} sum;
+
+static void plus_back(vbg_ctx *c, const vbg_tensor *dy, void *arg)
+{
+    sum *s = arg;
+
+    vbg_grad_add(c, s->a, dy);
+    vbg_grad_add(c, s->b, dy);
+}
+
+static vbg_tensor *plus(vbg_ctx *c, const vbg_tensor *a, const vbg_tensor *b)
+{
+    vbg_tensor *y = vbg_cast(c, a, a->dtype);
+
+    if (!vbg_planning(c))
+        vbg_add_to(c, y, b);
+    if (!y->var) {
+        sum *s = vbg_record(c, y, plus_back, sizeof *s);
+        if (s)
+            *s = (sum){ vbg_save(c, a), vbg_save(c, b) };
+    }
+    return y;
+}
+
+typedef struct step {
+    vbg_tape *tape;
+    float grad[2 * 4];
+    bool checkpoint;
+    size_t bytes;
+} step;
+
+static vbg_tensor *middle(vbg_ctx *c, void *arg)
+{
+    vbg_tensor *x = *(vbg_tensor **)arg;
+
+    /* 3x + 2x and the second image's last two channels once more */
+    return plus(c, scaled(c, x, 3), scaled(c, x, 2));
+}
+
+static vbg_status run_step(vbg_ctx *c, void *arg, vbg_err *err)
+{
+    step *s = arg;
+    static const float in[8] = { 1, 2, 3, 4, 5, 6, 7, 8 };
+
+    (void)err;
+    vbg_tape_start(s->tape, true);
+    vbg_tensor *x = vbg_new_typed(c, VBG_F32, 2, 1, 1, 4);
+    if (!vbg_planning(c))
+        memcpy(x->data, in, sizeof in);
+    vbg_require_grad(c, x);
+    vbg_tensor *y = s->checkpoint ? vbg_checkpoint(c, middle, &x, sizeof x,
+                                                   (const vbg_tensor *[]){ x }, 1)
+                                  : middle(c, &x);
+    vbg_tensor *part = vbg_columns(c, vbg_images(c, y, 1, 1), 2, 2);
+    vbg_tensor *z = plus(c, part, scaled(c, part, 10));
+    vbg_tensor *dz = vbg_affine(c, z, 0, 1); /* ones */
+    vbg_backward_from(c, z, dz);
+    const vbg_tensor *g = vbg_grad(c, x);
+    cr_assert(g, "x has a gradient");
+    if (!vbg_planning(c))
+        memcpy(s->grad, g->data, sizeof s->grad);
+    vbg_tape_stop(s->tape);
+    return VBG_OK;
+}
+
+static void gradients(bool checkpoint)
+{
+    static const float want[8] = { 0, 0, 0, 0, 0, 0, 55, 55 };
+    vbg_ctx *c;
+    vbg_tape *t;
+    step s = { .checkpoint = checkpoint };
+
+    cr_assert_eq(vbg_ctx_new(&c, &(vbg_ctx_opt){ .threads = 2 }, NULL), VBG_OK);
+    cr_assert_eq(vbg_tape_new(&t, c, NULL, NULL), VBG_OK);
+    s.tape = t;
+    for (int i = 0; i < 3; i++) {
+        cr_assert_eq(vbg_run(c, run_step, &s, NULL), VBG_OK);
+        for (int k = 0; k < 8; k++)
+            cr_assert_float_eq(s.grad[k], want[k], 1e-6, "gradient %d is %g", k,
+                               (double)s.grad[k]);
+    }
+    vbg_tape_free(t);
+    vbg_ctx_free(c);
+}
+
+Test(tape, gradients_add_up_through_parts)
+{
+    gradients(false);
+}
+
+Test(tape, a_segment_computed_twice_gives_the_same)
+{
+    gradients(true);
+}
+
+Test(param, declared_parameters_start_as_usual_and_pack)
+{
+    vbg_params *p;
+    float *v;
+    vbg_entry shape = { .component = "m",
+                        .name = "layer.weight",
+                        .layout = VBG_LAYOUT_PACK16,
+                        .rank = 2,
+                        .dim = { 16, 8 } };
+
+    cr_assert_eq(vbg_params_new(&p, VBG_F32, NULL), VBG_OK);
+    cr_assert_null(vbg_params_take(p, NULL, &shape, VBG_INIT_UNIFORM, 0.5f));
+    vbg_params_select(p, "m", "*", true);
+    vbg_params_select(p, "m", "frozen*", false);
+    vbg_params_declare(p, 7);
+    vbg_param *m = vbg_params_take(p, NULL, &shape, VBG_INIT_UNIFORM, 0.5f);
+    cr_assert(m && m->count == 128);
+    cr_assert_eq(vbg_params_take(p, NULL, &shape, VBG_INIT_UNIFORM, 0.5f), m);
+    cr_assert_eq(vbg_params_by_data(p, m->packed), m);
+    cr_assert_eq(vbg_params_by_data(p, m->value), m);
+    double low = 0, high = 0;
+    for (size_t i = 0; i < m->count; i++) {
+        low = m->value[i] < low ? m->value[i] : low;
+        high = m->value[i] > high ? m->value[i] : high;
+    }
+    cr_assert(low < -0.4 && low >= -0.5 && high > 0.4 && high <= 0.5);
+    v = m->packed; /* [1][8][16]: input 3 of output 5 */
+    cr_assert_eq(v[3 * 16 + 5], m->value[5 * 8 + 3]);
+    shape.name = "frozen.weight";
+    cr_assert_null(vbg_params_take(p, NULL, &shape, VBG_INIT_ZERO, 0));
+    vbg_params_free(p);
+}
