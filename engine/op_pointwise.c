@@ -1,12 +1,13 @@
 /* Elementwise ops, concatenation, copies and conversions. */
 #include "engine/op_util.h"
 #include "engine/ops.h"
+#include "engine/tape.h"
 
 #include <string.h>
 
 typedef struct map_job {
     const vbg_kernels *k;
-    const vbg_tensor *x, *b;
+    const vbg_tensor *x, *b; /* b: second operand, or the gradient of the result */
     vbg_tensor *y;
     vbg_act act;
     float scale, shift;
@@ -19,6 +20,16 @@ static vbg_tensor *like(vbg_ctx *c, const vbg_tensor *x)
     return vbg_new_typed(c, x->dtype, x->n, x->h, x->w, x->c);
 }
 
+/* For a backward that needs x alone. */
+static void record_unary(vbg_ctx *c, vbg_tensor *y, const vbg_tensor *x,
+                         vbg_backward_fn *fn)
+{
+    vbg_tensor **s = vbg_record(c, y, fn, sizeof *s);
+
+    if (s)
+        *s = vbg_save(c, x);
+}
+
 static void activate_rows(void *arg, size_t r0, size_t r1, int thread)
 {
     const map_job *j = arg;
@@ -28,12 +39,56 @@ static void activate_rows(void *arg, size_t r0, size_t r1, int thread)
     j->k->pointwise.act(&io, j->act);
 }
 
+static void activate_back_rows(void *arg, size_t r0, size_t r1, int thread)
+{
+    const map_job *j = arg;
+    vbg_row_io io = vbg_io_of(j->y, j->x, r0, r1);
+
+    (void)thread;
+    j->k->pointwise.act_back(&io, vbg_row_at(j->b, r0), j->b->ld, j->act);
+}
+
+vbg_tensor *vbg_act_back(vbg_ctx *c, const vbg_tensor *dy, const vbg_tensor *x,
+                         vbg_act act)
+{
+    map_job j = {
+        .k = vbg_ctx_kernels(c), .x = x, .b = dy, .y = like(c, dy), .act = act
+    };
+
+    VBG_CHECK(vbg_rows(dy) == vbg_rows(x) && dy->c == x->c && vbg_is_float_act(x),
+              "activation of [%d,%d,%d,%d], gradient [%d,%d,%d,%d]", x->n, x->h, x->w,
+              x->c, dy->n, dy->h, dy->w, dy->c);
+    if (!vbg_planning(c))
+        vbg_parallel_rows(c, vbg_rows(x), (size_t)x->c, activate_back_rows, &j);
+    return j.y;
+}
+
+typedef struct act_saved {
+    vbg_tensor *x, *at; /* at: where the slope is taken */
+    vbg_act act;
+} act_saved;
+
+static void activate_back(vbg_ctx *c, const vbg_tensor *dy, void *arg)
+{
+    const act_saved *s = arg;
+
+    vbg_grad_add(c, s->x, vbg_act_back(c, dy, s->at, s->act));
+}
+
 vbg_tensor *vbg_activate(vbg_ctx *c, const vbg_tensor *x, vbg_act act)
 {
     map_job j = { .k = vbg_ctx_kernels(c), .x = x, .y = like(c, x), .act = act };
 
     if (!vbg_planning(c))
         vbg_parallel_rows(c, vbg_rows(x), (size_t)x->c, activate_rows, &j);
+    if (vbg_needs_grad(c, x)) {
+        act_saved *s = vbg_record(c, j.y, activate_back, sizeof *s);
+        if (s)
+            *s = (act_saved){ vbg_save(c, x),
+                              vbg_act_from_result(act) ? vbg_save(c, j.y)
+                                                       : (vbg_tensor *)(uintptr_t)x,
+                              act };
+    }
     return j.y;
 }
 
@@ -81,9 +136,114 @@ static vbg_tensor *binary(vbg_ctx *c, map_job j)
     return j.y;
 }
 
+/* ---- sums over rows ---- */
+
+enum { SUM_ROWS = 256 }; /* added in f32; these sums then in f64 */
+
+typedef struct sum_job {
+    const vbg_kernels *k;
+    const vbg_tensor *x, *b;
+    float *parts; /* [groups][chunks][c] */
+    float *y;     /* [groups][c] */
+    size_t rows, chunks;
+} sum_job;
+
+static void sum_chunk(void *arg, size_t index, int thread)
+{
+    const sum_job *j = arg;
+    size_t group = index / j->chunks, first = index % j->chunks * SUM_ROWS;
+    size_t r0 = group * j->rows + first, r1 = r0 + SUM_ROWS;
+    float *part = j->parts + index * (size_t)j->x->c;
+
+    (void)thread;
+    if (r1 > (group + 1) * j->rows)
+        r1 = (group + 1) * j->rows;
+    vbg_row_io io = vbg_io_of(j->x, j->x, r0, r1);
+    memset(part, 0, (size_t)j->x->c * sizeof *part);
+    j->k->pointwise.dot_columns(part, &io, j->b ? vbg_row_at(j->b, r0) : NULL,
+                                j->b ? j->b->ld : 0);
+}
+
+static void add_parts(void *arg, size_t group, int thread)
+{
+    const sum_job *j = arg;
+    size_t c = (size_t)j->x->c;
+    const float *part = j->parts + group * j->chunks * c;
+
+    (void)thread;
+    for (size_t i = 0; i < c; i++) {
+        double sum = 0;
+        for (size_t k = 0; k < j->chunks; k++)
+            sum += (double)part[k * c + i];
+        j->y[group * c + i] = (float)sum;
+    }
+}
+
+vbg_tensor *vbg_sum_rows(vbg_ctx *c, const vbg_tensor *x, const vbg_tensor *b, int groups)
+{
+    size_t n = (size_t)groups, rows = vbg_rows(x) / n;
+    sum_job j = { .k = vbg_ctx_kernels(c), .x = x, .b = b, .rows = rows };
+
+    VBG_CHECK(
+        vbg_is_float_act(x) && vbg_rows(x) % n == 0 &&
+            (!b || (vbg_rows(b) == vbg_rows(x) && b->c == x->c && b->dtype == x->dtype)),
+        "sums of [%d,%d,%d,%d] %s in %d groups", x->n, x->h, x->w, x->c,
+        vbg_dtype_name(x->dtype), groups);
+    j.chunks = (rows + SUM_ROWS - 1) / SUM_ROWS;
+    vbg_tensor *y = vbg_new_typed(c, VBG_F32, groups, 1, 1, x->c);
+    vbg_tensor *parts = vbg_new_typed(c, VBG_F32, groups, 1, (int)j.chunks, x->c);
+    j.y = y->data;
+    j.parts = parts->data;
+    if (!vbg_planning(c)) {
+        vbg_parallel(c, n * j.chunks, sum_chunk, &j);
+        vbg_parallel(c, n, add_parts, &j);
+    }
+    vbg_drop(c, parts);
+    return y;
+}
+
+/* ---- sum and product of two tensors ---- */
+
+typedef struct binary_saved {
+    vbg_tensor *a, *b, *y; /* y: NULL unless act needs it */
+    vbg_act act;
+} binary_saved;
+
+/* The gradient of b, which may have been spread: of dy, or of dy*with. */
+static void spread_back(vbg_ctx *c, const vbg_tensor *b, const vbg_tensor *dy,
+                        const vbg_tensor *with)
+{
+    if (vbg_rows(b) == vbg_rows(dy))
+        vbg_grad_add(c, b, with ? vbg_mul(c, dy, with) : dy);
+    else
+        vbg_grad_add(c, b, vbg_sum_rows(c, dy, with, b->n));
+}
+
+static void add_back(vbg_ctx *c, const vbg_tensor *dy, void *arg)
+{
+    const binary_saved *s = arg;
+
+    if (s->y)
+        dy = vbg_act_back(c, dy, s->y, s->act);
+    vbg_grad_add(c, s->a, dy);
+    if (vbg_needs_grad(c, s->b))
+        spread_back(c, s->b, dy, NULL);
+}
+
 vbg_tensor *vbg_add(vbg_ctx *c, const vbg_tensor *a, const vbg_tensor *b, vbg_act act)
 {
-    return binary(c, (map_job){ .x = a, .b = b, .act = act });
+    bool recorded = vbg_needs_grad(c, a) || vbg_needs_grad(c, b);
+
+    if (recorded && !vbg_act_from_result(act))
+        return vbg_activate(c, vbg_add(c, a, b, VBG_ACT_NONE), act);
+    vbg_tensor *y = binary(c, (map_job){ .x = a, .b = b, .act = act });
+    if (recorded) {
+        binary_saved *s = vbg_record(c, y, add_back, sizeof *s);
+        if (s)
+            *s = (binary_saved){ vbg_save(c, a), vbg_save(c, b),
+                                 act ? vbg_save(c, y) : NULL, act };
+    }
+    return y;
 }
 
 void vbg_add_to(vbg_ctx *c, vbg_tensor *y, const vbg_tensor *x)
@@ -98,9 +258,26 @@ void vbg_add_to(vbg_ctx *c, vbg_tensor *y, const vbg_tensor *x)
         vbg_parallel_rows(c, vbg_rows(y), (size_t)y->c, combine_rows, &j);
 }
 
+static void mul_back(vbg_ctx *c, const vbg_tensor *dy, void *arg)
+{
+    const binary_saved *s = arg;
+
+    if (vbg_needs_grad(c, s->a))
+        vbg_grad_add(c, s->a, vbg_mul(c, dy, s->b));
+    if (vbg_needs_grad(c, s->b))
+        spread_back(c, s->b, dy, s->a);
+}
+
 vbg_tensor *vbg_mul(vbg_ctx *c, const vbg_tensor *a, const vbg_tensor *b)
 {
-    return binary(c, (map_job){ .x = a, .b = b, .multiply = true });
+    vbg_tensor *y = binary(c, (map_job){ .x = a, .b = b, .multiply = true });
+
+    if (vbg_needs_grad(c, a) || vbg_needs_grad(c, b)) {
+        binary_saved *s = vbg_record(c, y, mul_back, sizeof *s);
+        if (s)
+            *s = (binary_saved){ .a = vbg_save(c, a), .b = vbg_save(c, b) };
+    }
+    return y;
 }
 
 static void affine_rows(void *arg, size_t r0, size_t r1, int thread)
@@ -112,6 +289,18 @@ static void affine_rows(void *arg, size_t r0, size_t r1, int thread)
     j->k->pointwise.affine(&io, j->scale, j->shift);
 }
 
+typedef struct affine_saved {
+    vbg_tensor *x;
+    float scale;
+} affine_saved;
+
+static void affine_back(vbg_ctx *c, const vbg_tensor *dy, void *arg)
+{
+    const affine_saved *s = arg;
+
+    vbg_grad_add(c, s->x, vbg_affine(c, dy, s->scale, 0));
+}
+
 vbg_tensor *vbg_affine(vbg_ctx *c, const vbg_tensor *x, float scale, float shift)
 {
     map_job j = {
@@ -120,6 +309,11 @@ vbg_tensor *vbg_affine(vbg_ctx *c, const vbg_tensor *x, float scale, float shift
 
     if (!vbg_planning(c))
         vbg_parallel_rows(c, vbg_rows(x), (size_t)x->c, affine_rows, &j);
+    if (vbg_needs_grad(c, x)) {
+        affine_saved *s = vbg_record(c, j.y, affine_back, sizeof *s);
+        if (s)
+            *s = (affine_saved){ vbg_save(c, x), scale };
+    }
     return j.y;
 }
 
@@ -132,6 +326,26 @@ static void geglu_rows(void *arg, size_t r0, size_t r1, int thread)
     j->k->pointwise.geglu(&io);
 }
 
+static void geglu_back_rows(void *arg, size_t r0, size_t r1, int thread)
+{
+    const map_job *j = arg;
+    vbg_row_io io = vbg_io_of(j->y, j->x, r0, r1);
+
+    (void)thread;
+    io.cols /= 2;
+    j->k->pointwise.geglu_back(&io, vbg_row_at(j->b, r0), j->b->ld);
+}
+
+static void geglu_back(vbg_ctx *c, const vbg_tensor *dy, void *arg)
+{
+    vbg_tensor *x = *(vbg_tensor **)arg;
+    map_job j = { .k = vbg_ctx_kernels(c), .x = x, .b = dy, .y = like(c, x) };
+
+    if (!vbg_planning(c))
+        vbg_parallel_rows(c, vbg_rows(x), (size_t)x->c, geglu_back_rows, &j);
+    vbg_grad_add(c, x, j.y);
+}
+
 vbg_tensor *vbg_geglu(vbg_ctx *c, const vbg_tensor *x)
 {
     VBG_CHECK(vbg_is_float_act(x) && x->c % 2 == 0, "geglu of [%d,%d,%d,%d] %s", x->n,
@@ -142,6 +356,8 @@ vbg_tensor *vbg_geglu(vbg_ctx *c, const vbg_tensor *x)
 
     if (!vbg_planning(c))
         vbg_parallel_rows(c, vbg_rows(x), (size_t)x->c, geglu_rows, &j);
+    if (vbg_needs_grad(c, x))
+        record_unary(c, j.y, x, geglu_back);
     return j.y;
 }
 
@@ -175,6 +391,27 @@ static void copy_into(vbg_ctx *c, vbg_tensor *y, const vbg_tensor *x)
         vbg_parallel_rows(c, vbg_rows(x), (size_t)x->c, copy_rows, &j);
 }
 
+/* Records y = a and b side by side or one after the other. */
+static void record_pair(vbg_ctx *c, vbg_tensor *y, const vbg_tensor *a,
+                        const vbg_tensor *b, vbg_backward_fn *fn)
+{
+    if (!vbg_needs_grad(c, a) && !vbg_needs_grad(c, b))
+        return;
+    binary_saved *s = vbg_record(c, y, fn, sizeof *s);
+    if (s)
+        *s = (binary_saved){ .a = vbg_save(c, a), .b = vbg_save(c, b) };
+}
+
+static void concat_back(vbg_ctx *c, const vbg_tensor *dy, void *arg)
+{
+    const binary_saved *s = arg;
+
+    if (vbg_needs_grad(c, s->a))
+        vbg_grad_add(c, s->a, vbg_columns(c, dy, 0, s->a->c));
+    if (vbg_needs_grad(c, s->b))
+        vbg_grad_add(c, s->b, vbg_columns(c, dy, s->a->c, s->b->c));
+}
+
 vbg_tensor *vbg_concat(vbg_ctx *c, const vbg_tensor *a, const vbg_tensor *b)
 {
     VBG_CHECK(a->n == b->n && a->h == b->h && a->w == b->w && a->dtype == b->dtype,
@@ -189,7 +426,18 @@ vbg_tensor *vbg_concat(vbg_ctx *c, const vbg_tensor *a, const vbg_tensor *b)
         right.data = (char *)y->data + (size_t)a->c * vbg_dtype_size(a->dtype);
     copy_into(c, &left, a);
     copy_into(c, &right, b);
+    record_pair(c, y, a, b, concat_back);
     return y;
+}
+
+static void stack_back(vbg_ctx *c, const vbg_tensor *dy, void *arg)
+{
+    const binary_saved *s = arg;
+
+    if (vbg_needs_grad(c, s->a))
+        vbg_grad_add(c, s->a, vbg_images(c, dy, 0, s->a->n));
+    if (vbg_needs_grad(c, s->b))
+        vbg_grad_add(c, s->b, vbg_images(c, dy, s->a->n, s->b->n));
 }
 
 vbg_tensor *vbg_stack(vbg_ctx *c, const vbg_tensor *a, const vbg_tensor *b)
@@ -204,7 +452,13 @@ vbg_tensor *vbg_stack(vbg_ctx *c, const vbg_tensor *a, const vbg_tensor *b)
         low.data = vbg_row_at(y, vbg_rows(a));
     copy_into(c, y, a);
     copy_into(c, &low, b);
+    record_pair(c, y, a, b, stack_back);
     return y;
+}
+
+static void cast_back(vbg_ctx *c, const vbg_tensor *dy, void *arg)
+{
+    vbg_grad_add(c, *(vbg_tensor **)arg, dy);
 }
 
 vbg_tensor *vbg_cast(vbg_ctx *c, const vbg_tensor *x, vbg_dtype t)
@@ -214,6 +468,8 @@ vbg_tensor *vbg_cast(vbg_ctx *c, const vbg_tensor *x, vbg_dtype t)
     VBG_CHECK(t == x->dtype || t == VBG_F32 || t == VBG_BF16 || t == VBG_F16,
               "cast from %s to %s", vbg_dtype_name(x->dtype), vbg_dtype_name(t));
     copy_into(c, y, x);
+    if (vbg_needs_grad(c, x) && vbg_is_float_act(x) && vbg_is_float_act(y))
+        record_unary(c, y, x, cast_back);
     return y;
 }
 

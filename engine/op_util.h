@@ -13,6 +13,16 @@ typedef void vbg_rows_task(void *arg, size_t r0, size_t r1, int thread);
 void vbg_parallel_rows(vbg_ctx *c, size_t rows, size_t cols, vbg_rows_task *fn,
                        void *arg);
 
+/* dx = dy act'(x): x is what act was applied to or, where vbg_act_from_result(act), its
+ * result; of one shape, dx of dy's type. */
+vbg_tensor *vbg_act_back(vbg_ctx *c, const vbg_tensor *dy, const vbg_tensor *x,
+                         vbg_act act);
+
+/* Sums over the rows of each of groups equal runs of rows -> f32 [groups,1,1,c]; of x*b
+ * when b (of x's size and type) is not NULL. */
+vbg_tensor *vbg_sum_rows(vbg_ctx *c, const vbg_tensor *x, const vbg_tensor *b,
+                         int groups);
+
 /* Address of row r of t. */
 static inline void *vbg_row_at(const vbg_tensor *t, size_t r)
 {

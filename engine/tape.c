@@ -13,7 +13,8 @@ typedef struct entry {
     vbg_backward_fn *fn;
     void *saved;
     int var;
-    size_t hold; /* first of its kept tensors */
+    int n, h, w, c; /* shape of y */
+    size_t hold;    /* first of its kept tensors */
 } entry;
 
 /* Blocks of saved state, used again from step to step. */
@@ -208,7 +209,14 @@ void *vbg_record(vbg_ctx *c, vbg_tensor *y, vbg_backward_fn *fn, size_t bytes)
         return NULL;
     t->entries = room(t->entries, &t->cap, t->count, sizeof *t->entries);
     entry *e = &t->entries[t->count++];
-    *e = (entry){ .fn = fn, .saved = take(t, bytes), .var = y->var, .hold = t->nhold };
+    *e = (entry){ .fn = fn,
+                  .saved = take(t, bytes),
+                  .var = y->var,
+                  .n = y->n,
+                  .h = y->h,
+                  .w = y->w,
+                  .c = y->c,
+                  .hold = t->nhold };
     return e->saved;
 }
 
@@ -313,7 +321,8 @@ static void run_back(vbg_tape *t, size_t base)
         entry e = t->entries[t->count - 1];
         if (t->grad[e.var]) {
             vbg_scope_open(c);
-            e.fn(c, t->grad[e.var], e.saved);
+            /* a gradient that came through a view of y has the view's shape */
+            e.fn(c, vbg_view(c, t->grad[e.var], e.n, e.h, e.w, e.c), e.saved);
             vbg_scope_close(c, NULL);
         }
         let_go(t, t->count - 1);

@@ -79,7 +79,7 @@ bool vbg_needs_grad(const vbg_ctx *c, const vbg_tensor *x);
 /* The parameter that data belongs to if it is trained now, else NULL. */
 vbg_param *vbg_trainable(const vbg_ctx *c, const void *data);
 
-/* dy is the gradient of y: contiguous, read only. */
+/* dy is the gradient of y, of its shape: contiguous, read only. */
 typedef void vbg_backward_fn(vbg_ctx *c, const vbg_tensor *dy, void *saved);
 /* Appends an entry for y (a tensor of its own, not a view) and marks it as wanting a
  * gradient.  Returns zeroed memory of bytes, kept until the tape stops, or NULL. */

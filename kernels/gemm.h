@@ -30,8 +30,15 @@ typedef enum vbg_act {
     VBG_ACT_HSWISH,     /* x clip(x+3,0,6)/6        */
     VBG_ACT_HSIGMOID,   /* clip(x+3,0,6)/6          */
     VBG_ACT_SIGMOID,
-    VBG_ACT_TANH
+    VBG_ACT_TANH,
+    /* from here on for elementwise and normalising kernels only */
+    VBG_ACT_GELU_TANH,  /* x sigmoid(2 sqrt(2/pi) (x + 0.044715 x^3)) */
+    VBG_ACT_LEAKY_RELU, /* x, 0.1 x below 0         */
+    VBG_ACT_ELU,        /* x, e^x - 1 below 0       */
+    VBG_ACT_SOFTPLUS,   /* log(1 + e^x)             */
+    VBG_ACT_EXP
 } vbg_act;
+enum { VBG_ACTS = VBG_ACT_EXP + 1 };
 
 /* What happens to a sum before it is stored, in this order:
  *   y = act(sum * scale[oc] + bias[oc] + residual[pixel][oc])

@@ -9,7 +9,7 @@ static const struct {
     { 1, 1, 0 },  { 1, 7, 3 },   { 3, 8, 0 },   { 2, 9, 1 },   { 2, 15, 0 }, { 3, 16, 5 },
     { 2, 17, 0 }, { 2, 33, 31 }, { 4, 320, 0 }, { 1, 640, 7 }, { 2, 77, 2 },
 };
-enum { CASES = sizeof cases / sizeof cases[0], ACTS = VBG_ACT_TANH + 1 };
+enum { CASES = sizeof cases / sizeof cases[0], ACTS = VBG_ACTS };
 
 static const vbg_dtype types[] = { VBG_F32, VBG_BF16 };
 
@@ -90,6 +90,58 @@ static void try_rest(vbg_isa isa, size_t i, vbg_dtype xt, vbg_dtype yt)
     check(&s, "geglu", i);
 }
 
+/* Slopes are within 1.2e-6 (12 for x in x s'(x) times 4 ulp of s' <= 1/2, twice that for
+ * the gated ones), times |dy| <= 2. */
+static void try_slopes(vbg_isa isa, size_t i, vbg_dtype xt, vbg_dtype yt)
+{
+    size_t rows = cases[i].rows, cols = cases[i].cols, ld = cols + cases[i].pad;
+    guarded dy = guard_filled(yt, rows, cols, ld, 0, 2, 3);
+
+    for (int act = 0; act < ACTS; act++) {
+        setup s = open_case(isa, i, xt, yt, 1, 12);
+        s.ref.pointwise.act_back(&s.io_ref, guard_data(&dy), ld, (vbg_act)act);
+        s.k.pointwise.act_back(&s.io, guard_data(&dy), ld, (vbg_act)act);
+        guard_check(&s.y, &s.want, 2 * 2.4e-6, 4.5e-7 + 2 * guard_eps(yt), "act back",
+                    i * 100 + (size_t)act);
+        close_case(&s);
+    }
+    setup s = open_case(isa, i, xt, yt, 2, 6);
+    guard_free(&s.y);
+    guard_free(&s.want);
+    s.y = guard_new(yt, rows, 2 * cols, 2 * cols + 1);
+    s.want = guard_new(yt, rows, 2 * cols, 2 * cols + 1);
+    s.io.y = guard_data(&s.y);
+    s.io_ref.y = guard_data(&s.want);
+    s.io.ldy = s.io_ref.ldy = s.y.ld;
+    s.ref.pointwise.geglu_back(&s.io_ref, guard_data(&dy), ld);
+    s.k.pointwise.geglu_back(&s.io, guard_data(&dy), ld);
+    guard_check(&s.y, &s.want, 2 * 6 * 2.4e-6, 4.5e-7 + 2 * guard_eps(yt), "geglu back",
+                i);
+    close_case(&s);
+    guard_free(&dy);
+}
+
+/* 256 rows at most are summed in a row, in f32: half an ulp of each partial sum of terms
+ * below 3*2. */
+static void try_sums(vbg_isa isa, size_t i, vbg_dtype t)
+{
+    for (size_t kind = 0; kind < 3; kind++) {
+        setup s = open_case(isa, i, t, t, 1, 3);
+        size_t cols = cases[i].cols, rows = cases[i].rows;
+        guarded sum = guard_filled(VBG_F32, 1, cols, cols, 0, 1, 4);
+        guarded want = guard_filled(VBG_F32, 1, cols, cols, 0, 1, 4);
+        const void *b = kind ? guard_data(&s.b) : NULL;
+        s.io.y = NULL;
+        s.ref.pointwise.dot_columns(guard_data(&want), &s.io, b, (kind - 1) * s.b.ld);
+        s.k.pointwise.dot_columns(guard_data(&sum), &s.io, b, (kind - 1) * s.b.ld);
+        guard_check(&sum, &want, 0x1p-24 * 7 * (double)(rows * rows + 1), 0x1p-23,
+                    "dot columns", i);
+        guard_free(&sum);
+        guard_free(&want);
+        close_case(&s);
+    }
+}
+
 Test(pointwise, every_isa_like_the_reference)
 {
     for (int isa = VBG_ISA_AVX2; isa <= (int)vbg_isa_detect(); isa++)
@@ -97,6 +149,8 @@ Test(pointwise, every_isa_like_the_reference)
             for (size_t t = 0; t < 4; t++) {
                 try_acts((vbg_isa)isa, i, types[t & 1], types[t >> 1]);
                 try_rest((vbg_isa)isa, i, types[t & 1], types[t >> 1]);
+                try_slopes((vbg_isa)isa, i, types[t & 1], types[t >> 1]);
+                try_sums((vbg_isa)isa, i, types[t & 1]);
             }
 }
 
@@ -119,11 +173,42 @@ Test(pointwise, activations_at_the_ends)
                               : x < 0                                             ? 0
                               : act == VBG_ACT_RELU6                              ? 6
                               : act == VBG_ACT_SIGMOID || act == VBG_ACT_HSIGMOID ? 1
-                                                                                  : x;
+                              : act == VBG_ACT_EXP ? (double)INFINITY
+                                                   : x;
                 if (act == VBG_ACT_TANH)
                     want = x < 0 ? -1 : 1;
-                cr_assert(fabs((double)y[i] - want) <= 1e-6 * fabs(x) + 1e-6,
+                if (act == VBG_ACT_LEAKY_RELU && x < 0)
+                    want = 0.1 * x;
+                if (act == VBG_ACT_ELU && x < 0)
+                    want = -1;
+                cr_assert((double)y[i] == want ||
+                              fabs((double)y[i] - want) <= 1e-6 * fabs(x) + 1e-6,
                           "isa %d act %d of %g: %g", isa, act, x, (double)y[i]);
+            }
+        }
+}
+
+/* Slopes far out are 0 or 1, never NaN. */
+Test(pointwise, slopes_at_the_ends)
+{
+    static const float in[] = { -1e30f, -200, -105, 105, 200, 1e30f };
+    enum { ENDS = sizeof in / sizeof in[0] };
+
+    for (int isa = VBG_ISA_REF; isa <= (int)vbg_isa_detect(); isa++)
+        for (int act = 0; act < VBG_ACT_EXP; act++) {
+            vbg_kernels k;
+            float y[ENDS], one[ENDS] = { 1, 1, 1, 1, 1, 1 };
+            vbg_row_io io = { .y = y, .x = in, .rows = 1, .cols = ENDS };
+            vbg_kernels_init(&k, (vbg_isa)isa);
+            k.pointwise.act_back(&io, one, ENDS, (vbg_act)act);
+            for (size_t i = 0; i < ENDS; i++) {
+                bool flat = act == VBG_ACT_RELU6 || act == VBG_ACT_SIGMOID ||
+                            act == VBG_ACT_HSIGMOID || act == VBG_ACT_TANH;
+                double want = act == VBG_ACT_NONE ? 1 : i < 3 || flat ? 0 : 1;
+                if (act == VBG_ACT_LEAKY_RELU && i < 3)
+                    want = 0.1;
+                cr_assert(fabs((double)y[i] - want) <= 1e-6, "isa %d act %d of %g: %g",
+                          isa, act, (double)in[i], (double)y[i]);
             }
         }
 }

@@ -5,57 +5,6 @@
 #include "engine/ops.h"
 #include "engine/tape.h"
 
-/* y = k x, recorded. */
-typedef struct times {
-    vbg_tensor *x;
-    float k;
-} times;
-
-static void times_back(vbg_ctx *c, const vbg_tensor *dy, void *arg)
-{
-    times *s = arg;
-
-    vbg_grad_add(c, s->x, vbg_affine(c, dy, s->k, 0));
-}
-
-static vbg_tensor *scaled(vbg_ctx *c, const vbg_tensor *x, float k)
-{
-    vbg_tensor *y = vbg_affine(c, x, k, 0);
-
-    if (vbg_needs_grad(c, x) && !y->var) {
-        times *s = vbg_record(c, y, times_back, sizeof *s);
-        if (s)
-            *s = (times){ vbg_save(c, x), k };
-    }
-    return y;
-}
-
-typedef struct sum {
-    vbg_tensor *a, *b;
-} sum;
-
-static void plus_back(vbg_ctx *c, const vbg_tensor *dy, void *arg)
-{
-    sum *s = arg;
-
-    vbg_grad_add(c, s->a, dy);
-    vbg_grad_add(c, s->b, dy);
-}
-
-static vbg_tensor *plus(vbg_ctx *c, const vbg_tensor *a, const vbg_tensor *b)
-{
-    vbg_tensor *y = vbg_cast(c, a, a->dtype);
-
-    if (!vbg_planning(c))
-        vbg_add_to(c, y, b);
-    if (!y->var) {
-        sum *s = vbg_record(c, y, plus_back, sizeof *s);
-        if (s)
-            *s = (sum){ vbg_save(c, a), vbg_save(c, b) };
-    }
-    return y;
-}
-
 typedef struct step {
     vbg_tape *tape;
     float grad[2 * 4];
@@ -68,7 +17,7 @@ static vbg_tensor *middle(vbg_ctx *c, void *arg)
     vbg_tensor *x = *(vbg_tensor **)arg;
 
     /* 3x + 2x and the second image's last two channels once more */
-    return plus(c, scaled(c, x, 3), scaled(c, x, 2));
+    return vbg_add(c, vbg_affine(c, x, 3, 0), vbg_affine(c, x, 2, 0), VBG_ACT_NONE);
 }
 
 static vbg_status run_step(vbg_ctx *c, void *arg, vbg_err *err)
@@ -86,7 +35,7 @@ static vbg_status run_step(vbg_ctx *c, void *arg, vbg_err *err)
                                                    (const vbg_tensor *[]){ x }, 1)
                                   : middle(c, &x);
     vbg_tensor *part = vbg_columns(c, vbg_images(c, y, 1, 1), 2, 2);
-    vbg_tensor *z = plus(c, part, scaled(c, part, 10));
+    vbg_tensor *z = vbg_add(c, part, vbg_affine(c, part, 10, 0), VBG_ACT_NONE);
     vbg_tensor *dz = vbg_affine(c, z, 0, 1); /* ones */
     vbg_backward_from(c, z, dz);
     const vbg_tensor *g = vbg_grad(c, x);

@@ -85,6 +85,87 @@ static void geglu(const vbg_row_io *io)
     }
 }
 
+static void act_back(const vbg_row_io *io, const void *dy, size_t lddy, vbg_act act)
+{
+    for (size_t r = 0; r < io->rows; r++) {
+        size_t x = r * io->ldx, y = r * io->ldy, d = r * lddy, j = 0;
+        for (; j + VF <= io->cols; j += VF) {
+            vf s = vf_act_slope(vf_get(io->x, io->xt, x + j), act);
+            vf_put(io->y, io->yt, y + j, vf_mul(vf_get(dy, io->yt, d + j), s));
+        }
+        if (j < io->cols) {
+            size_t n = io->cols - j;
+            vf s = vf_act_slope(vf_get_n(io->x, io->xt, x + j, n), act);
+            vf_put_n(io->y, io->yt, y + j, vf_mul(vf_get_n(dy, io->yt, d + j, n), s), n);
+        }
+    }
+}
+
+static void geglu_back(const vbg_row_io *io, const void *dy, size_t lddy)
+{
+    for (size_t r = 0; r < io->rows; r++) {
+        size_t x = r * io->ldx, y = r * io->ldy, d = r * lddy, c = io->cols;
+        for (size_t j = 0; j < c; j += VF) {
+            size_t n = c - j < VF ? c - j : VF;
+            bool whole = n == VF;
+            vf v =
+                whole ? vf_get(io->x, io->xt, x + j) : vf_get_n(io->x, io->xt, x + j, n);
+            vf g = whole ? vf_get(io->x, io->xt, x + c + j)
+                         : vf_get_n(io->x, io->xt, x + c + j, n);
+            vf k = whole ? vf_get(dy, io->yt, d + j) : vf_get_n(dy, io->yt, d + j, n);
+            vf dx = vf_mul(k, vf_gelu(g));
+            vf dg = vf_mul(vf_mul(k, v), vf_act_slope(g, VBG_ACT_GELU));
+            if (whole) {
+                vf_put(io->y, io->yt, y + j, dx);
+                vf_put(io->y, io->yt, y + c + j, dg);
+            } else {
+                vf_put_n(io->y, io->yt, y + j, dx, n);
+                vf_put_n(io->y, io->yt, y + c + j, dg, n);
+            }
+        }
+    }
+}
+
+/* n lanes of row r at column j, times b's. */
+static vf dot_term(const vbg_row_io *io, const void *b, size_t ldb, size_t r, size_t j,
+                   size_t n)
+{
+    size_t x = r * io->ldx + j, at = r * ldb + j;
+
+    if (n == VF) {
+        vf v = vf_get(io->x, io->xt, x);
+        return b ? vf_mul(v, vf_get(b, io->xt, at)) : v;
+    }
+    vf v = vf_get_n(io->x, io->xt, x, n);
+    return b ? vf_mul(v, vf_get_n(b, io->xt, at, n)) : v;
+}
+
+static void dot_columns(float *sum, const vbg_row_io *io, const void *b, size_t ldb)
+{
+    size_t j = 0;
+
+    for (; j + 4 * VF <= io->cols; j += 4 * VF) {
+        vf s[4] = { vf_zero(), vf_zero(), vf_zero(), vf_zero() };
+        for (size_t r = 0; r < io->rows; r++)
+            VF_UNROLL
+        for (size_t k = 0; k < 4; k++)
+            s[k] = vf_add(s[k], dot_term(io, b, ldb, r, j + k * VF, VF));
+        VF_UNROLL
+        for (size_t k = 0; k < 4; k++)
+            vf_store(sum + j + k * VF, vf_add(vf_load(sum + j + k * VF), s[k]));
+    }
+    for (; j < io->cols; j += VF) {
+        size_t n = io->cols - j < VF ? io->cols - j : VF;
+        vf s = vf_zero();
+        for (size_t r = 0; r < io->rows; r++)
+            s = vf_add(s, dot_term(io, b, ldb, r, j, n));
+        if (n == VF)
+            vf_store(sum + j, vf_add(vf_load(sum + j), s));
+        else
+            vf_store_n(sum + j, vf_add(vf_load_n(sum + j, n), s), n);
+    }
+}
+
 static vf get_f16(const uint16_t *p)
 {
 #ifdef __AVX512F__
@@ -165,5 +246,8 @@ static void fill(vbg_pointwise_kernels *k)
                                   .mul = mul,
                                   .affine = affine,
                                   .geglu = geglu,
+                                  .act_back = act_back,
+                                  .geglu_back = geglu_back,
+                                  .dot_columns = dot_columns,
                                   .convert = convert };
 }

@@ -81,6 +81,11 @@ static inline vf vf_max(vf a, vf b)
 {
     return _mm512_max_ps(a, b);
 }
+/* x > 0 ? a : b */
+static inline vf vf_if_positive(vf x, vf a, vf b)
+{
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(x, vf_zero(), _CMP_GT_OQ), b, a);
+}
 static inline vf vf_round(vf a)
 {
     return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
@@ -246,6 +251,10 @@ static inline vf vf_min(vf a, vf b)
 static inline vf vf_max(vf a, vf b)
 {
     return _mm256_max_ps(a, b);
+}
+static inline vf vf_if_positive(vf x, vf a, vf b)
+{
+    return _mm256_blendv_ps(b, a, _mm256_cmp_ps(x, vf_zero(), _CMP_GT_OQ));
 }
 static inline vf vf_round(vf a)
 {
@@ -476,6 +485,31 @@ static inline vf vf_hsigmoid(vf x)
     return vf_mul(y, vf_set1(1.0f / 6));
 }
 
+/* 2 sqrt(2/pi) (x + 0.044715 x^3), for |x| below 1e12 */
+static inline vf vf_gelu_tanh_gate(vf x)
+{
+    vf u = vf_fma(vf_mul(x, x), vf_set1(0.0713548163f), vf_set1(1.59576912f));
+    return vf_mul(x, u);
+}
+
+/* log(1 + e^x), absolute error 2e-7: log(1 + e) = 2 artanh(e / (2 + e)), e <= 1 */
+static inline vf vf_softplus(vf x)
+{
+    static const float c[] = { 2.0f,        0.66666667f, 0.4f,        0.285714286f,
+                               0.22222222f, 0.18181818f, 0.15384615f, 0.13333333f };
+    vf e = vf_exp(vf_sub(vf_min(vf_zero(), x), vf_max(vf_zero(), x)));
+    vf s = vf_mul(e, vf_rcp(vf_add(e, vf_set1(2))));
+    vf l = vf_mul(s, vf_poly(vf_mul(s, s), c, 7));
+    return vf_add(vf_max(vf_zero(), x), l);
+}
+
+/* e^x - 1 for x < 0, absolute error 2e-7 */
+static inline vf vf_elu(vf x)
+{
+    vf y = vf_sub(vf_exp(vf_min(vf_zero(), x)), vf_set1(1));
+    return vf_if_positive(x, x, y);
+}
+
 /* The activations of kernels/gemm.h.  The branches are the same for every vector
  * of a call, so they cost next to nothing. */
 static inline vf vf_act(vf x, vbg_act act)
@@ -499,8 +533,77 @@ static inline vf vf_act(vf x, vbg_act act)
         return vf_hsigmoid(x);
     case VBG_ACT_SIGMOID:
         return vf_sigmoid(x);
+    case VBG_ACT_GELU_TANH:
+        return vf_mul(x, vf_sigmoid(vf_gelu_tanh_gate(x)));
+    case VBG_ACT_LEAKY_RELU:
+        return vf_max(x, vf_mul(x, vf_set1(0.1f)));
+    case VBG_ACT_ELU:
+        return vf_elu(x);
+    case VBG_ACT_SOFTPLUS:
+        return vf_softplus(x);
+    case VBG_ACT_EXP:
+        return vf_exp(x);
     default:
         return vf_tanh(x);
+    }
+}
+
+/* s(f) + x df s(f) s(-f): slope of x times the logistic function s of f(x).  Beyond
+ * |f| = 80 nothing is left of the second term. */
+static inline vf vf_gated_slope(vf x, vf f, vf df)
+{
+    vf m = vf_max(vf_set1(-80), vf_min(vf_set1(80), vf_sub(vf_zero(), f)));
+    vf e = vf_exp(m), s = vf_rcp(vf_add(e, vf_set1(1)));
+    return vf_fma(vf_mul(x, df), vf_mul(vf_mul(e, s), s), s);
+}
+
+/* The derivative of vf_act, absolute error 1e-6; at kinks as PyTorch has it. */
+static inline vf vf_act_slope(vf x, vbg_act act)
+{
+    const vf one = vf_set1(1), zero = vf_zero();
+
+    if (act == VBG_ACT_NONE)
+        return one;
+    if (act == VBG_ACT_RELU)
+        return vf_if_positive(x, one, zero);
+    if (act == VBG_ACT_GELU) {
+        vf v = vf_max(vf_set1(-15), vf_min(vf_set1(15), x));
+        vf bell = vf_exp(vf_mul(vf_mul(v, v), vf_set1(-0.5f)));
+        vf phi = vf_fma(vf_erf_sqrt2(v), vf_set1(0.5f), vf_set1(0.5f));
+        return vf_fma(vf_mul(v, bell), vf_set1(0.39894228f), phi);
+    }
+    vf v = vf_max(vf_set1(-80), vf_min(vf_set1(80), x)), s;
+    switch (act) {
+    case VBG_ACT_SILU:
+        return vf_gated_slope(v, v, one);
+    case VBG_ACT_RELU6:
+        return vf_if_positive(x, vf_if_positive(vf_sub(vf_set1(6), x), one, zero), zero);
+    case VBG_ACT_QUICK_GELU:
+        return vf_gated_slope(v, vf_mul(v, vf_set1(1.702f)), vf_set1(1.702f));
+    case VBG_ACT_GELU_TANH:
+        s = vf_fma(vf_mul(v, v), vf_set1(0.214064449f), vf_set1(1.59576912f));
+        return vf_gated_slope(v, vf_gelu_tanh_gate(v), s);
+    case VBG_ACT_HSWISH:
+        s = vf_fma(v, vf_set1(1.0f / 3), vf_set1(0.5f));
+        s = vf_if_positive(vf_sub(v, vf_set1(3)), one, s);
+        return vf_if_positive(vf_sub(vf_set1(-3), v), zero, s);
+    case VBG_ACT_HSIGMOID:
+        s = vf_if_positive(vf_sub(vf_set1(3), v), vf_set1(1.0f / 6), zero);
+        return vf_if_positive(vf_add(v, vf_set1(3)), s, zero);
+    case VBG_ACT_SIGMOID:
+        s = vf_sigmoid(v);
+        return vf_mul(s, vf_sigmoid(vf_sub(zero, v)));
+    case VBG_ACT_LEAKY_RELU:
+        return vf_if_positive(x, one, vf_set1(0.1f));
+    case VBG_ACT_ELU:
+        return vf_if_positive(x, one, vf_exp(v));
+    case VBG_ACT_SOFTPLUS:
+        return vf_sigmoid(v);
+    case VBG_ACT_EXP:
+        return vf_exp(x);
+    default: /* tanh: 4 s(2x) s(-2x) */
+        s = vf_mul(vf_set1(2), v);
+        return vf_mul(vf_mul(vf_set1(4), vf_sigmoid(s)), vf_sigmoid(vf_sub(zero, s)));
     }
 }
 

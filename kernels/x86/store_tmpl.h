@@ -96,8 +96,9 @@ static inline vf vf_act(vf v, vbg_act act)
         return vf_sigmoid(v);
     case VBG_ACT_TANH: /* 2 sigmoid(2x) - 1 */
         return vf_sub(vf_mul(vf_set1(2), vf_sigmoid(vf_add(v, v))), vf_set1(1));
+    default: /* not fused */
+        return v;
     }
-    return v;
 }
 
 static inline vf load_any(const void *p, vbg_dtype t, size_t i)
