@@ -40,6 +40,7 @@ LIB_SRC  := $(wildcard engine/*.c convert/*.c) kernels/pack.c
 endif
 TOOL_SRC := $(filter-out $(wildcard tools/vbg-*.c),$(wildcard tools/*.c))
 TRAIN_SRC := $(wildcard tools/train/*.c tools/rooms/*.c) # vbg-train alone
+EVAL_SRC := $(wildcard tools/eval/*.c)
 PROGRAMS := $(patsubst tools/%.c,%,$(wildcard tools/vbg-*.c))
 GOLD_SRC := $(wildcard tests/golden/*.c)
 TESTS    := $(patsubst tests/%.c,%,$(wildcard tests/test_*.c))
@@ -92,6 +93,12 @@ $(O)/libtrain.a: $(call obj,$(TRAIN_SRC))
 $(O)/bin/vbg-train: $(call obj,tools/vbg-train.c $(TOOL_SRC)) $(O)/libtrain.a $(LIB)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) $(TRAIN_LIBS)
+$(O)/libeval.a: $(call obj,$(EVAL_SRC))
+	@rm -f $@
+	@ar rcs $@ $^
+$(O)/bin/vbg-eval: $(call obj,tools/vbg-eval.c $(TOOL_SRC)) $(O)/libeval.a $(LIB)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 $(O)/bin/%: $(O)/tools/%.o $(call obj,$(TOOL_SRC)) $(LIB)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
