@@ -18,6 +18,7 @@ void vbg_kernels_init(vbg_kernels *k, vbg_isa cap)
     vbg_compose_init_ref(&k->compose);
     vbg_view_init_ref(&k->view);
     vbg_picture_init_ref(&k->picture);
+    vbg_optim_init_ref(&k->optim);
     if (isa < VBG_ISA_AVX2)
         return;
     vbg_gemm_init_avx2(&k->gemm);
@@ -30,6 +31,7 @@ void vbg_kernels_init(vbg_kernels *k, vbg_isa cap)
     vbg_picture_init_avx2(&k->picture);
     vbg_lk_init_avx2(&k->lk);
     vbg_view_init_avx2(&k->view);
+    vbg_optim_init_avx2(&k->optim);
     if (isa < VBG_ISA_AVX512)
         return;
     vbg_gemm_init_avx512(&k->gemm);
@@ -41,6 +43,7 @@ void vbg_kernels_init(vbg_kernels *k, vbg_isa cap)
     vbg_picture_init_avx512(&k->picture);
     vbg_lk_init_avx512(&k->lk);
     vbg_view_init_avx512(&k->view);
+    vbg_optim_init_avx512(&k->optim);
     if (isa < VBG_ISA_AVX512_BF16)
         return;
     vbg_gemm_init_avx512_bf16(&k->gemm);

@@ -16,6 +16,7 @@
 #include "kernels/compose.h"
 #include "kernels/view.h"
 #include "kernels/picture.h"
+#include "kernels/optim.h"
 
 typedef struct vbg_kernels {
     vbg_isa isa; /* the level in use */
@@ -29,6 +30,7 @@ typedef struct vbg_kernels {
     vbg_compose_kernels compose;
     vbg_view_kernels view;
     vbg_picture_kernels picture;
+    vbg_optim_kernels optim;
 } vbg_kernels;
 
 /* Fills k for the best level that the CPU has, at most cap. */

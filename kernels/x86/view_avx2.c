@@ -12,11 +12,6 @@ VF_INLINE vf vf_abs(vf a)
     return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a);
 }
 
-VF_INLINE vf vf_sqrt(vf a)
-{
-    return _mm256_sqrt_ps(a);
-}
-
 /* a < b ? x : y */
 VF_INLINE vf vf_if_less(vf a, vf b, vf x, vf y)
 {

@@ -12,11 +12,6 @@ VF_INLINE vf vf_abs(vf a)
     return _mm512_abs_ps(a);
 }
 
-VF_INLINE vf vf_sqrt(vf a)
-{
-    return _mm512_sqrt_ps(a);
-}
-
 /* a < b ? x : y */
 VF_INLINE vf vf_if_less(vf a, vf b, vf x, vf y)
 {

@@ -188,8 +188,17 @@ static bool select_elements(golden *g, const json_t *check, const golden_caught 
     bool free_count = strcmp(m, "point_set") == 0 || strcmp(m, "corner_px") == 0 ||
                       strcmp(m, "same_rows") == 0;
     const double *r = stored_f64(g, t);
+    json_t *to_row = json_object_get(check, "to_row");
 
     p->last = last_axis(t);
+    if (to_row) { /* both cut to the shorter */
+        size_t row = t->rank > 1 ? t->count / (size_t)t->dim[0] : 1;
+        size_t n = row * (size_t)json_integer_value(to_row);
+        n = n < t->count ? n : t->count;
+        n = n < o->count ? n : o->count;
+        append(g, p, o->v, n, r, n);
+        return true;
+    }
     if (o->count != t->count && !free_count) {
         golden_note(g, "%s: %zu values, %zu stored", o->name, o->count, t->count);
         return false;

@@ -1,0 +1,310 @@
+/* Optimisers; see engine/optim.h.  The rules themselves are kernels (kernels/optim.h). */
+#include "engine/optim.h"
+
+#include <fnmatch.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/tensor.h"
+
+/* Values of one task: 64 KB a stream, so that a chunk's six streams fit a level-2 cache
+ * while the norm and the update visit it. */
+enum { CHUNK = 16384 };
+
+enum { MOMENTUM, SQUARE, SQUARE_MAX, EMA };
+
+typedef struct state {
+    float *slot[VBG_OPTIM_SLOTS];
+    double lr_factor, weight_decay;
+} state;
+
+typedef struct chunk {
+    size_t param, first, count;
+} chunk;
+
+struct vbg_optim {
+    vbg_params *params;
+    vbg_optim_opt opt;
+    state *states; /* one per parameter of the set */
+    size_t nstates;
+    chunk *chunks;
+    size_t nchunks;
+    double *sums; /* one per chunk */
+    long steps;
+};
+
+vbg_optim_opt vbg_optim_defaults(vbg_optim_kind kind)
+{
+    return (vbg_optim_opt){ .kind = kind,
+                            .beta1 = 0.9,
+                            .beta2 = kind == VBG_RMSPROP ? 0.99 : 0.999,
+                            .eps = 1e-8,
+                            .weight_decay = kind == VBG_ADAMW ? 0.01 : 0 };
+}
+
+static bool keeps(const vbg_optim_opt *opt, int slot)
+{
+    bool adam = opt->kind == VBG_ADAM || opt->kind == VBG_ADAMW;
+
+    switch (slot) {
+    case MOMENTUM:
+        return adam || opt->momentum > 0;
+    case SQUARE:
+        return opt->kind != VBG_SGD;
+    case SQUARE_MAX:
+        return adam && opt->amsgrad;
+    default:
+        return opt->ema > 0;
+    }
+}
+
+void vbg_optim_free(vbg_optim *o)
+{
+    if (!o)
+        return;
+    for (size_t i = 0; o->states && i < o->nstates; i++)
+        for (int k = 0; k < VBG_OPTIM_SLOTS; k++)
+            vbg_free_mem(o->states[i].slot[k]);
+    free(o->states);
+    free(o->chunks);
+    free(o->sums);
+    free(o);
+}
+
+static bool make_state(vbg_optim *o, size_t i)
+{
+    const vbg_param *m = vbg_params_at(o->params, i);
+    state *s = &o->states[i];
+    bool decays = o->opt.decay_all || m->entry.rank >= 2;
+
+    s->lr_factor = 1;
+    s->weight_decay = decays ? o->opt.weight_decay : 0;
+    for (int k = 0; k < VBG_OPTIM_SLOTS; k++) {
+        if (m->buffer || !keeps(&o->opt, k))
+            continue;
+        s->slot[k] = vbg_alloc(m->count * sizeof(float));
+        if (!s->slot[k])
+            return false;
+    }
+    return true;
+}
+
+static bool make_chunks(vbg_optim *o)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < o->nstates; i++)
+        n += vbg_params_at(o->params, i)->count / CHUNK + 1;
+    o->chunks = calloc(n + 1, sizeof *o->chunks);
+    o->sums = calloc(n + 1, sizeof *o->sums);
+    if (!o->chunks || !o->sums)
+        return false;
+    for (size_t i = 0; i < o->nstates; i++) {
+        const vbg_param *m = vbg_params_at(o->params, i);
+        for (size_t at = 0; at < m->count && !m->buffer; at += CHUNK) {
+            size_t left = m->count - at;
+            o->chunks[o->nchunks++] = (chunk){ i, at, left < CHUNK ? left : CHUNK };
+        }
+    }
+    return true;
+}
+
+vbg_status vbg_optim_new(vbg_optim **out, vbg_params *p, const vbg_optim_opt *opt,
+                         vbg_err *err)
+{
+    vbg_optim *o = calloc(1, sizeof *o);
+    bool ok = o != NULL;
+
+    if (ok) {
+        o->params = p;
+        o->opt = *opt;
+        o->nstates = vbg_params_count(p);
+        o->states = calloc(o->nstates + 1, sizeof *o->states);
+        ok = o->states != NULL;
+    }
+    for (size_t i = 0; ok && i < o->nstates; i++)
+        ok = make_state(o, i);
+    if (!ok || !make_chunks(o)) {
+        vbg_optim_free(o);
+        return vbg_fail(err, VBG_ENOMEM, "not enough memory for the optimiser's moments");
+    }
+    vbg_optim_reset_ema(o);
+    *out = o;
+    return VBG_OK;
+}
+
+const vbg_optim_opt *vbg_optim_options(const vbg_optim *o)
+{
+    return &o->opt;
+}
+
+void vbg_optim_group(vbg_optim *o, const char *component, const char *pattern,
+                     double lr_factor, double weight_decay)
+{
+    for (size_t i = 0; i < o->nstates; i++) {
+        const vbg_entry *e = &vbg_params_at(o->params, i)->entry;
+        if (strcmp(e->component, component) != 0 || fnmatch(pattern, e->name, 0) != 0)
+            continue;
+        o->states[i].lr_factor = lr_factor;
+        if (weight_decay >= 0)
+            o->states[i].weight_decay = weight_decay;
+    }
+}
+
+/* ---- a step ---- */
+
+typedef struct step_job {
+    vbg_optim *o;
+    const vbg_kernels *k;
+    double lr, scale, ema;
+} step_job;
+
+static void sum_chunk(void *arg, size_t i, int thread)
+{
+    step_job *j = arg;
+    const chunk *c = &j->o->chunks[i];
+    const vbg_param *m = vbg_params_at(j->o->params, c->param);
+
+    (void)thread;
+    j->o->sums[i] = j->k->optim.squares(m->grad + c->first, c->count);
+}
+
+static float *at(float *p, size_t first)
+{
+    return p ? p + first : NULL;
+}
+
+/* Everything of a chunk's update that does not depend on the kind. */
+static vbg_update chunk_update(const step_job *j, const chunk *c)
+{
+    const vbg_param *m = vbg_params_at(j->o->params, c->param);
+    const state *s = &j->o->states[c->param];
+
+    return (vbg_update){ .value = m->value + c->first,
+                         .grad = m->grad + c->first,
+                         .m = at(s->slot[MOMENTUM], c->first),
+                         .v = at(s->slot[SQUARE], c->first),
+                         .vmax = at(s->slot[SQUARE_MAX], c->first),
+                         .ema = at(s->slot[EMA], c->first),
+                         .count = c->count,
+                         .grad_scale = (float)j->scale,
+                         .decay = (float)s->weight_decay,
+                         .shrink = 1,
+                         .lr = (float)(j->lr * s->lr_factor),
+                         .beta2 = (float)j->o->opt.beta2,
+                         .beta2_rest = (float)(1 - j->o->opt.beta2),
+                         .eps = (float)j->o->opt.eps,
+                         .ema_decay = (float)j->ema,
+                         .ema_rest = (float)(1 - j->ema),
+                         .nesterov = j->o->opt.nesterov };
+}
+
+static void update_chunk(void *arg, size_t i, int thread)
+{
+    const step_job *j = arg;
+    const vbg_optim_opt *opt = &j->o->opt;
+    const state *s = &j->o->states[j->o->chunks[i].param];
+    vbg_update u = chunk_update(j, &j->o->chunks[i]);
+    double lr = j->lr * s->lr_factor, t = (double)j->o->steps + 1;
+
+    (void)thread;
+    if (opt->kind == VBG_SGD || opt->kind == VBG_RMSPROP) {
+        u.beta1 = (float)opt->momentum;
+        u.beta1_rest = 1;
+        (opt->kind == VBG_SGD ? j->k->optim.sgd : j->k->optim.rmsprop)(&u);
+        return;
+    }
+    u.beta1 = (float)opt->beta1;
+    u.beta1_rest = (float)(1 - opt->beta1);
+    u.lr = (float)(lr / (1 - pow(opt->beta1, t)));
+    u.root_scale = (float)(1 / sqrt(1 - pow(opt->beta2, t)));
+    if (opt->kind == VBG_ADAMW) {
+        u.decay = 0;
+        u.shrink = (float)(1 - lr * s->weight_decay);
+    }
+    j->k->optim.adam(&u);
+}
+
+double vbg_optim_step(vbg_optim *o, vbg_ctx *c, double lr, double grad_scale)
+{
+    step_job j = { o, vbg_ctx_kernels(c), lr, grad_scale, o->opt.ema };
+    double sum = 0, most = (1 + (double)o->steps) / (10 + (double)o->steps);
+
+    vbg_parallel(c, o->nchunks, sum_chunk, &j);
+    for (size_t i = 0; i < o->nchunks; i++)
+        sum += o->sums[i];
+    double norm = sqrt(sum) * fabs(grad_scale);
+    if (!isfinite(norm)) {
+        vbg_params_zero_grad(o->params, c);
+        return norm;
+    }
+    if (o->opt.clip > 0 && norm > 0)
+        j.scale *= fmin(1, o->opt.clip / (norm + 1e-6));
+    if (o->opt.ema_warmup)
+        j.ema = fmin(j.ema, most);
+    vbg_parallel(c, o->nchunks, update_chunk, &j);
+    o->steps++;
+    for (size_t i = 0; i < o->nstates; i++)
+        if (!vbg_params_at(o->params, i)->buffer)
+            vbg_param_changed(vbg_params_at(o->params, i));
+    return norm;
+}
+
+long vbg_optim_steps(const vbg_optim *o)
+{
+    return o->steps;
+}
+
+void vbg_optim_set_steps(vbg_optim *o, long steps)
+{
+    o->steps = steps;
+}
+
+/* ---- averages and slots ---- */
+
+static void swap_chunk(void *arg, size_t i, int thread)
+{
+    vbg_optim *o = arg;
+    const chunk *c = &o->chunks[i];
+    float *a = vbg_params_at(o->params, c->param)->value + c->first;
+    float *b = o->states[c->param].slot[EMA] + c->first;
+
+    (void)thread;
+    for (size_t k = 0; k < c->count; k++) {
+        float v = a[k];
+        a[k] = b[k];
+        b[k] = v;
+    }
+}
+
+void vbg_optim_swap_ema(vbg_optim *o, vbg_ctx *c)
+{
+    VBG_CHECK(o->opt.ema > 0, "no average is kept");
+    vbg_parallel(c, o->nchunks, swap_chunk, o);
+    for (size_t i = 0; i < o->nstates; i++)
+        if (!vbg_params_at(o->params, i)->buffer)
+            vbg_param_changed(vbg_params_at(o->params, i));
+    vbg_params_refresh(o->params, c);
+}
+
+void vbg_optim_reset_ema(vbg_optim *o)
+{
+    for (size_t i = 0; i < o->nstates; i++) {
+        const vbg_param *m = vbg_params_at(o->params, i);
+        if (o->states[i].slot[EMA])
+            memcpy(o->states[i].slot[EMA], m->value, m->count * sizeof(float));
+    }
+}
+
+const char *vbg_optim_slot_name(int slot)
+{
+    static const char *const names[] = { "momentum", "square", "square_max", "ema" };
+
+    return names[slot];
+}
+
+float *vbg_optim_slot(vbg_optim *o, size_t i, int slot)
+{
+    return o->states[i].slot[slot];
+}
