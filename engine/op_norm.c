@@ -1,15 +1,15 @@
-/* Layer norm, group norm, folded batch norm, softmax over channels. */
-#include "engine/op_util.h"
-#include "engine/ops.h"
+/* Layer norm, group norm, batch norm, softmax over channels; the way back is in
+ * op_norm_back.c. */
+#include "engine/op_norm.h"
 
 #include <math.h>
 
 typedef struct norm_job {
     const vbg_kernels *k;
-    const vbg_tensor *x;
+    const vbg_tensor *x, *res; /* res: added before act, or NULL */
     vbg_tensor *y;
-    const float *scale, *shift; /* [c], or [n][c] for group norm */
-    bool per_image;
+    const float *scale, *shift; /* [c] of image 0 */
+    size_t next;                /* from there to those of the next image; 0: shared */
     float eps;
     vbg_act act;
 } norm_job;
@@ -41,6 +41,7 @@ vbg_tensor *vbg_layer_norm(vbg_ctx *c, const vbg_tensor *x, const vbg_norm_w *w,
                    .eps = eps };
     if (!vbg_planning(c))
         vbg_parallel_rows(c, vbg_rows(x), (size_t)x->c, layer_rows, &j);
+    vbg_record_layer_norm(c, j.y, x, w, eps);
     return j.y;
 }
 
@@ -51,12 +52,14 @@ static void scale_rows(void *arg, size_t r0, size_t r1, int thread)
 
     (void)thread;
     while (r0 < r1) {
-        size_t image = r0 / pixels, end = j->per_image ? (image + 1) * pixels : r1;
-        size_t at = j->per_image ? image * (size_t)j->x->c : 0;
+        size_t image = r0 / pixels, end = j->next ? (image + 1) * pixels : r1;
+        size_t at = image * j->next;
         if (end > r1)
             end = r1;
         vbg_row_io io = vbg_io_of(j->y, j->x, r0, end);
-        j->k->norm.scale_shift(&io, j->scale + at, j->shift + at, j->act);
+        const void *res = j->res ? vbg_row_at(j->res, r0) : NULL;
+        j->k->norm.scale_shift(&io, j->scale + at, j->shift + at, res,
+                               j->res ? j->res->ld : 0, j->act);
         r0 = end;
     }
 }
@@ -74,6 +77,7 @@ vbg_tensor *vbg_scale_shift(vbg_ctx *c, const vbg_tensor *x, const float *scale,
     VBG_CHECK(vbg_is_float_act(x), "scale_shift of %s", vbg_dtype_name(x->dtype));
     if (!vbg_planning(c))
         vbg_parallel_rows(c, vbg_rows(x), (size_t)x->c, scale_rows, &j);
+    vbg_record_scale_shift(c, j.y, x, scale, shift, act);
     return j.y;
 }
 
@@ -89,60 +93,91 @@ typedef struct stats_job {
     const vbg_kernels *k;
     const vbg_tensor *x;
     const vbg_norm_w *w;
-    double *sums;                 /* [n][chunks][2][c] */
-    float *first, *scale, *shift; /* [n][c] */
-    size_t chunks, rows;          /* image rows of a chunk */
-    int groups;
+    double *sums; /* [n][chunks][2][c] */
+    vbg_norm_stats *out;
+    vbg_chunks cut;
     float eps;
 } stats_job;
+
+vbg_chunks vbg_chunks_of(const vbg_tensor *x)
+{
+    size_t row = (size_t)x->w * (size_t)x->c;
+    vbg_chunks k = { .rows = row < CHUNK_ELEMENTS ? CHUNK_ELEMENTS / row : 1 };
+
+    k.count = ((size_t)x->h + k.rows - 1) / k.rows;
+    return k;
+}
+
+vbg_chunk vbg_chunk_at(vbg_chunks k, const vbg_tensor *x, size_t index)
+{
+    size_t h = (size_t)x->h, w = (size_t)x->w;
+    size_t n = index / k.count, y0 = index % k.count * k.rows;
+    size_t y1 = y0 + k.rows < h ? y0 + k.rows : h;
+
+    return (vbg_chunk){ .image = n, .first = (n * h + y0) * w, .rows = (y1 - y0) * w };
+}
 
 static void sum_chunk(void *arg, size_t index, int thread)
 {
     const stats_job *j = arg;
     const vbg_tensor *x = j->x;
-    size_t n = index / j->chunks, chunk = index % j->chunks, cols = (size_t)x->c;
-    size_t w = (size_t)x->w, h = (size_t)x->h;
-    size_t y0 = chunk * j->rows, y1 = y0 + j->rows < h ? y0 + j->rows : h;
+    const vbg_chunk k = vbg_chunk_at(j->cut, x, index);
+    const size_t cols = (size_t)x->c;
     double *sum = j->sums + index * 2 * cols;
-    vbg_row_io io = { .x = vbg_row_at(x, (n * h + y0) * w),
+    vbg_row_io io = { .x = vbg_row_at(x, k.first),
                       .ldx = x->ld,
                       .xt = x->dtype,
-                      .rows = (y1 - y0) * w,
+                      .rows = k.rows,
                       .cols = cols };
 
     (void)thread;
     for (size_t i = 0; i < 2 * cols; i++)
         sum[i] = 0;
-    j->k->norm.channel_sums(sum, sum + cols, j->first ? j->first + n * cols : NULL, &io,
-                            w);
+    j->k->norm.channel_sums(
+        sum, sum + cols, j->out ? vbg_norm_row(j->out, VBG_NORM_CENTRE, k.image) : NULL,
+        &io, (size_t)x->w);
 }
 
-/* Mean and variance of channels [c0, c1) of image n, each summed around its own
- * first value f:  sum (x-m)^2 = sq - 2 (m-f) sum + count (m-f)^2. */
-static void group_factors(const stats_job *j, size_t n, size_t c0, size_t c1)
+/* Factors of channels [c0, c1) of image n from their mean and variance. */
+static void set_factors(const vbg_norm_stats *s, const vbg_norm_w *w, size_t n,
+                        const size_t channels[2], double mean, double rstd)
 {
-    size_t cols = (size_t)j->x->c, first = n * cols;
+    float *to_scale = vbg_norm_row(s, VBG_NORM_SCALE, n);
+    float *to_shift = vbg_norm_row(s, VBG_NORM_SHIFT, n);
+
+    for (size_t i = channels[0]; i < channels[1]; i++) {
+        double scale = rstd * (w->gamma ? (double)w->gamma[i] : 1);
+        to_scale[i] = (float)scale;
+        to_shift[i] = (float)((w->beta ? (double)w->beta[i] : 0) - mean * scale);
+    }
+}
+
+/* Mean and variance of group g of image n, its channels each summed around its own
+ * first value f:  sum (x-m)^2 = sq - 2 (m-f) sum + count (m-f)^2. */
+static void group_factors(const stats_job *j, size_t n, size_t g)
+{
+    const size_t cols = (size_t)j->x->c, per = cols / (size_t)j->out->groups;
+    const size_t c0 = g * per, c1 = c0 + per;
     double count = (double)j->x->h * (double)j->x->w;
-    double total = count * (double)(c1 - c0), mean = 0, var = 0;
-    const double *sum = j->sums + n * j->chunks * 2 * cols, *sq = sum + cols;
+    double total = count * (double)per, mean = 0, var = 0;
+    const double *sum = j->sums + n * j->cut.count * 2 * cols, *sq = sum + cols;
+    const float *first = vbg_norm_row(j->out, VBG_NORM_CENTRE, n);
+    double *moments = vbg_norm_moments(j->out, n, g);
 
     for (size_t i = c0; i < c1; i++)
-        mean += (sum[i] + count * (double)j->first[first + i]) / total;
+        mean += (sum[i] + count * (double)first[i]) / total;
     for (size_t i = c0; i < c1; i++) {
-        double off = mean - (double)j->first[first + i];
+        double off = mean - (double)first[i];
         var += (sq[i] - 2 * off * sum[i] + count * off * off) / total;
     }
-    double rstd = 1 / sqrt((var > 0 ? var : var != var ? var : 0) + (double)j->eps);
-    for (size_t i = c0; i < c1; i++) {
-        double scale = rstd * (j->w->gamma ? (double)j->w->gamma[i] : 1);
-        j->scale[first + i] = (float)scale;
-        j->shift[first + i] =
-            (float)((j->w->beta ? (double)j->w->beta[i] : 0) - mean * scale);
-    }
+    var = var > 0 ? var : var != var ? var : 0;
+    moments[0] = mean;
+    moments[1] = 1 / sqrt(var + (double)j->eps);
+    moments[2] = var;
+    set_factors(j->out, j->w, n, (const size_t[]){ c0, c1 }, mean, moments[1]);
 }
 
-/* Adds the chunks of image n to its first one, in order. */
-static void add_chunks(double *sums, size_t chunks, size_t count)
+void vbg_add_chunks(double *sums, size_t chunks, size_t count)
 {
     for (size_t k = 1; k < chunks; k++)
         for (size_t i = 0; i < count; i++)
@@ -152,32 +187,75 @@ static void add_chunks(double *sums, size_t chunks, size_t count)
 static void finish_image(void *arg, size_t n, int thread)
 {
     const stats_job *j = arg;
-    size_t cols = (size_t)j->x->c, per = cols / (size_t)j->groups;
+    const size_t cols = (size_t)j->x->c;
 
     (void)thread;
-    add_chunks(j->sums + n * j->chunks * 2 * cols, j->chunks, 2 * cols);
-    for (size_t g = 0; g < (size_t)j->groups; g++)
-        group_factors(j, n, g * per, (g + 1) * per);
+    vbg_add_chunks(j->sums + n * j->cut.count * 2 * cols, j->cut.count, 2 * cols);
+    for (size_t g = 0; g < (size_t)j->out->groups; g++)
+        group_factors(j, n, g);
 }
 
+/* A value of each channel that its mean is not far from: its first. */
 static void first_pixels(const stats_job *j)
 {
     size_t cols = (size_t)j->x->c, pixels = (size_t)j->x->h * (size_t)j->x->w;
 
     for (size_t n = 0; n < (size_t)j->x->n; n++)
-        j->k->pointwise.convert(j->first + n * cols, VBG_F32,
+        j->k->pointwise.convert(vbg_norm_row(j->out, VBG_NORM_CENTRE, n), VBG_F32,
                                 vbg_row_at(j->x, n * pixels), j->x->dtype, cols);
 }
 
 static stats_job stats_of(vbg_ctx *c, const vbg_tensor *x)
 {
-    size_t row = (size_t)x->w * (size_t)x->c;
-    stats_job s = { .k = vbg_ctx_kernels(c), .x = x };
+    stats_job s = { .k = vbg_ctx_kernels(c), .x = x, .cut = vbg_chunks_of(x) };
 
-    s.rows = row < CHUNK_ELEMENTS ? CHUNK_ELEMENTS / row : 1;
-    s.chunks = ((size_t)x->h + s.rows - 1) / s.rows;
-    s.sums = vbg_new_typed(c, VBG_F64, x->n, (int)s.chunks, 2, x->c)->data;
+    s.sums = vbg_new_typed(c, VBG_F64, x->n, (int)s.cut.count, 2, x->c)->data;
     return s;
+}
+
+/* Room for the statistics of x in groups of channels. */
+static vbg_norm_stats new_stats(vbg_ctx *c, const vbg_tensor *x, int groups)
+{
+    return (vbg_norm_stats){
+        .groups = groups,
+        .factors = vbg_new_typed(c, VBG_F32, x->n, VBG_NORM_ROWS, 1, x->c),
+        .moments = vbg_new_typed(c, VBG_F64, x->n, groups, 1, VBG_NORM_MOMENTS),
+    };
+}
+
+/* Fills s with the statistics of x. */
+static void measure(vbg_ctx *c, const vbg_tensor *x, const vbg_norm_w *w, float eps,
+                    vbg_norm_stats *s)
+{
+    vbg_scope_open(c);
+    stats_job j = stats_of(c, x);
+
+    j.w = w;
+    j.out = s;
+    j.eps = eps;
+    if (!vbg_planning(c)) {
+        first_pixels(&j);
+        vbg_parallel(c, (size_t)x->n * j.cut.count, sum_chunk, &j);
+        vbg_parallel(c, (size_t)x->n, finish_image, &j);
+    }
+    vbg_scope_close(c, NULL);
+}
+
+/* y = act(x*scale + shift + res) by the factors of s. */
+static void apply(vbg_ctx *c, vbg_tensor *y, const vbg_tensor *x, const vbg_norm_stats *s,
+                  const vbg_tensor *res, vbg_act act)
+{
+    norm_job j = { .k = vbg_ctx_kernels(c),
+                   .x = x,
+                   .res = res,
+                   .y = y,
+                   .scale = vbg_norm_row(s, VBG_NORM_SCALE, 0),
+                   .shift = vbg_norm_row(s, VBG_NORM_SHIFT, 0),
+                   .next = VBG_NORM_ROWS * (size_t)x->c,
+                   .act = act };
+
+    if (!vbg_planning(c))
+        vbg_parallel_rows(c, vbg_rows(x), (size_t)x->c, scale_rows, &j);
 }
 
 vbg_tensor *vbg_group_norm(vbg_ctx *c, const vbg_tensor *x, const vbg_norm_w *w,
@@ -187,28 +265,66 @@ vbg_tensor *vbg_group_norm(vbg_ctx *c, const vbg_tensor *x, const vbg_norm_w *w,
     VBG_CHECK(groups > 0 && x->c % groups == 0, "%d groups of %d channels", groups, x->c);
     vbg_scope_open(c);
     vbg_tensor *y = vbg_new(c, x->n, x->h, x->w, x->c);
-    stats_job s = stats_of(c, x);
-    float *f = vbg_new_typed(c, VBG_F32, x->n, 3, 1, x->c)->data;
+    vbg_norm_stats s = new_stats(c, x, groups);
 
-    s.w = w;
-    s.groups = groups;
-    s.eps = eps;
-    if (!vbg_planning(c)) {
-        s.first = f;
-        s.scale = f + (size_t)x->n * (size_t)x->c;
-        s.shift = s.scale + (size_t)x->n * (size_t)x->c;
-        first_pixels(&s);
-        vbg_parallel(c, (size_t)x->n * s.chunks, sum_chunk, &s);
-        vbg_parallel(c, (size_t)x->n, finish_image, &s);
-        norm_job j = { .k = s.k,
-                       .x = x,
-                       .y = y,
-                       .scale = s.scale,
-                       .shift = s.shift,
-                       .per_image = true,
-                       .act = act };
-        vbg_parallel_rows(c, vbg_rows(x), (size_t)x->c, scale_rows, &j);
+    measure(c, x, w, eps, &s);
+    apply(c, y, x, &s, NULL, act);
+    vbg_record_norm(c, y, x, &s, w, NULL, act);
+    return vbg_scope_close(c, y);
+}
+
+/* The statistics that a batch norm has gathered, as those of one image. */
+static void use_running(const vbg_batch_norm_w *bn, const vbg_norm_w *w,
+                        vbg_norm_stats *s)
+{
+    for (size_t i = 0; i < (size_t)bn->c; i++) {
+        double *m = vbg_norm_moments(s, 0, i);
+        m[0] = (double)bn->mean[i];
+        m[2] = (double)bn->var[i];
+        m[1] = 1 / sqrt(m[2] + (double)bn->eps);
+        vbg_norm_row(s, VBG_NORM_CENTRE, 0)[i] = bn->mean[i];
+        set_factors(s, w, 0, (const size_t[]){ i, i + 1 }, m[0], m[1]);
     }
+}
+
+static void update_running(const vbg_batch_norm_w *bn, const vbg_norm_stats *s,
+                           double count)
+{
+    const double unbias = count > 1 ? count / (count - 1) : 1, k = (double)bn->momentum;
+
+    for (size_t i = 0; i < (size_t)bn->c; i++) {
+        const double *m = vbg_norm_moments(s, 0, i);
+        bn->mean[i] = (float)((1 - k) * (double)bn->mean[i] + k * m[0]);
+        bn->var[i] = (float)((1 - k) * (double)bn->var[i] + k * unbias * m[2]);
+    }
+}
+
+vbg_tensor *vbg_batch_norm(vbg_ctx *c, const vbg_tensor *x, const vbg_batch_norm_w *bn,
+                           const vbg_tensor *residual, vbg_act act)
+{
+    const vbg_norm_w w = { .gamma = bn->gamma, .beta = bn->beta, .c = bn->c };
+    const vbg_tensor *r = residual;
+
+    check_weights("batch norm", x, &w);
+    VBG_CHECK(!r || (r->dtype == x->dtype && r->n == x->n && r->h == x->h &&
+                     r->w == x->w && r->c == x->c),
+              "batch norm of [%d,%d,%d,%d] with another residual", x->n, x->h, x->w,
+              x->c);
+    vbg_scope_open(c);
+    vbg_tensor *y = vbg_new_typed(c, x->dtype, x->n, x->h, x->w, x->c);
+    /* one image: its rows follow each other */
+    vbg_tensor *flat = vbg_view(c, x, 1, x->n * x->h, x->w, x->c);
+    vbg_norm_stats s = new_stats(c, flat, bn->c);
+
+    s.fixed = !vbg_training(c);
+    if (!s.fixed)
+        measure(c, flat, &w, bn->eps, &s);
+    else if (!vbg_planning(c))
+        use_running(bn, &w, &s);
+    if (vbg_updates_statistics(c))
+        update_running(bn, &s, (double)vbg_rows(x));
+    apply(c, vbg_view(c, y, 1, x->n * x->h, x->w, x->c), flat, &s, residual, act);
+    vbg_record_norm(c, y, flat, &s, &w, residual, act);
     return vbg_scope_close(c, y);
 }
 
@@ -221,10 +337,10 @@ vbg_tensor *vbg_global_mean(vbg_ctx *c, const vbg_tensor *x)
     size_t cols = (size_t)x->c;
 
     if (!vbg_planning(c)) {
-        vbg_parallel(c, (size_t)x->n * s.chunks, sum_chunk, &s);
+        vbg_parallel(c, (size_t)x->n * s.cut.count, sum_chunk, &s);
         for (size_t n = 0; n < (size_t)x->n; n++) {
-            const double *sum = s.sums + n * s.chunks * 2 * cols;
-            add_chunks(s.sums + n * s.chunks * 2 * cols, s.chunks, 2 * cols);
+            const double *sum = s.sums + n * s.cut.count * 2 * cols;
+            vbg_add_chunks(s.sums + n * s.cut.count * 2 * cols, s.cut.count, 2 * cols);
             for (size_t i = 0; i < cols; i++) {
                 float v = (float)(sum[i] / ((double)x->h * (double)x->w));
                 if (y->dtype == VBG_BF16)
@@ -255,5 +371,6 @@ vbg_tensor *vbg_softmax(vbg_ctx *c, const vbg_tensor *x)
     VBG_CHECK(vbg_is_float_act(x), "softmax of %s", vbg_dtype_name(x->dtype));
     if (!vbg_planning(c))
         vbg_parallel_rows(c, vbg_rows(x), (size_t)x->c, softmax_rows, &j);
+    vbg_record_softmax(c, j.y, x);
     return j.y;
 }

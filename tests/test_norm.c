@@ -84,8 +84,8 @@ static void try_case(vbg_isa isa, size_t i, vbg_dtype xt, vbg_dtype yt)
     s = open_case(isa, i, xt, yt);
     gamma = guard_data(&s.gamma);
     beta = guard_data(&s.beta);
-    s.ref.norm.scale_shift(&s.io_ref, gamma, beta, VBG_ACT_SILU);
-    s.k.norm.scale_shift(&s.io, gamma, beta, VBG_ACT_SILU);
+    s.ref.norm.scale_shift(&s.io_ref, gamma, beta, NULL, 0, VBG_ACT_SILU);
+    s.k.norm.scale_shift(&s.io, gamma, beta, NULL, 0, VBG_ACT_SILU);
     check(&s, i, "scale_shift");
 }
 

@@ -137,19 +137,23 @@ static void channel_sums(double *sum, double *sq, const float *shift,
 }
 
 static void scale_shift(const vbg_row_io *io, const float *scale, const float *shift,
-                        vbg_act act)
+                        const void *res, size_t ldres, vbg_act act)
 {
     for (size_t r = 0; r < io->rows; r++) {
         size_t x = r * io->ldx, y = r * io->ldy, j = 0;
         for (; j + VF <= io->cols; j += VF) {
             vf v = vf_get(io->x, io->xt, x + j);
             v = vf_fma(v, vf_load(scale + j), vf_load(shift + j));
+            if (res)
+                v = vf_add(v, vf_get(res, io->yt, r * ldres + j));
             vf_put(io->y, io->yt, y + j, vf_act_for(v, act, io->yt));
         }
         if (j < io->cols) {
             size_t n = io->cols - j;
             vf v = vf_get_n(io->x, io->xt, x + j, n);
             v = vf_fma(v, vf_load_n(scale + j, n), vf_load_n(shift + j, n));
+            if (res)
+                v = vf_add(v, vf_get_n(res, io->yt, r * ldres + j, n));
             vf_put_n(io->y, io->yt, y + j, vf_act_for(v, act, io->yt), n);
         }
     }
@@ -192,10 +196,173 @@ static void softmax(const vbg_row_io *io)
     }
 }
 
+/* ---- backwards ---- */
+
+/* dz of n lanes at column j of row r, with x. */
+VF_INLINE vf back_dz(const vbg_norm_back *b, size_t r, size_t j, size_t n, vf x)
+{
+    vf dy = vf_get_n(b->dy, b->yt, r * b->lddy + j, n);
+
+    if (b->act == VBG_ACT_NONE)
+        return dy;
+    vf z = vf_fma(x, vf_load_n(b->scale + j, n), vf_load_n(b->shift + j, n));
+    if (b->res)
+        z = vf_add(z, vf_get_n(b->res, b->yt, r * b->ldres + j, n));
+    return vf_mul(dy, vf_act_slope_for(z, b->act, b->yt));
+}
+
+/* acc[i] += v[i] for a piece of rows, n channels from j on. */
+VF_INLINE void back_block(double *sum, double *sumx, const vbg_norm_back *b, size_t r0,
+                          size_t r1, size_t j, size_t n)
+{
+    vf s = vf_zero(), q = vf_zero();
+    vf m = b->centre ? vf_load_n(b->centre + j, n) : vf_zero();
+
+    for (size_t r = r0; r < r1; r++) {
+        vf x = vf_get_n(b->x, b->xt, r * b->ldx + j, n), dz = back_dz(b, r, j, n, x);
+        s = vf_add(s, dz);
+        q = vf_fma(dz, vf_sub(x, m), q);
+    }
+    add_lanes(sum + j, s, n);
+    add_lanes(sumx + j, q, n);
+}
+
+static void back_sums(double *sum, double *sumx, const vbg_norm_back *b, size_t piece)
+{
+    for (size_t r = 0; r < b->rows; r += piece) {
+        size_t end = b->rows - r < piece ? b->rows : r + piece, j = 0;
+        for (; j + VF <= b->cols; j += VF)
+            back_block(sum, sumx, b, r, end, j, VF);
+        if (j < b->cols)
+            back_block(sum, sumx, b, r, end, j, b->cols - j);
+    }
+}
+
+VF_INLINE void map_lanes(const vbg_norm_back *b, const float *const f[3], size_t r,
+                         size_t j, size_t n)
+{
+    vf x = vf_get_n(b->x, b->xt, r * b->ldx + j, n), dz = back_dz(b, r, j, n, x);
+
+    if (b->dres)
+        vf_put_n(b->dres, b->yt, r * b->lddres + j, dz, n);
+    if (!b->dx)
+        return;
+    vf dx = vf_mul(dz, vf_load_n(f[0] + j, n));
+    if (b->centre)
+        x = vf_sub(x, vf_load_n(b->centre + j, n));
+    if (f[1])
+        dx = vf_fma(x, vf_load_n(f[1] + j, n), dx);
+    if (f[2])
+        dx = vf_add(dx, vf_load_n(f[2] + j, n));
+    vf_put_n(b->dx, b->xt, r * b->lddx + j, dx, n);
+}
+
+static void back_map(const vbg_norm_back *b, const float *fz, const float *fx,
+                     const float *f1)
+{
+    const float *const f[3] = { fz, fx, f1 };
+
+    for (size_t r = 0; r < b->rows; r++) {
+        size_t j = 0;
+        for (; j + VF <= b->cols; j += VF)
+            map_lanes(b, f, r, j, VF);
+        if (j < b->cols)
+            map_lanes(b, f, r, j, b->cols - j);
+    }
+}
+
+/* A row of layer norm: what its lanes share. */
+typedef struct layer_row {
+    vf mean, rstd, mg, mgn;
+    const float *gamma;
+    float *dgamma, *dbeta;
+    size_t r;
+} layer_row;
+
+VF_INLINE void layer_means(const vbg_norm_back *b, layer_row *w, size_t j, size_t n)
+{
+    vf x = vf_get_n(b->x, b->xt, w->r * b->ldx + j, n);
+    vf g = vf_get_n(b->dy, b->yt, w->r * b->lddy + j, n); /* zero beyond n */
+
+    if (w->gamma)
+        g = vf_mul(g, vf_load_n(w->gamma + j, n));
+    w->mg = vf_add(w->mg, g);
+    w->mgn = vf_fma(g, vf_mul(vf_sub(x, w->mean), w->rstd), w->mgn);
+}
+
+VF_INLINE void layer_lanes(const vbg_norm_back *b, const layer_row *w, size_t j, size_t n)
+{
+    vf x = vf_get_n(b->x, b->xt, w->r * b->ldx + j, n);
+    vf dy = vf_get_n(b->dy, b->yt, w->r * b->lddy + j, n);
+    vf xn = vf_mul(vf_sub(x, w->mean), w->rstd);
+
+    if (w->dgamma) {
+        vf_store_n(w->dgamma + j, vf_fma(dy, xn, vf_load_n(w->dgamma + j, n)), n);
+        vf_store_n(w->dbeta + j, vf_add(dy, vf_load_n(w->dbeta + j, n)), n);
+    }
+    if (!b->dx)
+        return;
+    vf g = w->gamma ? vf_mul(dy, vf_load_n(w->gamma + j, n)) : dy;
+    vf dx = vf_mul(vf_fnma(xn, w->mgn, vf_sub(g, w->mg)), w->rstd);
+    vf_put_n(b->dx, b->xt, w->r * b->lddx + j, dx, n);
+}
+
+static void layer_back(const vbg_norm_back *b, const float *gamma, float eps,
+                       float *dgamma, float *dbeta)
+{
+    const size_t cols = b->cols, whole = cols / VF * VF;
+    const float n = (float)cols;
+
+    for (size_t r = 0; r < b->rows; r++) {
+        float mean = row_sum(b->x, b->xt, r * b->ldx, cols) / n;
+        float var = row_squares(b->x, b->xt, r * b->ldx, cols, mean) / n;
+        layer_row w = { vf_set1(mean), vf_set1(1 / __builtin_sqrtf(var + eps)),
+                        vf_zero(),     vf_zero(),
+                        gamma,         dgamma,
+                        dbeta,         r };
+        for (size_t j = 0; j < whole; j += VF)
+            layer_means(b, &w, j, VF);
+        if (whole < cols)
+            layer_means(b, &w, whole, cols - whole);
+        w.mg = vf_set1(vf_sum(w.mg) / n);
+        w.mgn = vf_set1(vf_sum(w.mgn) / n);
+        for (size_t j = 0; j < whole; j += VF)
+            layer_lanes(b, &w, j, VF);
+        if (whole < cols)
+            layer_lanes(b, &w, whole, cols - whole);
+    }
+}
+
+static void softmax_back(const vbg_norm_back *b)
+{
+    const size_t cols = b->cols;
+
+    for (size_t r = 0; r < b->rows; r++) {
+        const size_t x = r * b->ldx, dy = r * b->lddy;
+        vf dot = vf_zero();
+        for (size_t j = 0; j < cols; j += VF) {
+            size_t n = cols - j < VF ? cols - j : VF;
+            dot = vf_fma(vf_get_n(b->x, b->xt, x + j, n),
+                         vf_get_n(b->dy, b->yt, dy + j, n), dot);
+        }
+        dot = vf_set1(vf_sum(dot));
+        for (size_t j = 0; j < cols; j += VF) {
+            size_t n = cols - j < VF ? cols - j : VF;
+            vf v = vf_sub(vf_get_n(b->dy, b->yt, dy + j, n), dot);
+            v = vf_mul(v, vf_get_n(b->x, b->xt, x + j, n));
+            vf_put_n(b->dx, b->xt, r * b->lddx + j, v, n);
+        }
+    }
+}
+
 static void fill(vbg_norm_kernels *k)
 {
     *k = (vbg_norm_kernels){ .layer = layer,
                              .channel_sums = channel_sums,
                              .scale_shift = scale_shift,
-                             .softmax = softmax };
+                             .softmax = softmax,
+                             .back_sums = back_sums,
+                             .back_map = back_map,
+                             .layer_back = layer_back,
+                             .softmax_back = softmax_back };
 }

@@ -623,4 +623,13 @@ static inline vf vf_act_for(vf x, vbg_act act, vbg_dtype t)
     return vf_act(x, act);
 }
 
+/* vf_act_slope for a product that is stored as t. */
+static inline vf vf_act_slope_for(vf x, vbg_act act, vbg_dtype t)
+{
+    if (t != VBG_BF16 || act != VBG_ACT_SILU)
+        return vf_act_slope(x, act);
+    vf s = vf_sigmoid_coarse(x);
+    return vf_mul(s, vf_fma(x, vf_sub(vf_set1(1), s), vf_set1(1)));
+}
+
 #endif
