@@ -1,0 +1,359 @@
+/* The training loop that every command of vbg-train runs.
+ *
+ *     command                               loop
+ *     options -> vbg_loop_options           lock, resume, plan
+ *     bind the model, vbg_optim_new         for each step:
+ *     vbg_loop l = { ..., .calls = ... }      for each micro-batch: load (ahead, in
+ *     return vbg_loop_run(&l)                   threads of their own), step
+ *                                             clip, update, average, pack
+ *                                             log, validate, samples, checkpoints
+ *                                           export
+ *
+ * Micro-batches are numbered from 0 ("jobs"): job j belongs to step j / accumulate and
+ * epoch j / jobs_per_epoch.  What a job holds and every random number in it must follow
+ * from (opt.seed, j) alone; then a resumed training repeats an undisturbed one bit for
+ * bit.
+ *
+ * Folder of a training (--out DIR):
+ *     log.jsonl  loss.png            the course
+ *     last.vbg  best.vbg  step-*.vbg checkpoints (engine/train_state.h)
+ *     samples/STEP.png               pictures from fixed seeds
+ *     model.vbg                      the result, for the other programs
+ *     lock                           held while a trainer works here */
+#ifndef VBG_TOOLS_TRAIN_LOOP_H
+#define VBG_TOOLS_TRAIN_LOOP_H
+
+#include <jansson.h>
+
+#include "engine/optim.h"
+#include "engine/schedule.h"
+#include "tools/options.h"
+
+enum { VBG_LOOP_VALUES = 16 };
+
+/* What a micro-batch or a validation measured: means over its samples. */
+typedef struct vbg_measure {
+    double loss;
+    int count;
+    struct {
+        char
+            name[32]; /* "miou", logged as "miou" in training, "val/miou" in validation */
+        double value;
+    } value[VBG_LOOP_VALUES];
+} vbg_measure;
+
+void vbg_measure_set(vbg_measure *m, const char *name, double value);
+
+/* Calls of a command; those marked "or NULL" are optional. */
+typedef struct vbg_loop_calls {
+    /* Fills slot (0..depth-1) with job's samples; in a loader thread. */
+    vbg_status (*load)(void *arg, uint64_t job, int slot, vbg_err *err);
+    /* Forward and backward of the job in slot (one vbg_run): adds to the gradients of
+     * the mean loss over the micro-batch and fills m. */
+    vbg_status (*step)(void *arg, uint64_t job, int slot, vbg_measure *m, vbg_err *err);
+    /* Names the job's samples for a message, e.g. "a.jpg, b.jpg"; or NULL. */
+    void (*describe)(void *arg, uint64_t job, int slot, char *text, size_t size);
+    /* Bytes that a step takes from the slab (vbg_plan); or NULL. */
+    vbg_status (*plan)(void *arg, size_t *bytes, vbg_err *err);
+    /* Measures on held-out samples; the averages are in place of the values.  Or NULL. */
+    vbg_status (*validate)(void *arg, vbg_measure *m, vbg_err *err);
+    /* Writes sample pictures to path (a .png), averages in place; or NULL. */
+    vbg_status (*sample)(void *arg, const char *path, vbg_err *err);
+    /* Writes the model to path (a .vbg), averages in place. */
+    vbg_status (*export_model)(void *arg, const char *path, vbg_err *err);
+} vbg_loop_calls;
+
+/* The options below, read. */
+typedef struct vbg_loop_opt {
+    const char *out, *compact;
+    bool resume, fresh;
+    const char *from; /* checkpoint to start from, or NULL */
+    long steps;       /* 0: from epochs */
+    double epochs;
+    int accumulate, loaders;
+    long log_every, val_every, save_every, keep_every, sample_every;
+    double max_seconds; /* 0: none */
+    double lr;
+    bool per_epoch; /* the schedule moves once per epoch */
+    vbg_schedule schedule;
+    vbg_optim_opt optim;
+    uint64_t seed;
+} vbg_loop_opt;
+
+typedef struct vbg_loop {
+    const char *kind; /* "caa" */
+    vbg_ctx *ctx;
+    vbg_params *params;
+    vbg_optim *optim; /* made from opt.optim, groups set by the command */
+    const vbg_loop_calls *calls;
+    void *arg;
+    json_t *config; /* what shapes the course (vbg_loop_config); borrowed */
+    char **argv;    /* for the log, ended by NULL */
+    vbg_loop_opt opt;
+    uint64_t jobs_per_epoch;
+    int samples_per_job;
+    int depth;        /* slots of load */
+    const char *best; /* "loss", or a value of validate that is better when higher */
+} vbg_loop;
+
+/* Rows for a command's option table; lr, steps and batch are texts of defaults.  --batch
+ * is the command's to read (vbg_value_int). */
+#define VBG_LOOP_OPTIONS(lr, steps, batch)                                               \
+    { "out",                                                                             \
+      'o',                                                                               \
+      VBG_OPT_STRING,                                                                    \
+      "DIR",                                                                             \
+      NULL,                                                                              \
+      NULL,                                                                              \
+      "folder of this training",                                                         \
+      "course",                                                                          \
+      VBG_OPT_COMMON },                                                                  \
+        { "resume",                                                                      \
+          0,                                                                             \
+          VBG_OPT_FLAG,                                                                  \
+          NULL,                                                                          \
+          NULL,                                                                          \
+          NULL,                                                                          \
+          "go on from DIR/last.vbg, bit for bit (start when there is none)",             \
+          "course",                                                                      \
+          VBG_OPT_COMMON },                                                              \
+        { "from",                                                                        \
+          0,                                                                             \
+          VBG_OPT_STRING,                                                                \
+          "FILE",                                                                        \
+          NULL,                                                                          \
+          NULL,                                                                          \
+          "start from a checkpoint, also a compact one",                                 \
+          "course",                                                                      \
+          0 },                                                                           \
+        { "fresh",                                                                       \
+          0,                                                                             \
+          VBG_OPT_FLAG,                                                                  \
+          NULL,                                                                          \
+          NULL,                                                                          \
+          NULL,                                                                          \
+          "start anew in a folder that holds a training",                                \
+          "course",                                                                      \
+          0 },                                                                           \
+        { "steps",          0,        VBG_OPT_INT,   "N", steps, "1..1000000000",        \
+          "updates in all", "course", VBG_OPT_COMMON },                                  \
+        { "epochs",                                                                      \
+          0,                                                                             \
+          VBG_OPT_REAL,                                                                  \
+          "N",                                                                           \
+          NULL,                                                                          \
+          "0.001..1000000",                                                              \
+          "passes over the data instead of --steps",                                     \
+          "course",                                                                      \
+          0 },                                                                           \
+        { "max-seconds",                                                                 \
+          0,                                                                             \
+          VBG_OPT_REAL,                                                                  \
+          "S",                                                                           \
+          NULL,                                                                          \
+          "1..100000000",                                                                \
+          "end by the clock: save and stop",                                             \
+          "course",                                                                      \
+          0 },                                                                           \
+        { "batch",                                                                       \
+          'b',                                                                           \
+          VBG_OPT_INT,                                                                   \
+          "N",                                                                           \
+          batch,                                                                         \
+          "1..65536",                                                                    \
+          "samples of a micro-batch",                                                    \
+          "course",                                                                      \
+          VBG_OPT_COMMON },                                                              \
+        { "accumulate",                                                                  \
+          0,                                                                             \
+          VBG_OPT_INT,                                                                   \
+          "N",                                                                           \
+          "1",                                                                           \
+          "1..65536",                                                                    \
+          "micro-batches whose gradients make one update",                               \
+          "course",                                                                      \
+          0 },                                                                           \
+        { "seed",                                                                        \
+          0,                                                                             \
+          VBG_OPT_SEED,                                                                  \
+          "N",                                                                           \
+          "1",                                                                           \
+          NULL,                                                                          \
+          "of initial values, order and chance",                                         \
+          "course",                                                                      \
+          0 },                                                                           \
+        { "loaders", 0, VBG_OPT_INT, "N", "1", "1..64", "threads that load data",        \
+          "course",  0 },                                                                \
+        { "lr",                                                                          \
+          0,                                                                             \
+          VBG_OPT_REAL,                                                                  \
+          "RATE",                                                                        \
+          lr,                                                                            \
+          "0..1000",                                                                     \
+          "learning rate",                                                               \
+          "optimiser",                                                                   \
+          VBG_OPT_COMMON },                                                              \
+        { "optimizer",   0,           VBG_OPT_CHOICE,                                    \
+          "NAME",        "adamw",     "adamw|adam|amsgrad|sgd|nesterov|rmsprop",         \
+          "update rule", "optimiser", 0 },                                               \
+        { "momentum",  0, VBG_OPT_REAL, "X", "0.9", "0..1", "of sgd and nesterov",       \
+          "optimiser", 0 },                                                              \
+        { "beta1",     0, VBG_OPT_REAL, "X", "0.9", "0..1", "of the Adam kinds",         \
+          "optimiser", 0 },                                                              \
+        { "beta2",                                                                       \
+          0,                                                                             \
+          VBG_OPT_REAL,                                                                  \
+          "X",                                                                           \
+          "0.999",                                                                       \
+          "0..1",                                                                        \
+          "of the Adam kinds and rmsprop",                                               \
+          "optimiser",                                                                   \
+          0 },                                                                           \
+        { "weight-decay",                                                                \
+          0,                                                                             \
+          VBG_OPT_REAL,                                                                  \
+          "X",                                                                           \
+          "0.01",                                                                        \
+          "0..10",                                                                       \
+          "of weights, not of norms and biases",                                         \
+          "optimiser",                                                                   \
+          0 },                                                                           \
+        { "clip",                                                                        \
+          0,                                                                             \
+          VBG_OPT_REAL,                                                                  \
+          "NORM",                                                                        \
+          "1",                                                                           \
+          "0..1000000",                                                                  \
+          "largest norm of the whole gradient, 0: any",                                  \
+          "optimiser",                                                                   \
+          0 },                                                                           \
+        { "ema",                                                                         \
+          0,                                                                             \
+          VBG_OPT_REAL,                                                                  \
+          "DECAY",                                                                       \
+          "0",                                                                           \
+          "0..1",                                                                        \
+          "moving average of the values, 0: none",                                       \
+          "optimiser",                                                                   \
+          0 },                                                                           \
+        { "schedule",                                                                    \
+          0,                                                                             \
+          VBG_OPT_CHOICE,                                                                \
+          "NAME",                                                                        \
+          "cosine",                                                                      \
+          "cosine|linear|poly|step|constant",                                            \
+          "decay of the rate",                                                           \
+          "optimiser",                                                                   \
+          0 },                                                                           \
+        { "schedule-per",                                                                \
+          0,                                                                             \
+          VBG_OPT_CHOICE,                                                                \
+          "WHAT",                                                                        \
+          "step",                                                                        \
+          "step|epoch",                                                                  \
+          "how often the rate moves",                                                    \
+          "optimiser",                                                                   \
+          0 },                                                                           \
+        { "warmup",                                                                      \
+          0,                                                                             \
+          VBG_OPT_REAL,                                                                  \
+          "N",                                                                           \
+          "0",                                                                           \
+          "0..1000000000",                                                               \
+          "steps (or epochs) of rising rate",                                            \
+          "optimiser",                                                                   \
+          0 },                                                                           \
+        { "hold",                                                                        \
+          0,                                                                             \
+          VBG_OPT_REAL,                                                                  \
+          "SHARE",                                                                       \
+          "0",                                                                           \
+          "0..1",                                                                        \
+          "share of the rest before the decay begins",                                   \
+          "optimiser",                                                                   \
+          0 },                                                                           \
+        { "min-lr",                                                                      \
+          0,                                                                             \
+          VBG_OPT_REAL,                                                                  \
+          "X",                                                                           \
+          "0",                                                                           \
+          "0..1",                                                                        \
+          "last rate as a share of the first",                                           \
+          "optimiser",                                                                   \
+          0 },                                                                           \
+        { "gamma",     0, VBG_OPT_REAL, "X", "0.1", "0..1", "factor of schedule step",   \
+          "optimiser", 0 },                                                              \
+        { "every",                                                                       \
+          0,                                                                             \
+          VBG_OPT_REAL,                                                                  \
+          "N",                                                                           \
+          "30",                                                                          \
+          "0.001..1000000000",                                                           \
+          "distance of schedule step",                                                   \
+          "optimiser",                                                                   \
+          0 },                                                                           \
+        { "power",     0, VBG_OPT_REAL, "X", "0.9", "0..100", "of schedule poly",        \
+          "optimiser", 0 },                                                              \
+        { "log-every",                                                                   \
+          0,                                                                             \
+          VBG_OPT_INT,                                                                   \
+          "N",                                                                           \
+          "10",                                                                          \
+          "1..1000000000",                                                               \
+          "steps between log lines",                                                     \
+          "watching",                                                                    \
+          0 },                                                                           \
+        { "val-every",                                                                   \
+          0,                                                                             \
+          VBG_OPT_INT,                                                                   \
+          "N",                                                                           \
+          "500",                                                                         \
+          "1..1000000000",                                                               \
+          "steps between validations",                                                   \
+          "watching",                                                                    \
+          0 },                                                                           \
+        { "save-every",                                                                  \
+          0,                                                                             \
+          VBG_OPT_INT,                                                                   \
+          "N",                                                                           \
+          "500",                                                                         \
+          "1..1000000000",                                                               \
+          "steps between checkpoints",                                                   \
+          "watching",                                                                    \
+          0 },                                                                           \
+        { "keep-every",                                                                  \
+          0,                                                                             \
+          VBG_OPT_INT,                                                                   \
+          "N",                                                                           \
+          "0",                                                                           \
+          "0..1000000000",                                                               \
+          "also keep a checkpoint of every N steps",                                     \
+          "watching",                                                                    \
+          0 },                                                                           \
+        { "sample-every",                                                                \
+          0,                                                                             \
+          VBG_OPT_INT,                                                                   \
+          "N",                                                                           \
+          "500",                                                                         \
+          "1..1000000000",                                                               \
+          "steps between sample pictures",                                               \
+          "watching",                                                                    \
+          0 },                                                                           \
+    {                                                                                    \
+        "compact-checkpoint", 0, VBG_OPT_STRING, "FILE", NULL, NULL,                     \
+            "at the end also a small checkpoint (bf16 values and averages)", "watching", \
+            0                                                                            \
+    }
+
+/* Reads those rows.  Errors: VBG_EUSAGE. */
+vbg_status vbg_loop_options(vbg_loop_opt *o, const vbg_values *v, vbg_err *err);
+/* The values of all options that shape the course, as {"lr":"0.0002",...}; the caller
+ * owns it. */
+json_t *vbg_loop_config(const vbg_program *p, const vbg_values *v);
+
+/* Trains to the end, the clock or a signal.  Errors: those of the calls; VBG_EUSAGE (a
+ * training is already there, another trainer works there); VBG_EFORMAT (checkpoint, loss
+ * that is not finite); VBG_EIO; VBG_ECANCEL after a signal, saved. */
+vbg_status vbg_loop_run(vbg_loop *l, vbg_err *err);
+
+#endif
