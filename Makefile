@@ -24,6 +24,11 @@ PKG_libwebp := libwebp
 HAVE := $(foreach p,$(OPTIONAL),$(if $(shell pkg-config --exists $(PKG_$(p)) && echo y),$(p)))
 PKGS := $(REQUIRED) $(foreach p,$(HAVE),$(PKG_$(p)))
 DEFS := $(foreach p,$(HAVE),-DVBG_HAVE_$(shell echo $(p) | tr a-z A-Z))
+# libcsv has no pkg-config file.
+ifneq ($(wildcard /usr/include/csv.h),)
+DEFS += -DVBG_HAVE_LIBCSV
+TRAIN_LIBS += -lcsv
+endif
 
 VERSION := 0.1.0
 override CPPFLAGS += -I. -Iinclude -DVBG_VERSION='"$(VERSION)"' $(DEFS)
@@ -147,7 +152,7 @@ tests: $(O)/bin/make_checkpoint $(O)/bin/fault.so $(FUZZ:%=$(O)/bin/replay_%) $(
 DEPS_REQUIRED := build-essential pkg-config libpng-dev libjpeg62-turbo-dev libjansson-dev \
     libutf8proc-dev libzip-dev libconfuse-dev libexpat1-dev libexif-dev liblcms2-dev libxxhash-dev
 DEPS_OPTIONAL := nettle-dev libwebp-dev libavformat-dev libavcodec-dev libavfilter-dev libavutil-dev \
-    libswscale-dev libswresample-dev libopenblas-dev
+    libswscale-dev libswresample-dev libopenblas-dev libcsv-dev
 DEPS_TESTS := libcriterion-dev
 deps:
 	@missing=$$(for p in $(DEPS_REQUIRED) $(DEPS_OPTIONAL) $(DEPS_TESTS); do \

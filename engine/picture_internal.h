@@ -22,7 +22,8 @@ typedef struct vbg_picture_raw {
     vbg_picture picture; /* 1, 3 or 4 channels */
     int w, h;
     vbg_bytes icc, exif, xmp;
-    bool cmyk; /* 4 channels are CMYK */
+    bool alpha; /* the file has transparency */
+    bool cmyk;  /* 4 channels are CMYK */
     char *parameters, *vbg, *software;
 } vbg_picture_raw;
 void vbg_picture_raw_free(vbg_picture_raw *r);

@@ -235,7 +235,7 @@ static void describe(vbg_picture_info *info, vbg_picture_raw *r, kind k)
     info->file_w = r->w;
     info->file_h = r->h;
     info->kind = names[k];
-    info->alpha = r->picture.channels == 4 && !r->cmyk;
+    info->alpha = r->alpha;
     info->orientation = vbg_exif_read(r->exif.data, r->exif.failed ? 0 : r->exif.size,
                                       &r->parameters, &r->software);
     if (k != JPEG_FILE) /* cameras turn JPEGs by note, programs turn PNG pixels */

@@ -112,14 +112,14 @@ static void decode(vbg_picture_raw *r, png_structp png, png_infop info, reader *
     r->h = (int)h;
     take_texts(r, png, info);
     take_profiles(r, png, info);
+    r->alpha = (type & PNG_COLOR_MASK_ALPHA) || png_get_valid(png, info, PNG_INFO_tRNS);
     if (r->only_info)
         return;
 
-    bool alpha = (type & PNG_COLOR_MASK_ALPHA) || png_get_valid(png, info, PNG_INFO_tRNS);
     png_set_expand(png);
     if (depth == 16)
         png_set_scale_16(png);
-    if (alpha)
+    if (r->alpha)
         png_set_gray_to_rgb(png);
     int passes = png_set_interlace_handling(png);
     png_read_update_info(png, info);

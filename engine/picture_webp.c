@@ -20,6 +20,7 @@ vbg_status vbg_webp_decode(vbg_picture_raw *r, const unsigned char *data, size_t
         return st;
     r->w = f.width;
     r->h = f.height;
+    r->alpha = f.has_alpha;
     if (r->only_info)
         return VBG_OK;
     st = vbg_picture_new_unset(&r->picture, f.width, f.height, f.has_alpha ? 4 : 3, err);

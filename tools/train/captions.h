@@ -13,7 +13,8 @@
 
 typedef struct vbg_captioned {
     char *picture, *text;
-    int w, h; /* as the file's header says, before any Exif rotation */
+    int w, h;    /* as the file's header says, turned as it is shown */
+    bool broken; /* found out while decoding */
 } vbg_captioned;
 
 typedef struct vbg_captions {

@@ -13,6 +13,7 @@
 
 typedef struct vbg_masked {
     char *picture, *mask;
+    bool broken; /* found out while decoding */
 } vbg_masked;
 
 typedef struct vbg_masks {

@@ -20,7 +20,8 @@ enum { VBG_PANO_VIEWS = 8 };
 typedef struct vbg_pano_item {
     char *name;                    /* of the picture or of the first face */
     char *face[6];                 /* Matterport: up, 270, 0, 90, 180, down; else [0] */
-    char *caption[VBG_PANO_VIEWS]; /* at 45-degree steps; may be the same text */
+    char *caption[VBG_PANO_VIEWS]; /* at 45-degree steps */
+    bool broken;                   /* found out while decoding */
 } vbg_pano_item;
 
 typedef struct vbg_panos {
@@ -44,7 +45,7 @@ void vbg_panos_free(vbg_panos *p); /* accepts NULL; zeroes *p */
  * start_deg + 45 k, and their captions (owned by p).  Skyboxes are warped and added as
  * MVDiffusion's data set does (video/compat.h); equirectangular pictures are reduced to
  * about the views' resolution first.  Broken pictures are replaced by the next whole
- * ones and counted: *used (may be NULL) says which it became.  threads: for the warp.
+ * ones and counted: *used (may be NULL) says which it became.
  * Thread-safe.  Errors: VBG_EFORMAT (strict, or nothing whole at all), VBG_ENOMEM. */
 typedef struct vbg_pano_views {
     vbg_picture view[VBG_PANO_VIEWS];
