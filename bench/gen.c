@@ -78,7 +78,7 @@ static vbg_status tiny_job(vbg_ctx *c, void *arg, vbg_err *err)
 
 static vbg_status text_job(vbg_ctx *c, void *arg, vbg_err *err)
 {
-    static const int ids[VBG_TOKENS] = { VBG_TOKEN_START, 320, VBG_TOKEN_END };
+    static const int ids[VBG_TOKENS] = { 49406, 320, 49407 }; /* of CLIP's vocabulary */
     parts *p = arg;
 
     (void)err;

@@ -24,7 +24,7 @@ enum {
     MAX_ENTRIES = 262144,
     MAX_TOKEN = 1024,
     FIRST_MERGE = 512,
-    DEFAULT_PAD = 49407
+    CLIP_VOCABULARY = 49408 /* symbols, merges, start and end token */
 };
 
 /* Reads and parses folder/name; *out stays NULL when it is absent. */
@@ -77,6 +77,8 @@ static vbg_status check_vocab(const json_t *vocab, const char *folder, vbg_err *
         seen[id] = 1;
     }
     free(seen);
+    if (st == VBG_OK && n < FIRST_MERGE + 2)
+        st = vbg_fail(err, VBG_EFORMAT, "%s/vocab.json: only %zu tokens", folder, n);
     if (st == VBG_OK && !json_object_get(vocab, "<|endoftext|>"))
         st = vbg_fail(err, VBG_EFORMAT, "%s/vocab.json: no token <|endoftext|>", folder);
     return st;
@@ -123,8 +125,9 @@ static vbg_status read_pad(vbg_source_texts *out, const json_t *vocab, int dir,
                            const char *folder, vbg_err *err)
 {
     json_t *map = NULL, *config = NULL;
-    json_int_t id = DEFAULT_PAD;
-    char text[96];
+    const json_int_t n = vocab ? (json_int_t)json_object_size(vocab) : CLIP_VOCABULARY;
+    json_int_t id = n - 1; /* the end token */
+    char text[128];
     vbg_status st = read_json(&map, dir, folder, "special_tokens_map.json", err);
 
     if (st == VBG_OK)
@@ -138,8 +141,10 @@ static vbg_status read_pad(vbg_source_texts *out, const json_t *vocab, int dir,
             id = json_integer_value(found);
         else if (pad && strcmp(pad, "!") == 0)
             id = 0;
-        snprintf(text, sizeof text, "{\"pad_token_id\":%lld,\"special_pad\":%s}",
-                 (long long)id, id < DEFAULT_PAD - 1 ? "true" : "false");
+        snprintf(text, sizeof text,
+                 "{\"pad_token_id\":%lld,\"special_pad\":%s,\"merges\":%lld}",
+                 (long long)id, id < n - 2 ? "true" : "false",
+                 (long long)(n - FIRST_MERGE - 2));
         out->tokenizer = strdup(text);
         if (!out->tokenizer)
             st = vbg_fail(err, VBG_ENOMEM, "%s: out of memory", folder);

@@ -47,7 +47,7 @@ vbg_status vbg_gen_decode_job(vbg_ctx *c, void *arg, vbg_err *err)
 {
     const vbg_gen_decode *j = arg;
     const vbg_generator *g = j->g;
-    vbg_tensor *y, *z = vbg_wrap(c, j->z, VBG_F32, 1, j->t->lh, j->t->lw, 4);
+    vbg_tensor *y, *z = vbg_wrap(c, j->z, VBG_F32, 1, j->t->lh, j->t->lw, j->t->latent);
 
     (void)err;
     if (j->t->tiny)
@@ -89,11 +89,11 @@ typedef struct run {
     vbg_sampler *sampler;
     vbg_unet_text *text;
     size_t px, count; /* pixels of a latent map, latents of all views */
-    float *z;         /* [views][4][px], the latents */
+    float *z;         /* [views][latent][px] */
     float *in, *out;  /* NHWC, see vbg_gen_call */
-    float *pred;      /* [batch][4][px] */
-    float *noise;     /* [views][4][px] */
-    float *grey;      /* [px][4] or NULL */
+    float *pred;      /* [batch][latent][px] */
+    float *noise;     /* [views][latent][px] */
+    float *grey;      /* [px][latent] or NULL */
     double stage_start;
 } run;
 
@@ -128,7 +128,7 @@ static vbg_status dump_step(const run *k, const char *what, int i, const float *
     if (!k->hooks || !k->hooks->dump_steps)
         return VBG_OK;
     snprintf(name, sizeof name, "%s.%d", what, i);
-    return dump(k, name, v, n, 4, k->t.lh, k->t.lw, err);
+    return dump(k, name, v, n, k->t.latent, k->t.lh, k->t.lw, err);
 }
 
 static bool all_finite(const float *v, size_t count)
@@ -221,23 +221,24 @@ static vbg_status make_rig(run *k, vbg_err *err)
 static vbg_status make_grey(run *k, vbg_err *err)
 {
     const size_t f = (size_t)k->t.factor, pixels = k->px * f * f;
+    const size_t values = k->px * (size_t)k->t.latent;
 
-    if (k->t.channels == 4)
+    if (k->t.channels == k->t.latent)
         return VBG_OK;
-    k->grey = calloc(k->px * 4, sizeof *k->grey);
+    k->grey = calloc(values, sizeof *k->grey);
     if (!k->grey)
         return vbg_fail(err, VBG_ENOMEM, "not enough memory");
     if (!k->g->has_vae || !k->g->vae.has_encoder)
         return VBG_OK;
     grey_job j = { .g = k->g, .t = &k->t };
     j.pixels = calloc(pixels * 3, sizeof *j.pixels);
-    j.moments = calloc(k->px * 8, sizeof *j.moments);
+    j.moments = calloc(2 * values, sizeof *j.moments);
     vbg_status st = j.pixels && j.moments
                         ? vbg_run(k->g->c, encode_grey, &j, err)
                         : vbg_fail(err, VBG_ENOMEM, "not enough memory");
     if (st == VBG_OK) {
         vbg_vae_moments(&k->g->vae, j.moments, k->px, k->grey, NULL, NULL);
-        for (size_t i = 0; i < k->px * 4; i++)
+        for (size_t i = 0; i < values; i++)
             k->grey[i] *= (float)k->g->vae.cfg.scaling;
     }
     free(j.pixels);
@@ -248,12 +249,13 @@ static vbg_status make_grey(run *k, vbg_err *err)
 static vbg_status take_memory(run *k, vbg_err *err)
 {
     const size_t batch = (size_t)k->t.batch, px = k->px;
+    const size_t values = batch * px * (size_t)k->t.latent;
 
     k->z = calloc(k->count, sizeof *k->z);
     k->noise = calloc(k->count, sizeof *k->noise);
     k->in = calloc(batch * px * (size_t)k->t.channels, sizeof *k->in);
-    k->out = calloc(batch * px * 4, sizeof *k->out);
-    k->pred = calloc(batch * px * 4, sizeof *k->pred);
+    k->out = calloc(values, sizeof *k->out);
+    k->pred = calloc(values, sizeof *k->pred);
     if (k->z && k->noise && k->in && k->out && k->pred)
         return VBG_OK;
     return vbg_fail(err, VBG_ENOMEM, "not enough memory for the latents");
@@ -274,29 +276,29 @@ static void start_latents(run *k)
 /* Both halves of the batch see the same latents. */
 static void fill_input(run *k, double scale)
 {
-    const size_t c = (size_t)k->t.channels, px = k->px;
+    const size_t c = (size_t)k->t.channels, l = (size_t)k->t.latent, px = k->px;
 
     for (size_t n = 0; n < (size_t)k->t.batch; n++) {
-        const float *z = k->z + n % (size_t)k->t.views * 4 * px;
+        const float *z = k->z + n % (size_t)k->t.views * l * px;
         float *x = k->in + n * px * c;
         for (size_t p = 0; p < px; p++, x += c) {
-            for (size_t i = 0; i < 4; i++)
+            for (size_t i = 0; i < l; i++)
                 x[i] = (float)((double)z[i * px + p] * scale);
-            if (c > 4) {
-                x[4] = 1;
-                memcpy(x + 5, k->grey + p * 4, 4 * sizeof *x);
+            if (c > l) {
+                x[l] = 1;
+                memcpy(x + l + 1, k->grey + p * l, l * sizeof *x);
             }
         }
     }
 }
 
-/* NHWC output to [batch][4][px]. */
+/* NHWC output to [batch][latent][px]. */
 static void fill_prediction(run *k)
 {
-    const size_t px = k->px;
+    const size_t px = k->px, l = (size_t)k->t.latent;
 
-    for (size_t i = 0; i < (size_t)k->t.batch * px * 4; i++)
-        k->pred[i / px / 4 * px * 4 + i % 4 * px + i / 4 % px] = k->out[i];
+    for (size_t i = 0; i < (size_t)k->t.batch * px * l; i++)
+        k->pred[i / px / l * px * l + i % l * px + i / l % px] = k->out[i];
 }
 
 /* The guided output, in the first half of pred. */
@@ -324,7 +326,7 @@ static vbg_status sample_step(run *k, int i, vbg_err *err)
     if (st != VBG_OK)
         return st;
     fill_prediction(k);
-    if (!all_finite(k->pred, (size_t)k->t.batch * k->px * 4))
+    if (!all_finite(k->pred, (size_t)k->t.batch * k->px * (size_t)k->t.latent))
         return damaged(k, "the UNet", err);
     st = dump_step(k, "prediction", i, k->pred, k->t.batch, err);
     guide(k);
@@ -381,11 +383,11 @@ static vbg_status decode_view(run *k, int view, float *image, vbg_picture *out,
                               vbg_err *err)
 {
     const int w = k->t.lw * k->t.factor, h = k->t.lh * k->t.factor;
-    const size_t count = (size_t)w * (size_t)h * 3;
+    const size_t count = (size_t)w * (size_t)h * 3, l = (size_t)k->t.latent;
     vbg_gen_decode j = { .g = k->g, .t = &k->t, .z = k->in, .out = image };
 
-    for (size_t i = 0; i < k->px * 4; i++)
-        k->in[i] = k->z[(size_t)view * k->px * 4 + i % 4 * k->px + i / 4];
+    for (size_t i = 0; i < k->px * l; i++)
+        k->in[i] = k->z[(size_t)view * k->px * l + i % l * k->px + i / l];
     vbg_status st = vbg_run(k->g->c, vbg_gen_decode_job, &j, err);
     if (st == VBG_OK && !all_finite(image, count))
         st = damaged(k, k->t.tiny ? "the tiny decoder" : "the VAE", err);
@@ -433,7 +435,7 @@ vbg_status vbg_generate(vbg_generator *g, const vbg_gen_request *r,
         return st;
     memset(view, 0, (size_t)r->views * sizeof *view);
     k.px = (size_t)k.t.lh * (size_t)k.t.lw;
-    k.count = (size_t)k.t.views * 4 * k.px;
+    k.count = (size_t)k.t.views * (size_t)k.t.latent * k.px;
     st = vbg_sampler_open(&k.sampler, &g->schedule, r->sampler, r->steps, k.count, err);
     if (st == VBG_OK)
         st = take_memory(&k, err);

@@ -8,7 +8,7 @@
  * A generator is used by one thread at a time; it runs on the context's threads.
  *
  * Noise: Philox4x32-10 and Box-Muller in double (models/rng.h), view-major: the
- * starting latents of view v are the values v*4*h*w ... of the stream (seed, 0) in
+ * starting latents of view v are the values v*c*h*w ... of the stream (seed, 0) in
  * [channel][row][column] order; the ancestral noise of call i is the same of the
  * stream (seed, 1+i).  Equal seed and ISA give equal bytes for any thread count.
  * Sources: Rombach et al. 2022; Tang et al. 2023 (MVDiffusion); Ho and Salimans
@@ -45,6 +45,7 @@ typedef struct vbg_generator_info {
     bool has_caa;          /* may make panoramas */
     bool has_vae;          /* else the tiny decoder (TAESD) is used */
     int in_channels;       /* 4; 9: inpainting, everything is then generated */
+    int latent_channels;   /* 4 */
     int default_side;      /* pixels of a view the model was made for (512, 768) */
     int factor;            /* pixels per latent: 8 */
     vbg_schedule schedule; /* schedule.kind: the sampler the package names */
@@ -70,9 +71,9 @@ typedef struct vbg_gen_request {
     double hfov_deg;           /* panorama: field of view of each view, 90 */
     const double *yaw_deg;     /* [views], NULL: 360 v / views */
     const double *pitch_deg;   /* [views], NULL: 0 */
-    const float *latents;      /* NULL, or [views][4][lh][lw] before init sigma */
-    int latent_h, latent_w;    /* of latents */
-    bool tiny_decoder;         /* TAESD when the package has it */
+    const float *latents;      /* NULL, or [views][c][lh][lw] before init sigma */
+    int latent_c, latent_h, latent_w; /* of latents */
+    bool tiny_decoder;                /* TAESD when the package has it */
 } vbg_gen_request;
 vbg_gen_request vbg_gen_request_default(void);
 
@@ -107,8 +108,8 @@ typedef struct vbg_gen_hooks {
     /* Arrays for oracles and research, f32 in PyTorch order; data is valid during
      * the call.  Names:
      *   text          [texts][77][width]  negative first (when guided), then prompts
-     *   latents.<i>   [views][4][lh][lw]  after call i
-     *   prediction.<i> [batch][4][lh][lw] raw network output, negative half first
+     *   latents.<i>   [views][c][lh][lw]  after call i
+     *   prediction.<i> [batch][c][lh][lw] raw network output, negative half first
      *   views         [views][3][h][w]    0..1
      * Return other than VBG_OK stops with that status (err set by the hook). */
     vbg_status (*dump)(void *arg, const char *name, const float *data, int rank,

@@ -34,6 +34,7 @@ typedef struct vbg_gen_task {
     const vbg_gen_request *r;
     int views, lw, lh;    /* latents of a view */
     int factor, channels; /* pixels per latent; input channels of the UNet */
+    int latent;           /* channels of a latent: 4 in Stable Diffusion */
     bool guided, coupled, tiny;
     int batch; /* images of one call */
     int texts; /* prompts, with the negative one first when guided */
@@ -45,7 +46,7 @@ typedef struct vbg_gen_task {
 vbg_status vbg_gen_check(const vbg_generator *g, const vbg_gen_request *r,
                          vbg_gen_task *t, vbg_err *err);
 
-/* One UNet call as a job: in [batch][lh][lw][channels] -> out [batch][lh][lw][4]. */
+/* One UNet call as a job: in [batch][lh][lw][channels] -> out [batch][lh][lw][latent]. */
 typedef struct vbg_gen_call {
     const vbg_generator *g;
     const vbg_gen_task *t;
@@ -57,7 +58,7 @@ typedef struct vbg_gen_call {
 } vbg_gen_call;
 vbg_job vbg_gen_call_job;
 
-/* One view: latents z [lh][lw][4] as the UNet makes them -> picture f32 [h][w][3]
+/* One view: latents z [lh][lw][latent] as the UNet makes them -> picture f32 [h][w][3]
  * (VAE: -1..1, TAESD: 0..1). */
 typedef struct vbg_gen_decode {
     const vbg_generator *g;

@@ -34,6 +34,12 @@ static vbg_status check_kind(const vbg_generator *g, const char *path, vbg_err *
     return VBG_OK;
 }
 
+/* Channels of a latent. */
+static int latent_of(const vbg_generator *g)
+{
+    return g->m.unet.cfg.out_channels;
+}
+
 static vbg_status bind_decoders(vbg_generator *g, const char *path, vbg_err *err)
 {
     vbg_vae_config cfg;
@@ -44,13 +50,14 @@ static vbg_status bind_decoders(vbg_generator *g, const char *path, vbg_err *err
         st = vbg_vae_config_read(&cfg, config(g, "vae.config"), err);
         if (st == VBG_OK)
             st = vbg_vae_bind(&g->vae, &cfg, g->file, "vae", err);
-        if (st == VBG_OK && cfg.latent != 4)
-            st = vbg_fail(err, VBG_EUNSUPPORTED, "%s: a VAE with %d latent channels",
-                          path, cfg.latent);
+        if (st == VBG_OK && cfg.latent != latent_of(g))
+            st = vbg_fail(err, VBG_EFORMAT,
+                          "%s: the VAE has %d latent channels, the UNet makes %d", path,
+                          cfg.latent, latent_of(g));
     }
     if (st == VBG_OK && vbg_weights_has_component(g->file, "taesd")) {
         st = vbg_taesd_bind(&g->tiny, g->file, "taesd", err);
-        g->has_tiny = g->tiny.has_decoder;
+        g->has_tiny = g->tiny.has_decoder && latent_of(g) == 4;
     }
     if (st == VBG_OK && !g->has_vae && !g->has_tiny)
         st = vbg_fail(err, VBG_EFORMAT, "%s: the package has no VAE and no tiny decoder",
@@ -67,8 +74,8 @@ static vbg_status bind_all(vbg_generator *g, const char *path, vbg_err *err)
         st = vbg_unet_config_read(&cfg, config(g, "unet.config"), err);
     if (st == VBG_OK)
         st = vbg_mvunet_bind(&g->m, &cfg, g->file, "unet", "caa", err);
-    if (st == VBG_OK &&
-        (cfg.out_channels != 4 || (cfg.in_channels != 4 && cfg.in_channels != 9)))
+    if (st == VBG_OK && cfg.in_channels != cfg.out_channels &&
+        cfg.in_channels != 2 * cfg.out_channels + 1)
         st = vbg_fail(err, VBG_EUNSUPPORTED,
                       "%s: a UNet with %d input and %d output "
                       "channels",
@@ -153,6 +160,7 @@ void vbg_generator_get_info(const vbg_generator *g, vbg_generator_info *info)
                                   .has_caa = g->m.places > 0,
                                   .has_vae = g->has_vae,
                                   .in_channels = g->m.unet.cfg.in_channels,
+                                  .latent_channels = latent_of(g),
                                   .factor = factor_of(g),
                                   .schedule = g->schedule,
                                   .isa = g->isa,
@@ -219,6 +227,9 @@ static vbg_status check_size(const vbg_generator *g, vbg_gen_task *t, vbg_err *e
     const int side = g->m.unet.cfg.sample_size * t->factor;
     int w = r->width, h = r->height;
 
+    if (r->latents && r->latent_c != t->latent)
+        return vbg_fail(err, VBG_EUSAGE, "latents of %d channels, the model's have %d",
+                        r->latent_c, t->latent);
     if (r->latents) {
         if ((w && w != r->latent_w * t->factor) || (h && h != r->latent_h * t->factor))
             return vbg_fail(err, VBG_EUSAGE, "size %dx%d contradicts latents of %dx%d", w,
@@ -238,7 +249,8 @@ static vbg_status check_size(const vbg_generator *g, vbg_gen_task *t, vbg_err *e
                         h);
     t->lw = w / t->factor;
     t->lh = h / t->factor;
-    const size_t count = (size_t)t->views * 4 * (size_t)t->lw * (size_t)t->lh;
+    const size_t count =
+        (size_t)t->views * (size_t)t->latent * (size_t)t->lw * (size_t)t->lh;
     for (size_t i = 0; r->latents && i < count; i++)
         if (!isfinite(r->latents[i]))
             return vbg_fail(err, VBG_EUSAGE, "the starting latents are not finite");
@@ -280,6 +292,7 @@ vbg_status vbg_gen_check(const vbg_generator *g, const vbg_gen_request *r,
     *t = (vbg_gen_task){ .r = r, .views = r->views, .coupled = !r->flat };
     t->factor = factor_of(g);
     t->channels = g->m.unet.cfg.in_channels;
+    t->latent = latent_of(g);
     t->guided = r->guidance > 1;
     t->tiny = g->has_tiny && (r->tiny_decoder || !g->has_vae);
     const int least = r->flat ? 1 : 3;
@@ -355,7 +368,7 @@ vbg_status vbg_generator_plan(vbg_generator *g, const vbg_gen_request *r,
     size_t call = 0, tables = 0, decode = 0, text = 0;
 
     vbg_status st = vbg_gen_check(g, r, &t, err);
-    const size_t count = (size_t)t.views * 4 * (size_t)t.lh * (size_t)t.lw;
+    const size_t count = (size_t)t.views * (size_t)t.latent * (size_t)t.lh * (size_t)t.lw;
     if (st == VBG_OK)
         st = vbg_sampler_open(&s, &g->schedule, r->sampler, r->steps, count, err);
     if (st == VBG_OK)

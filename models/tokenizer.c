@@ -19,7 +19,6 @@
 #include "models/unicode_text.h"
 
 enum {
-    MERGES = 48894,
     BYTE_SYMBOLS = 256,
     FIRST_MERGE = 512,
     TABLE_BITS = 17, /* 131,072 slots for 48,894 pairs and 49,408 strings */
@@ -34,7 +33,7 @@ typedef struct slot {
 struct vbg_tokenizer {
     slot table[TABLE];
     uint16_t byte_symbol[256];
-    int pad_id;
+    int merges, start_id, end_id, pad_id;
     bool special_pad;
 };
 
@@ -168,7 +167,7 @@ static vbg_status read_merges(vbg_tokenizer *t, vocabulary *v, const char *text,
     const char *line = memchr(text, '\n', bytes); /* behind the header */
     uint32_t rank = 0;
 
-    while (line && ++line < end && rank < MERGES) {
+    while (line && ++line < end && rank < (uint32_t)t->merges) {
         const char *next = memchr(line, '\n', (size_t)(end - line));
         size_t n = (size_t)((next ? next : end) - line);
         if (n && line[n - 1] == '\r')
@@ -180,20 +179,23 @@ static vbg_status read_merges(vbg_tokenizer *t, vocabulary *v, const char *text,
         rank++;
         line = next;
     }
-    if (rank < MERGES)
+    if (rank < (uint32_t)t->merges)
         return vbg_fail(err, VBG_EFORMAT, "tokenizer merges: %u lines, %d expected", rank,
-                        MERGES);
+                        t->merges);
     return VBG_OK;
 }
 
 vbg_status vbg_tokenizer_open_merges(vbg_tokenizer **out, const void *text, size_t bytes,
-                                     int pad_id, bool special_pad, vbg_err *err)
+                                     int merges, int pad_id, bool special_pad,
+                                     vbg_err *err)
 {
     enum { MAX_TEXT = 64 << 20, SYMBOL_ROOM = 512 * 8 };
 
     if (bytes > MAX_TEXT)
         return vbg_fail(err, VBG_ELIMIT, "tokenizer merges: %zu bytes", bytes);
-    if (pad_id < 0 || pad_id > VBG_TOKEN_END)
+    if (merges < 0 || merges > VBG_CLIP_MERGES)
+        return vbg_fail(err, VBG_EFORMAT, "tokenizer: %d merges", merges);
+    if (pad_id < -1 || pad_id > FIRST_MERGE + merges + 1)
         return vbg_fail(err, VBG_EFORMAT, "tokenizer: pad token %d", pad_id);
     vbg_tokenizer *t = malloc(sizeof *t);
     vocabulary *v = calloc(1, sizeof *v);
@@ -204,7 +206,10 @@ vbg_status vbg_tokenizer_open_merges(vbg_tokenizer **out, const void *text, size
         st = vbg_fail(err, VBG_ENOMEM, "not enough memory for the tokenizer");
         goto done;
     }
-    t->pad_id = pad_id;
+    t->merges = merges;
+    t->start_id = FIRST_MERGE + merges;
+    t->end_id = t->start_id + 1;
+    t->pad_id = pad_id < 0 ? t->end_id : pad_id;
     t->special_pad = special_pad;
     memset(t->table, 0xFF, sizeof t->table);
     add_byte_symbols(v, t->byte_symbol);
@@ -221,9 +226,24 @@ done:
     return st;
 }
 
-/* pad_token_id and special_pad of the package's JSON. */
-static vbg_status read_config(const char *json, int *pad_id, bool *special_pad,
-                              vbg_err *err)
+/* What the package's JSON says of the tokenizer. */
+typedef struct settings {
+    int merges, pad_id;
+    bool special_pad;
+} settings;
+
+/* An integer field into *value if it is there: -2 when it does not fit. */
+static void read_int(const json_t *root, const char *key, int *value)
+{
+    const json_t *v = json_object_get(root, key);
+
+    if (json_is_integer(v)) {
+        json_int_t n = json_integer_value(v);
+        *value = n < 0 || n > VBG_CLIP_MERGES + FIRST_MERGE + 1 ? -2 : (int)n;
+    }
+}
+
+static vbg_status read_config(const char *json, settings *s, vbg_err *err)
 {
     json_error_t e;
     json_t *root = json_loads(json, JSON_REJECT_DUPLICATES, &e);
@@ -232,12 +252,9 @@ static vbg_status read_config(const char *json, int *pad_id, bool *special_pad,
         json_decref(root);
         return vbg_fail(err, VBG_EFORMAT, "tokenizer.config: not a JSON object");
     }
-    const json_t *id = json_object_get(root, "pad_token_id");
-    if (json_is_integer(id)) {
-        json_int_t value = json_integer_value(id);
-        *pad_id = value < 0 || value > VBG_TOKEN_END ? -1 : (int)value;
-    }
-    *special_pad = json_is_true(json_object_get(root, "special_pad"));
+    read_int(root, "pad_token_id", &s->pad_id);
+    read_int(root, "merges", &s->merges);
+    s->special_pad = json_is_true(json_object_get(root, "special_pad"));
     json_decref(root);
     return VBG_OK;
 }
@@ -247,22 +264,27 @@ vbg_status vbg_tokenizer_open(vbg_tokenizer **out, const vbg_weights *w, vbg_err
     const void *merges;
     size_t bytes;
     const char *config;
-    int pad_id = VBG_TOKEN_END;
-    bool special_pad = false;
+    settings s = { .merges = VBG_CLIP_MERGES, .pad_id = -1 };
 
     if (!vbg_weights_bytes(w, "tokenizer.merges", &merges, &bytes))
         return vbg_fail(err, VBG_EFORMAT, "the model has no tokenizer");
     if (vbg_weights_string(w, "tokenizer.config", &config)) {
-        vbg_status st = read_config(config, &pad_id, &special_pad, err);
+        vbg_status st = read_config(config, &s, err);
         if (st != VBG_OK)
             return st;
     }
-    return vbg_tokenizer_open_merges(out, merges, bytes, pad_id, special_pad, err);
+    return vbg_tokenizer_open_merges(out, merges, bytes, s.merges, s.pad_id,
+                                     s.special_pad, err);
 }
 
 void vbg_tokenizer_close(vbg_tokenizer *t)
 {
     free(t);
+}
+
+int vbg_tokenizer_count(const vbg_tokenizer *t)
+{
+    return t->end_id + 1;
 }
 
 /* ---- pair merges of one word ---- */
@@ -428,9 +450,9 @@ static void scan(encoder *e, const int32_t *s, size_t n)
         if (got == 0)
             i++;
         else if (literal(s + i, got, start_text, false) == got)
-            emit(e, VBG_TOKEN_START);
+            emit(e, (uint32_t)e->t->start_id);
         else if (literal(s + i, got, end_text, false) == got)
-            emit(e, VBG_TOKEN_END);
+            emit(e, (uint32_t)e->t->end_id);
         else
             encode_word(e, s + i, got);
         i += got;
@@ -486,9 +508,9 @@ static void encode_text(encoder *e, const int32_t *text, size_t n)
             id = e->t->pad_id;
         } else if (text[i] == '<') {
             if ((got = literal(text + i, n - i, start_text, false)) != 0)
-                id = VBG_TOKEN_START;
+                id = e->t->start_id;
             else if ((got = literal(text + i, n - i, end_text, false)) != 0)
-                id = VBG_TOKEN_END;
+                id = e->t->end_id;
         }
         if (got) {
             encode_piece(e, text + from, i - from);
@@ -537,8 +559,8 @@ ptrdiff_t vbg_tokenizer_encode77(const vbg_tokenizer *t, const void *text, size_
 
     if (used > VBG_TOKENS - 2)
         used = VBG_TOKENS - 2;
-    ids[0] = VBG_TOKEN_START;
-    ids[used + 1] = VBG_TOKEN_END;
+    ids[0] = t->start_id;
+    ids[used + 1] = t->end_id;
     for (ptrdiff_t i = used + 2; i < VBG_TOKENS; i++)
         ids[i] = t->pad_id;
     return count;

@@ -1,6 +1,6 @@
-/* The CLIP tokenizer: text in UTF-8 to token ids, byte for byte as transformers'
- * slow CLIPTokenizer without ftfy (mid 2023 to the last 4.x), which is what
- * diffusers pipelines use.
+/* CLIP's tokenizer, with OpenAI's merges or one's own: text in UTF-8 to token ids, byte
+ * for byte as transformers' slow CLIPTokenizer without ftfy (mid 2023 to the last 4.x),
+ * which is what diffusers pipelines use.
  *
  * Any bytes are accepted: ill-formed UTF-8 vanishes and joins its neighbours, as
  * in the original.  Programs that want to refuse it ask vbg_utf8_valid first.
@@ -12,28 +12,34 @@
 #include "engine/weights.h"
 
 enum {
-    VBG_TOKEN_START = 49406, /* <|startoftext|> */
-    VBG_TOKEN_END = 49407,   /* <|endoftext|>   */
     VBG_TOKENS = 77,         /* length of a model input */
+    VBG_CLIP_MERGES = 48894, /* of OpenAI's vocabulary: 49,408 ids */
     VBG_PROMPT_MAX_BYTES = 1 << 20
 };
 
 typedef struct vbg_tokenizer vbg_tokenizer;
 
 /* The tokenizer of a model package: metadata `tokenizer.merges` (the bytes of
- * merges.txt) and `tokenizer.config` (JSON with pad_token_id and special_pad;
- * absent: pad 49407, not special).  *out is owned by the caller.
+ * merges.txt) and `tokenizer.config` (JSON with pad_token_id, special_pad and merges,
+ * the number of lines to read; absent: the end token, not special, VBG_CLIP_MERGES).
+ * *out is owned by the caller.
  * Errors: VBG_EFORMAT, VBG_ENOMEM. */
 vbg_status vbg_tokenizer_open(vbg_tokenizer **out, const vbg_weights *w, vbg_err *err);
 
 /* From the text of merges.txt, or of bpe_simple_vocab_16e6.txt: one header line,
- * then at least 48,894 lines of two symbols each; further lines are ignored.
- *   pad_id       what fills a model input after the end token: 49407 (SD1), 0 (SD2)
+ * then at least `merges` lines of two symbols each; further lines are ignored.  There are
+ * 512 + merges + 2 ids; the last two are the start and the end token.
+ *   merges       0..VBG_CLIP_MERGES
+ *   pad_id       what fills a model input after the end token: 49407 (SD1), 0 (SD2);
+ *                -1: the end token
  *   special_pad  every `!` of a text is the pad token itself (SD2's folders)
  * Errors: VBG_EFORMAT with the line, VBG_ENOMEM. */
 vbg_status vbg_tokenizer_open_merges(vbg_tokenizer **out, const void *text, size_t bytes,
-                                     int pad_id, bool special_pad, vbg_err *err);
+                                     int merges, int pad_id, bool special_pad,
+                                     vbg_err *err);
 void vbg_tokenizer_close(vbg_tokenizer *t); /* accepts NULL */
+/* Ids are 0..count-1: count - 2 starts, count - 1 ends a text. */
+int vbg_tokenizer_count(const vbg_tokenizer *t);
 
 /* Encodes len bytes.  At most cap ids are stored, without start and end token; the
  * return value is how many there are in all, or -1 when memory ran out or len is

@@ -8,6 +8,8 @@
 #include "models/tokenizer.h"
 #include "models/unicode_text.h"
 
+enum { START_ID = 49406, END_ID = 49407 };
+
 enum { MERGES = 48894 };
 
 /* A few real merges in front, then pairs of symbols no test text holds. */
@@ -62,7 +64,8 @@ static vbg_tokenizer *open_table(int pad, bool special)
     vbg_tokenizer *t = NULL;
     vbg_err err = { 0 };
 
-    cr_assert(vbg_tokenizer_open_merges(&t, text, bytes, pad, special, &err) == VBG_OK,
+    cr_assert(vbg_tokenizer_open_merges(&t, text, bytes, VBG_CLIP_MERGES, pad, special,
+                                        &err) == VBG_OK,
               "%s", err.text);
     free(text);
     return t;
@@ -103,14 +106,14 @@ static const struct {
     { "a's", 0, 2, { A + END, MERGED + 6 } },
     { "a'\xc5\xbf", 0, 3, { A + END, '\'' - 33, 0 } }, /* long s counts as s; a filler */
     { "1b2", 0, 3, { '1' - 33 + END, B + END, '2' - 33 + END } },
-    { "<|endoftext|>a", 0, 2, { VBG_TOKEN_END, A + END } },
-    { "<|ENDOFTEXT|>", 0, 1, { VBG_TOKEN_END } },
+    { "<|endoftext|>a", 0, 2, { END_ID, A + END } },
+    { "<|ENDOFTEXT|>", 0, 1, { END_ID } },
     { "a!", 0, 2, { A + END, 256 } },
 };
 
 Test(tokenizer, small_table)
 {
-    vbg_tokenizer *t = open_table(VBG_TOKEN_END, false);
+    vbg_tokenizer *t = open_table(END_ID, false);
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         int ids[8] = { 0 };
@@ -126,20 +129,20 @@ Test(tokenizer, small_table)
 
 Test(tokenizer, model_input)
 {
-    vbg_tokenizer *sd1 = open_table(VBG_TOKEN_END, false), *sd2 = open_table(0, true);
+    vbg_tokenizer *sd1 = open_table(END_ID, false), *sd2 = open_table(0, true);
     char text[400];
     int ids[VBG_TOKENS];
 
     cr_assert(vbg_tokenizer_encode77(sd1, "a", 1, ids) == 1);
-    cr_assert(ids[0] == VBG_TOKEN_START && ids[1] == A + END && ids[2] == VBG_TOKEN_END &&
-              ids[3] == VBG_TOKEN_END && ids[76] == VBG_TOKEN_END);
+    cr_assert(ids[0] == START_ID && ids[1] == A + END && ids[2] == END_ID &&
+              ids[3] == END_ID && ids[76] == END_ID);
     cr_assert(vbg_tokenizer_encode77(sd2, "a!!", 3, ids) == 3);
-    cr_assert(ids[1] == A + END && ids[2] == 0 && ids[3] == 0 &&
-              ids[4] == VBG_TOKEN_END && ids[5] == 0 && ids[76] == 0);
+    cr_assert(ids[1] == A + END && ids[2] == 0 && ids[3] == 0 && ids[4] == END_ID &&
+              ids[5] == 0 && ids[76] == 0);
     for (int i = 0; i < 200; i++)
         memcpy(text + 2 * i, "a ", 2);
     cr_assert(vbg_tokenizer_encode77(sd1, text, 400, ids) == 200);
-    cr_assert(ids[75] == A + END && ids[76] == VBG_TOKEN_END);
+    cr_assert(ids[75] == A + END && ids[76] == END_ID);
     vbg_tokenizer_close(sd1);
     vbg_tokenizer_close(sd2);
 }
@@ -176,7 +179,8 @@ Test(tokenizer, broken_tables)
     vbg_tokenizer *t = NULL;
     vbg_err err = { 0 };
 
-    cr_assert(vbg_tokenizer_open_merges(&t, text, bytes, 0, false, &err) == VBG_EFORMAT);
+    cr_assert(vbg_tokenizer_open_merges(&t, text, bytes, VBG_CLIP_MERGES, 0, false,
+                                        &err) == VBG_EFORMAT);
     cr_assert(strstr(err.text, "1000 lines") != NULL, "%s", err.text);
     free(text);
     static const char *const bad[] = { "",           "#v\n",       "#v\nab\n",
@@ -184,16 +188,17 @@ Test(tokenizer, broken_tables)
                                        "#v\n a\n",   "#v\na \n",   "#v\n\n" };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         err.text[0] = 0;
-        cr_assert(vbg_tokenizer_open_merges(&t, bad[i], strlen(bad[i]), 0, false, &err) ==
-                      VBG_EFORMAT,
+        cr_assert(vbg_tokenizer_open_merges(&t, bad[i], strlen(bad[i]), VBG_CLIP_MERGES,
+                                            0, false, &err) == VBG_EFORMAT,
                   "table %zu", i);
         cr_assert(err.text[0] != 0 && t == NULL);
     }
     text = make_table(&bytes, MERGES, "\r\n");
-    cr_assert(vbg_tokenizer_open_merges(&t, text, bytes, 0, false, NULL) == VBG_OK);
+    cr_assert(vbg_tokenizer_open_merges(&t, text, bytes, VBG_CLIP_MERGES, 0, false,
+                                        NULL) == VBG_OK);
     vbg_tokenizer_close(t);
-    cr_assert(vbg_tokenizer_open_merges(&t, text, bytes, 50000, false, NULL) ==
-              VBG_EFORMAT);
+    cr_assert(vbg_tokenizer_open_merges(&t, text, bytes, VBG_CLIP_MERGES, 50000, false,
+                                        NULL) == VBG_EFORMAT);
     free(text);
     vbg_tokenizer_close(NULL);
 }
@@ -259,4 +264,23 @@ Test(unicode, composition)
     static const int32_t want[] = { 0xE9, 0xAC01, 0xE0, 0x5AE, 0x315 };
 
     cr_assert(n == 5 && memcmp(text, want, sizeof want) == 0);
+}
+
+Test(tokenizer, own_merges_make_a_small_vocabulary)
+{
+    static const char text[] = "#version: 0.2\nr o\no m</w>\nro om</w>\n";
+    int ids[VBG_TOKENS];
+    vbg_tokenizer *t;
+    vbg_err err = { "" };
+
+    cr_assert_eq(vbg_tokenizer_open_merges(&t, text, strlen(text), 3, -1, false, &err),
+                 VBG_OK, "%s", err.text);
+    cr_expect_eq(vbg_tokenizer_count(t), 517);
+    cr_expect_eq(vbg_tokenizer_encode77(t, "Room", 4, ids), 1);
+    cr_expect(ids[0] == 515 && ids[1] == 514 && ids[2] == 516 && ids[76] == 516);
+    vbg_tokenizer_close(t);
+    cr_expect_eq(vbg_tokenizer_open_merges(&t, text, strlen(text), 4, -1, false, &err),
+                 VBG_EFORMAT);
+    cr_expect_eq(vbg_tokenizer_open_merges(&t, text, strlen(text), 3, 517, false, &err),
+                 VBG_EFORMAT);
 }

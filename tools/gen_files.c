@@ -87,15 +87,16 @@ static vbg_status take_latents(vbg_room_spec *s, const vbg_st_tensor *t, const c
 {
     const int64_t *d = t->dim + (t->rank == 5 ? 1 : 0);
     bool shape = (t->rank == 4 || (t->rank == 5 && t->dim[0] == 1)) && d[0] == s->views &&
-                 d[1] == 4 && d[2] > 0 && d[3] > 0 && d[2] <= 256 && d[3] <= 256;
+                 d[1] > 0 && d[1] <= 64 && d[2] > 0 && d[3] > 0 && d[2] <= 256 && d[3] <= 256;
 
     if (!shape)
-        return vbg_fail(err, VBG_EFORMAT, "%s: %s is not [%d,4,height,width]", path,
+        return vbg_fail(err, VBG_EFORMAT, "%s: %s is not [%d,channels,height,width]", path,
                         t->name, s->views);
     s->latents = malloc(t->count * sizeof *s->latents);
     if (!s->latents)
         return vbg_fail(err, VBG_ENOMEM, "out of memory");
     vbg_st_to_f32(s->latents, t);
+    s->latent_c = (int)d[1];
     s->latent_h = (int)d[2];
     s->latent_w = (int)d[3];
     return VBG_OK;

@@ -12,7 +12,7 @@ vbg_status vbg_gen_read_prompt(vbg_room_spec *s, const char *path, vbg_err *err)
  * Errors: VBG_EIO, VBG_EFORMAT naming the number of lines found, VBG_ELIMIT. */
 vbg_status vbg_gen_read_prompts(vbg_room_spec *s, const char *path, vbg_err *err);
 /* "FILE" or "FILE:KEY" (key "latents" otherwise), a tensor [views,4,h,w] or
- * [1,views,4,h,w]; sets s->latents, latent_h, latent_w.  Errors: those of
+ * [1,views,c,h,w]; sets s->latents, latent_c, latent_h, latent_w.  Errors: those of
  * vbg_st_open, VBG_EFORMAT. */
 vbg_status vbg_gen_read_latents(vbg_room_spec *s, const char *arg, vbg_err *err);
 

@@ -101,6 +101,7 @@ static vbg_gen_request request_of(const vbg_room_spec *s)
     q.seed = s->seed;
     q.sampler = s->sampler;
     q.latents = s->latents;
+    q.latent_c = s->latent_c;
     q.latent_h = s->latent_h;
     q.latent_w = s->latent_w;
     q.tiny_decoder = s->tiny_decoder;

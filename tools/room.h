@@ -21,7 +21,7 @@ typedef struct vbg_room_spec {
     bool flat, tiny_decoder;
     vbg_dtype precision;
     float *latents; /* owned, NULL: drawn from the seed */
-    int latent_h, latent_w;
+    int latent_c, latent_h, latent_w;
     const char *dump; /* path for the intermediate arrays or NULL */
 } vbg_room_spec;
 

@@ -149,6 +149,7 @@ static void one_run(golden *g, const char *run, const json_t *o)
     r.steps = (int)number_of(o, "steps");
     r.guidance = number_of(o, "guidance");
     r.sampler = sampler_of(text_of(o, "sampler"));
+    r.latent_c = 4;
     r.latent_h = (int)json_integer_value(json_array_get(size, 0));
     r.latent_w = (int)json_integer_value(json_array_get(size, 1));
     r.latents = golden_in_f32(g, "in.latents.%dx%d", r.latent_h, r.latent_w);
@@ -268,6 +269,7 @@ static void run_views(golden *g)
     r.steps = (int)number_of(j, "steps");
     r.guidance = number_of(j, "guidance");
     r.sampler = VBG_SAMPLER_DDIM;
+    r.latent_c = (int)z->dim[2];
     r.latent_h = (int)z->dim[3];
     r.latent_w = (int)z->dim[4];
     r.latents = golden_in_f32(g, "in.latents");

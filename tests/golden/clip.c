@@ -72,9 +72,10 @@ static void run_tokenizer(golden *g)
     int *ids = golden_alloc(g, CAP * sizeof *ids);
 
     if (!merges ||
-        vbg_tokenizer_open_merges(&t[0], merges, bytes, VBG_TOKEN_END, false, &err) !=
-            VBG_OK ||
-        vbg_tokenizer_open_merges(&t[1], merges, bytes, 0, true, &err) != VBG_OK) {
+        vbg_tokenizer_open_merges(&t[0], merges, bytes, VBG_CLIP_MERGES, -1, false,
+                                  &err) != VBG_OK ||
+        vbg_tokenizer_open_merges(&t[1], merges, bytes, VBG_CLIP_MERGES, 0, true, &err) !=
+            VBG_OK) {
         golden_fail(g, "tokenizer: %s", err.text);
         vbg_tokenizer_close(t[0]);
         return;
