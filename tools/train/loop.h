@@ -12,13 +12,14 @@
  * Micro-batches are numbered from 0 ("jobs"): job j belongs to step j / accumulate and
  * epoch j / jobs_per_epoch.  What a job holds and every random number in it must follow
  * from (opt.seed, j) alone; then a resumed training repeats an undisturbed one bit for
- * bit.
+ * bit.  A resumed training has the checkpoint's seed, whatever the options say.
  *
  * Folder of a training (--out DIR):
  *     log.jsonl  loss.png            the course
  *     last.vbg  best.vbg  step-*.vbg checkpoints (engine/train_state.h)
  *     samples/STEP.png               pictures from fixed seeds
- *     model.vbg                      the result, for the other programs
+ *     model.vbg  model-best.vbg      the result, for the other programs; the averages
+ *                                    where they are kept
  *     lock                           held while a trainer works here */
 #ifndef VBG_TOOLS_TRAIN_LOOP_H
 #define VBG_TOOLS_TRAIN_LOOP_H
