@@ -22,6 +22,7 @@
 #include "kernels/x86/tiles.h"
 #include "kernels/x86/simd.h"
 #include "kernels/x86/attention_tmpl.h"
+#include "kernels/x86/attention_back_tmpl.h"
 
 enum {
     AMX_KEYS = 128,   /* of a block: S, K and V take 16 KB of L1 each at d = 64 */
@@ -92,18 +93,20 @@ static __m512i load_row(const uint16_t *p, size_t n)
     return _mm512_maskz_loadu_epi16(n < 32 ? (1u << n) - 1 : ~0u, p);
 }
 
-/* [key/16][d/32][16 keys][32 of d], zero where there is neither. */
-static void pack_keys(const vbg_attention_args *a, const amx_plan *p)
+/* n rows of d values, `padded` in all: [row/16][d/32][16 rows][32 of d], zero where there
+ * is neither. */
+static void pack_rows(uint16_t *dst, const uint16_t *x, size_t ld, size_t n,
+                      size_t padded, size_t d)
 {
-    const uint16_t *k = a->k;
+    const size_t kd = (d + 31) / 32;
 
-    for (size_t i = 0; i < p->keys; i++)
-        for (size_t s = 0; s < p->kd; s++) {
-            size_t left = p->d - s * 32;
+    for (size_t i = 0; i < padded; i++)
+        for (size_t s = 0; s < kd; s++) {
+            size_t left = d - s * 32;
             __m512i r = _mm512_setzero_si512();
-            if (i < (size_t)a->tk)
-                r = load_row(k + i * a->ldk + s * 32, left < 32 ? left : 32);
-            _mm512_store_si512(p->k + ((i / 16 * p->kd + s) * 16 + i % 16) * 32, r);
+            if (i < n)
+                r = load_row(x + i * ld + s * 32, left < 32 ? left : 32);
+            _mm512_store_si512(dst + ((i / 16 * kd + s) * 16 + i % 16) * 32, r);
         }
 }
 
@@ -411,7 +414,7 @@ static void amx_run(const vbg_attention_args *a, int q0, int q1, void *scratch)
         return;
     }
     place(&p, scratch);
-    pack_keys(a, &p);
+    pack_rows(p.k, a->k, a->ldk, (size_t)a->tk, p.keys, p.d);
     pack_values(a, &p);
     tiles_on();
     for (; q0 < q1; q0 += GROUP * TILE)
@@ -419,7 +422,12 @@ static void amx_run(const vbg_attention_args *a, int q0, int q1, void *scratch)
     _tile_release();
 }
 
+#include "kernels/x86/attention_back_amx.h"
+
 void vbg_attention_init_amx_bf16(vbg_attention_kernels *k)
 {
-    *k = (vbg_attention_kernels){ .run = amx_run, .scratch = amx_scratch };
+    *k = (vbg_attention_kernels){ .run = amx_run,
+                                  .scratch = amx_scratch,
+                                  .back = amx_back,
+                                  .back_scratch = amx_back_scratch };
 }

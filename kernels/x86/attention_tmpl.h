@@ -189,6 +189,10 @@ static void tile_finish(const vbg_attention_args *a, const flash_tile *t)
     for (size_t i0 = 0; i0 < (size_t)t->count; i0 += VF) {
         vf f = vf_div(vf_set1(1), vf_load(t->sum + i0));
         size_t rows = (size_t)t->count - i0 < VF ? (size_t)t->count - i0 : VF;
+        if (a->top) {
+            vf_store_n(a->top + (size_t)t->q0 + i0, vf_load(t->top + i0), rows);
+            vf_store_n(a->rsum + (size_t)t->q0 + i0, f, rows);
+        }
         for (size_t j = 0; j < d; j += VF) {
             size_t n = d - j < VF ? d - j : VF;
             vf r[VF];
