@@ -40,17 +40,17 @@ void vbg_generator_close(vbg_generator *g); /* accepts NULL */
 
 /* What the package is; strings live as long as the generator and are never NULL. */
 typedef struct vbg_generator_info {
-    const char *name;      /* model.name, else the file name without .vbg */
-    const char *hash;      /* model.hash (10 hex digits) or "" */
-    bool has_caa;          /* may make panoramas */
-    bool has_vae;          /* else the tiny decoder (TAESD) is used */
-    int in_channels;       /* 4; 9: inpainting, everything is then generated */
-    int latent_channels;   /* 4 */
-    int default_side;      /* pixels of a view the model was made for (512, 768) */
-    int factor;            /* pixels per latent: 8 */
-    vbg_schedule schedule; /* schedule.kind: the sampler the package names */
-    vbg_isa isa;           /* level in use */
-    vbg_dtype compute;     /* type of activations in use: VBG_F32 or VBG_BF16 */
+    const char *name;            /* model.name, else the file name without .vbg */
+    const char *hash;            /* model.hash (10 hex digits) or "" */
+    bool has_caa;                /* may make panoramas */
+    bool has_vae;                /* else the tiny decoder (TAESD) is used */
+    int in_channels;             /* 4; 9: inpainting, everything is then generated */
+    int latent_channels;         /* 4 */
+    int default_side;            /* pixels of a view the model was made for (512, 768) */
+    int factor;                  /* pixels per latent: 8 */
+    vbg_noise_schedule schedule; /* schedule.kind: the sampler the package names */
+    vbg_isa isa;                 /* level in use */
+    vbg_dtype compute;           /* type of activations in use: VBG_F32 or VBG_BF16 */
     int threads;
 } vbg_generator_info;
 void vbg_generator_get_info(const vbg_generator *g, vbg_generator_info *info);

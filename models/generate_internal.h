@@ -19,7 +19,7 @@ struct vbg_generator {
     vbg_vae vae;
     vbg_taesd tiny;
     bool has_vae, has_tiny;
-    vbg_schedule schedule;
+    vbg_noise_schedule schedule;
     vbg_isa isa;
     size_t weight_bytes;
     char name[128];

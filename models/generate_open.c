@@ -91,7 +91,7 @@ static vbg_status bind_all(vbg_generator *g, const char *path, vbg_err *err)
     if (st == VBG_OK)
         st = bind_decoders(g, path, err);
     if (st == VBG_OK)
-        st = vbg_schedule_read(&g->schedule, config(g, "scheduler.config"), err);
+        st = vbg_noise_schedule_read(&g->schedule, config(g, "scheduler.config"), err);
     return st;
 }
 

@@ -9,7 +9,7 @@
 #include "models/json_field.h"
 
 struct vbg_sampler {
-    vbg_schedule sc;
+    vbg_noise_schedule sc;
     vbg_sampler_kind kind;
     int steps, calls;
     size_t count;
@@ -64,17 +64,17 @@ bool vbg_sampler_parse(vbg_sampler_kind *out, const char *name)
 
 /* ---- the config ---- */
 
-vbg_schedule vbg_schedule_default(void)
+vbg_noise_schedule vbg_noise_schedule_default(void)
 {
-    return (vbg_schedule){ .kind = VBG_SAMPLER_DDIM,
-                           .train_steps = 1000,
-                           .beta_start = 0.00085,
-                           .beta_end = 0.012,
-                           .scaled_linear = true,
-                           .prediction = VBG_PREDICT_EPSILON,
-                           .steps_offset = 1,
-                           .skip_prk = true,
-                           .clip_range = 1 };
+    return (vbg_noise_schedule){ .kind = VBG_SAMPLER_DDIM,
+                                 .train_steps = 1000,
+                                 .beta_start = 0.00085,
+                                 .beta_end = 0.012,
+                                 .scaled_linear = true,
+                                 .prediction = VBG_PREDICT_EPSILON,
+                                 .steps_offset = 1,
+                                 .skip_prk = true,
+                                 .clip_range = 1 };
 }
 
 /* The sampler of a scheduler class; others are mapped to the nearest we have. */
@@ -111,12 +111,13 @@ static void read_word(vbg_fields *f, const char *key, const char *const *words, 
                      f->what, key, s);
 }
 
-vbg_status vbg_schedule_read(vbg_schedule *out, const char *json, vbg_err *err)
+vbg_status vbg_noise_schedule_read(vbg_noise_schedule *out, const char *json,
+                                   vbg_err *err)
 {
     static const char *const betas[] = { "linear", "scaled_linear", NULL };
     static const char *const predictions[] = { "epsilon", "v_prediction", NULL };
     static const char *const spacings[] = { "", "leading", "linspace", "trailing", NULL };
-    vbg_schedule s = vbg_schedule_default();
+    vbg_noise_schedule s = vbg_noise_schedule_default();
     int beta = 1, prediction = 0, spacing = 0;
     bool karras = false;
     vbg_fields f;
@@ -350,7 +351,7 @@ static bool take_memory(vbg_sampler *s)
     return true;
 }
 
-vbg_status vbg_sampler_open(vbg_sampler **out, const vbg_schedule *schedule,
+vbg_status vbg_sampler_open(vbg_sampler **out, const vbg_noise_schedule *schedule,
                             vbg_sampler_kind kind, int steps, size_t count, vbg_err *err)
 {
     if (kind == VBG_SAMPLER_MODEL)

@@ -54,7 +54,7 @@ typedef enum vbg_prediction { VBG_PREDICT_EPSILON, VBG_PREDICT_V } vbg_predictio
 enum { VBG_SAMPLER_MAX_STEPS = 1000 };
 
 /* The fields of a scheduler_config.json that matter. */
-typedef struct vbg_schedule {
+typedef struct vbg_noise_schedule {
     vbg_sampler_kind kind; /* never VBG_SAMPLER_MODEL */
     int train_steps;       /* 1000 */
     double beta_start, beta_end;
@@ -65,20 +65,21 @@ typedef struct vbg_schedule {
     bool set_alpha_to_one, clip_sample, zero_snr, skip_prk;
     double clip_range;
     double eta; /* DDIM: 0 */
-} vbg_schedule;
+} vbg_noise_schedule;
 
 /* The SD defaults (scaled_linear 0.00085..0.012, 1000, epsilon, offset 1, DDIM). */
-vbg_schedule vbg_schedule_default(void);
+vbg_noise_schedule vbg_noise_schedule_default(void);
 /* Reads a config; json NULL or "" gives the defaults.  Errors: VBG_EFORMAT,
  * VBG_EUNSUPPORTED (prediction type "sample", unknown beta schedule). */
-vbg_status vbg_schedule_read(vbg_schedule *out, const char *json, vbg_err *err);
+vbg_status vbg_noise_schedule_read(vbg_noise_schedule *out, const char *json,
+                                   vbg_err *err);
 
 typedef struct vbg_sampler vbg_sampler;
 
 /* kind VBG_SAMPLER_MODEL takes schedule->kind; steps 1..VBG_SAMPLER_MAX_STEPS and
  * at most train_steps.  count: elements of the latents.
  * Errors: VBG_EUSAGE (steps), VBG_EUNSUPPORTED, VBG_ENOMEM. */
-vbg_status vbg_sampler_open(vbg_sampler **out, const vbg_schedule *schedule,
+vbg_status vbg_sampler_open(vbg_sampler **out, const vbg_noise_schedule *schedule,
                             vbg_sampler_kind kind, int steps, size_t count, vbg_err *err);
 void vbg_sampler_close(vbg_sampler *s); /* accepts NULL */
 

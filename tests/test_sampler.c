@@ -62,7 +62,7 @@ Test(sampler, point_mass_is_found)
     for (int kind = 1; kind < VBG_SAMPLER_KINDS; kind++)
         for (int v = 0; v < 2; v++)
             for (int steps = 1; steps <= 25; steps += 4) {
-                vbg_schedule sc = vbg_schedule_default();
+                vbg_noise_schedule sc = vbg_noise_schedule_default();
                 vbg_sampler *s = NULL;
                 vbg_err err = { 0 };
                 const double target = 0.7;
@@ -129,7 +129,7 @@ Test(sampler, timesteps_of_known_cases)
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        vbg_schedule sc = vbg_schedule_default();
+        vbg_noise_schedule sc = vbg_noise_schedule_default();
         vbg_sampler *s = NULL;
         sc.spacing = cases[i].spacing;
         sc.steps_offset = cases[i].offset;
@@ -148,7 +148,7 @@ Test(sampler, all_stay_finite)
 {
     for (int kind = 1; kind < VBG_SAMPLER_KINDS; kind++)
         for (int steps = 1; steps <= 60; steps += steps < 20 ? 1 : 13) {
-            vbg_schedule sc = vbg_schedule_default();
+            vbg_noise_schedule sc = vbg_noise_schedule_default();
             vbg_sampler *s = NULL;
             float x[4] = { 1, -1, 0.5f, 2 }, out[4], noise[4] = { 0.1f, -1, 1, 0 };
             cr_assert_eq(
@@ -169,24 +169,24 @@ Test(sampler, all_stay_finite)
 Test(sampler, names_and_configs)
 {
     vbg_sampler_kind k;
-    vbg_schedule s;
+    vbg_noise_schedule s;
     vbg_err err = { 0 };
 
     cr_assert(vbg_sampler_parse(&k, "DPMPP-2M") && k == VBG_SAMPLER_DPMPP_2M);
     cr_assert(vbg_sampler_parse(&k, "euler_a") && k == VBG_SAMPLER_EULER_A);
     cr_assert(!vbg_sampler_parse(&k, "euler_ab") && !vbg_sampler_parse(&k, ""));
-    cr_assert_eq(vbg_schedule_read(&s, NULL, &err), VBG_OK);
-    cr_assert_eq(vbg_schedule_read(&s,
-                                   "{\"_class_name\":\"EulerDiscreteScheduler\","
-                                   "\"use_karras_sigmas\":true,"
-                                   "\"prediction_type\":\"v_prediction\"}",
-                                   &err),
+    cr_assert_eq(vbg_noise_schedule_read(&s, NULL, &err), VBG_OK);
+    cr_assert_eq(vbg_noise_schedule_read(&s,
+                                         "{\"_class_name\":\"EulerDiscreteScheduler\","
+                                         "\"use_karras_sigmas\":true,"
+                                         "\"prediction_type\":\"v_prediction\"}",
+                                         &err),
                  VBG_OK);
     cr_assert(s.kind == VBG_SAMPLER_EULER_KARRAS && s.prediction == VBG_PREDICT_V);
-    cr_assert_eq(vbg_schedule_read(&s, "{\"prediction_type\":\"sample\"}", &err),
+    cr_assert_eq(vbg_noise_schedule_read(&s, "{\"prediction_type\":\"sample\"}", &err),
                  VBG_EUNSUPPORTED);
     cr_assert(strstr(err.text, "prediction_type"), "%s", err.text);
-    vbg_schedule d = vbg_schedule_default();
+    vbg_noise_schedule d = vbg_noise_schedule_default();
     vbg_sampler *none = NULL;
     vbg_err e2 = { 0 };
     cr_assert_eq(vbg_sampler_open(&none, &d, VBG_SAMPLER_DDIM, 0, 1, &e2), VBG_EUSAGE);

@@ -36,7 +36,7 @@ static const char *list(char *text, size_t size)
 {
     size_t at = (size_t)snprintf(text, size, "Measurements:\n");
 
-    for (const vbg_measure *m = vbg_measures; m->name && at < size; m++)
+    for (const vbg_measurement *m = vbg_measurements; m->name && at < size; m++)
         at += (size_t)snprintf(text + at, size - at, "  %-8s %-14s %s\n", m->name,
                                m->arguments, m->purpose);
     if (at < size)
@@ -49,7 +49,7 @@ static const char *list(char *text, size_t size)
 static vbg_status measure(const vbg_values *v, vbg_err *err)
 {
     const char *name = vbg_positionals(v) ? vbg_positional(v, 0) : "";
-    const vbg_measure *m = vbg_measures;
+    const vbg_measurement *m = vbg_measurements;
     vbg_report *r;
 
     while (m->name && strcmp(m->name, name) != 0)

@@ -89,12 +89,12 @@ static bool open_case(golden *g, walk *k, const json_t *c)
 {
     json_t *copy = json_deep_copy(json_object_get(c, "config"));
     const json_t *args = json_object_get(c, "step_args");
-    vbg_schedule sc;
+    vbg_noise_schedule sc;
     vbg_err err = { 0 };
 
     json_object_set(copy, "_class_name", json_object_get(c, "scheduler"));
     char *text = json_dumps(copy, 0);
-    vbg_status st = vbg_schedule_read(&sc, text, &err);
+    vbg_status st = vbg_noise_schedule_read(&sc, text, &err);
     free(text);
     json_decref(copy);
     sc.eta = json_number_value(json_object_get(args, "eta"));

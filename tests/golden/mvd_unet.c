@@ -317,7 +317,7 @@ void run_mvpipe(golden *g)
     const vbg_st_tensor *t = golden_in(g, "in.latents");
     const json_t *j = golden_json(g);
     pipe p = { .g = g };
-    vbg_schedule sc;
+    vbg_noise_schedule sc;
     vbg_err err = { 0 };
 
     if (!t || t->rank != 5)
@@ -333,7 +333,7 @@ void run_mvpipe(golden *g)
         goto done;
     p.more = p.m.m.unet.cfg.in_channels - 4;
     p.extra = p.more > 0 ? constant_inputs(&p) : NULL;
-    vbg_status st = vbg_schedule_read(&sc, mvd_config(g, "scheduler"), &err);
+    vbg_status st = vbg_noise_schedule_read(&sc, mvd_config(g, "scheduler"), &err);
     if (st == VBG_OK)
         st = vbg_sampler_open(&p.sampler, &sc, VBG_SAMPLER_DDIM, p.steps, p.count, &err);
     if (st != VBG_OK) {

@@ -1,7 +1,7 @@
 /* The list of vbg-eval's measurements. */
 #include "tools/eval/commands.h"
 
-const vbg_measure vbg_measures[] = {
+const vbg_measurement vbg_measurements[] = {
     { "iou", "DIR", "a segmenter on photos NAME.jpg with NAME.mask.png beside them", 1,
       vbg_eval_segment },
     { "flicker", "CLIP...", "how much a segmenter's alpha changes from frame to frame", 1,

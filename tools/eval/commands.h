@@ -5,14 +5,14 @@
 #include "tools/eval/report.h"
 #include "tools/options.h"
 
-typedef struct vbg_measure {
+typedef struct vbg_measurement {
     const char *name, *arguments, *purpose;
     size_t least; /* positionals behind the name */
     vbg_status (*run)(const vbg_values *v, vbg_report *r, vbg_err *err);
-} vbg_measure;
+} vbg_measurement;
 
 /* In the order of --help; the last has no name. */
-extern const vbg_measure vbg_measures[];
+extern const vbg_measurement vbg_measurements[];
 
 vbg_status vbg_eval_segment(const vbg_values *v, vbg_report *r, vbg_err *err);
 vbg_status vbg_eval_flicker(const vbg_values *v, vbg_report *r, vbg_err *err);
