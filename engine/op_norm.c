@@ -328,6 +328,14 @@ vbg_tensor *vbg_batch_norm(vbg_ctx *c, const vbg_tensor *x, const vbg_batch_norm
     return vbg_scope_close(c, y);
 }
 
+static void global_mean_back(vbg_ctx *c, const vbg_tensor *dy, void *arg)
+{
+    const vbg_tensor *x = arg;
+    float share = 1 / ((float)x->h * (float)x->w);
+
+    vbg_add_to(c, vbg_grad_full(c, x), vbg_affine(c, dy, share, 0));
+}
+
 vbg_tensor *vbg_global_mean(vbg_ctx *c, const vbg_tensor *x)
 {
     VBG_CHECK(vbg_is_float_act(x), "mean of %s", vbg_dtype_name(x->dtype));
@@ -349,6 +357,11 @@ vbg_tensor *vbg_global_mean(vbg_ctx *c, const vbg_tensor *x)
                     ((float *)y->data)[n * cols + i] = v;
             }
         }
+    }
+    if (vbg_needs_grad(c, x)) {
+        vbg_tensor *saved = vbg_record(c, y, global_mean_back, sizeof *saved);
+        if (saved)
+            *saved = vbg_outline(x);
     }
     return vbg_scope_close(c, y);
 }

@@ -20,16 +20,6 @@ static vbg_tensor *like(vbg_ctx *c, const vbg_tensor *x)
     return vbg_new_typed(c, x->dtype, x->n, x->h, x->w, x->c);
 }
 
-/* For a backward that needs x alone. */
-static void record_unary(vbg_ctx *c, vbg_tensor *y, const vbg_tensor *x,
-                         vbg_backward_fn *fn)
-{
-    vbg_tensor **s = vbg_record(c, y, fn, sizeof *s);
-
-    if (s)
-        *s = vbg_save(c, x);
-}
-
 static void activate_rows(void *arg, size_t r0, size_t r1, int thread)
 {
     const map_job *j = arg;
@@ -64,7 +54,7 @@ vbg_tensor *vbg_act_back(vbg_ctx *c, const vbg_tensor *dy, const vbg_tensor *x,
 }
 
 typedef struct act_saved {
-    vbg_tensor *x, *at; /* at: where the slope is taken */
+    vbg_tensor x, *at; /* at: where the slope is taken */
     vbg_act act;
 } act_saved;
 
@@ -72,7 +62,7 @@ static void activate_back(vbg_ctx *c, const vbg_tensor *dy, void *arg)
 {
     const act_saved *s = arg;
 
-    vbg_grad_add(c, s->x, vbg_act_back(c, dy, s->at, s->act));
+    vbg_grad_add(c, &s->x, vbg_act_back(c, dy, s->at, s->act));
 }
 
 vbg_tensor *vbg_activate(vbg_ctx *c, const vbg_tensor *x, vbg_act act)
@@ -84,10 +74,8 @@ vbg_tensor *vbg_activate(vbg_ctx *c, const vbg_tensor *x, vbg_act act)
     if (vbg_needs_grad(c, x)) {
         act_saved *s = vbg_record(c, j.y, activate_back, sizeof *s);
         if (s)
-            *s = (act_saved){ vbg_save(c, x),
-                              vbg_act_from_result(act) ? vbg_save(c, j.y)
-                                                       : (vbg_tensor *)(uintptr_t)x,
-                              act };
+            *s = (act_saved){ vbg_outline(x),
+                              vbg_save(c, vbg_act_from_result(act) ? j.y : x), act };
     }
     return j.y;
 }
@@ -205,9 +193,22 @@ vbg_tensor *vbg_sum_rows(vbg_ctx *c, const vbg_tensor *x, const vbg_tensor *b, i
 /* ---- sum and product of two tensors ---- */
 
 typedef struct binary_saved {
-    vbg_tensor *a, *b, *y; /* y: NULL unless act needs it */
+    vbg_tensor a, b;
+    vbg_tensor *keep_a, *keep_b, *y; /* what the backward reads, else NULL */
     vbg_act act;
 } binary_saved;
+
+/* Records y of a and b, nothing kept yet. */
+static binary_saved *record_pair(vbg_ctx *c, vbg_tensor *y, const vbg_tensor *a,
+                                 const vbg_tensor *b, vbg_backward_fn *fn)
+{
+    if (!vbg_needs_grad(c, a) && !vbg_needs_grad(c, b))
+        return NULL;
+    binary_saved *s = vbg_record(c, y, fn, sizeof *s);
+    if (s)
+        *s = (binary_saved){ .a = vbg_outline(a), .b = vbg_outline(b) };
+    return s;
+}
 
 /* The gradient of b, which may have been spread: of dy, or of dy*with. */
 static void spread_back(vbg_ctx *c, const vbg_tensor *b, const vbg_tensor *dy,
@@ -225,9 +226,9 @@ static void add_back(vbg_ctx *c, const vbg_tensor *dy, void *arg)
 
     if (s->y)
         dy = vbg_act_back(c, dy, s->y, s->act);
-    vbg_grad_add(c, s->a, dy);
-    if (vbg_needs_grad(c, s->b))
-        spread_back(c, s->b, dy, NULL);
+    vbg_grad_add(c, &s->a, dy);
+    if (vbg_needs_grad(c, &s->b))
+        spread_back(c, &s->b, dy, NULL);
 }
 
 vbg_tensor *vbg_add(vbg_ctx *c, const vbg_tensor *a, const vbg_tensor *b, vbg_act act)
@@ -237,11 +238,10 @@ vbg_tensor *vbg_add(vbg_ctx *c, const vbg_tensor *a, const vbg_tensor *b, vbg_ac
     if (recorded && !vbg_act_from_result(act))
         return vbg_activate(c, vbg_add(c, a, b, VBG_ACT_NONE), act);
     vbg_tensor *y = binary(c, (map_job){ .x = a, .b = b, .act = act });
-    if (recorded) {
-        binary_saved *s = vbg_record(c, y, add_back, sizeof *s);
-        if (s)
-            *s = (binary_saved){ vbg_save(c, a), vbg_save(c, b),
-                                 act ? vbg_save(c, y) : NULL, act };
+    binary_saved *s = record_pair(c, y, a, b, add_back);
+    if (s) {
+        s->act = act;
+        s->y = act ? vbg_save(c, y) : NULL;
     }
     return y;
 }
@@ -250,7 +250,8 @@ void vbg_add_to(vbg_ctx *c, vbg_tensor *y, const vbg_tensor *x)
 {
     map_job j = { .k = vbg_ctx_kernels(c), .x = y, .b = x, .y = y };
 
-    VBG_CHECK(vbg_rows(x) == vbg_rows(y) && x->n == y->n && x->c == y->c &&
+    VBG_CHECK((vbg_rows(x) == vbg_rows(y) || (x->h * x->w == 1)) &&
+                  (x->n == y->n || vbg_rows(x) == 1) && x->c == y->c &&
                   x->dtype == y->dtype && vbg_is_float_act(x),
               "add [%d,%d,%d,%d] %s to [%d,%d,%d,%d] %s", x->n, x->h, x->w, x->c,
               vbg_dtype_name(x->dtype), y->n, y->h, y->w, y->c, vbg_dtype_name(y->dtype));
@@ -262,20 +263,20 @@ static void mul_back(vbg_ctx *c, const vbg_tensor *dy, void *arg)
 {
     const binary_saved *s = arg;
 
-    if (vbg_needs_grad(c, s->a))
-        vbg_grad_add(c, s->a, vbg_mul(c, dy, s->b));
-    if (vbg_needs_grad(c, s->b))
-        spread_back(c, s->b, dy, s->a);
+    if (vbg_needs_grad(c, &s->a))
+        vbg_grad_add(c, &s->a, vbg_mul(c, dy, s->keep_b));
+    if (vbg_needs_grad(c, &s->b))
+        spread_back(c, &s->b, dy, s->keep_a);
 }
 
 vbg_tensor *vbg_mul(vbg_ctx *c, const vbg_tensor *a, const vbg_tensor *b)
 {
     vbg_tensor *y = binary(c, (map_job){ .x = a, .b = b, .multiply = true });
+    binary_saved *s = record_pair(c, y, a, b, mul_back);
 
-    if (vbg_needs_grad(c, a) || vbg_needs_grad(c, b)) {
-        binary_saved *s = vbg_record(c, y, mul_back, sizeof *s);
-        if (s)
-            *s = (binary_saved){ .a = vbg_save(c, a), .b = vbg_save(c, b) };
+    if (s) {
+        s->keep_a = vbg_needs_grad(c, b) ? vbg_save(c, a) : NULL;
+        s->keep_b = vbg_needs_grad(c, a) ? vbg_save(c, b) : NULL;
     }
     return y;
 }
@@ -290,7 +291,7 @@ static void affine_rows(void *arg, size_t r0, size_t r1, int thread)
 }
 
 typedef struct affine_saved {
-    vbg_tensor *x;
+    vbg_tensor x;
     float scale;
 } affine_saved;
 
@@ -298,7 +299,7 @@ static void affine_back(vbg_ctx *c, const vbg_tensor *dy, void *arg)
 {
     const affine_saved *s = arg;
 
-    vbg_grad_add(c, s->x, vbg_affine(c, dy, s->scale, 0));
+    vbg_grad_add(c, &s->x, vbg_affine(c, dy, s->scale, 0));
 }
 
 vbg_tensor *vbg_affine(vbg_ctx *c, const vbg_tensor *x, float scale, float shift)
@@ -312,7 +313,7 @@ vbg_tensor *vbg_affine(vbg_ctx *c, const vbg_tensor *x, float scale, float shift
     if (vbg_needs_grad(c, x)) {
         affine_saved *s = vbg_record(c, j.y, affine_back, sizeof *s);
         if (s)
-            *s = (affine_saved){ vbg_save(c, x), scale };
+            *s = (affine_saved){ vbg_outline(x), scale };
     }
     return j.y;
 }
@@ -356,8 +357,11 @@ vbg_tensor *vbg_geglu(vbg_ctx *c, const vbg_tensor *x)
 
     if (!vbg_planning(c))
         vbg_parallel_rows(c, vbg_rows(x), (size_t)x->c, geglu_rows, &j);
-    if (vbg_needs_grad(c, x))
-        record_unary(c, j.y, x, geglu_back);
+    if (vbg_needs_grad(c, x)) {
+        vbg_tensor **s = vbg_record(c, j.y, geglu_back, sizeof *s);
+        if (s)
+            *s = vbg_save(c, x);
+    }
     return j.y;
 }
 
@@ -391,25 +395,14 @@ static void copy_into(vbg_ctx *c, vbg_tensor *y, const vbg_tensor *x)
         vbg_parallel_rows(c, vbg_rows(x), (size_t)x->c, copy_rows, &j);
 }
 
-/* Records y = a and b side by side or one after the other. */
-static void record_pair(vbg_ctx *c, vbg_tensor *y, const vbg_tensor *a,
-                        const vbg_tensor *b, vbg_backward_fn *fn)
-{
-    if (!vbg_needs_grad(c, a) && !vbg_needs_grad(c, b))
-        return;
-    binary_saved *s = vbg_record(c, y, fn, sizeof *s);
-    if (s)
-        *s = (binary_saved){ .a = vbg_save(c, a), .b = vbg_save(c, b) };
-}
-
 static void concat_back(vbg_ctx *c, const vbg_tensor *dy, void *arg)
 {
     const binary_saved *s = arg;
 
-    if (vbg_needs_grad(c, s->a))
-        vbg_grad_add(c, s->a, vbg_columns(c, dy, 0, s->a->c));
-    if (vbg_needs_grad(c, s->b))
-        vbg_grad_add(c, s->b, vbg_columns(c, dy, s->a->c, s->b->c));
+    if (vbg_needs_grad(c, &s->a))
+        vbg_grad_add(c, &s->a, vbg_columns(c, dy, 0, s->a.c));
+    if (vbg_needs_grad(c, &s->b))
+        vbg_grad_add(c, &s->b, vbg_columns(c, dy, s->a.c, s->b.c));
 }
 
 vbg_tensor *vbg_concat(vbg_ctx *c, const vbg_tensor *a, const vbg_tensor *b)
@@ -434,10 +427,10 @@ static void stack_back(vbg_ctx *c, const vbg_tensor *dy, void *arg)
 {
     const binary_saved *s = arg;
 
-    if (vbg_needs_grad(c, s->a))
-        vbg_grad_add(c, s->a, vbg_images(c, dy, 0, s->a->n));
-    if (vbg_needs_grad(c, s->b))
-        vbg_grad_add(c, s->b, vbg_images(c, dy, s->a->n, s->b->n));
+    if (vbg_needs_grad(c, &s->a))
+        vbg_grad_add(c, &s->a, vbg_images(c, dy, 0, s->a.n));
+    if (vbg_needs_grad(c, &s->b))
+        vbg_grad_add(c, &s->b, vbg_images(c, dy, s->a.n, s->b.n));
 }
 
 vbg_tensor *vbg_stack(vbg_ctx *c, const vbg_tensor *a, const vbg_tensor *b)
@@ -458,7 +451,7 @@ vbg_tensor *vbg_stack(vbg_ctx *c, const vbg_tensor *a, const vbg_tensor *b)
 
 static void cast_back(vbg_ctx *c, const vbg_tensor *dy, void *arg)
 {
-    vbg_grad_add(c, *(vbg_tensor **)arg, dy);
+    vbg_grad_add(c, arg, dy);
 }
 
 vbg_tensor *vbg_cast(vbg_ctx *c, const vbg_tensor *x, vbg_dtype t)
@@ -468,8 +461,11 @@ vbg_tensor *vbg_cast(vbg_ctx *c, const vbg_tensor *x, vbg_dtype t)
     VBG_CHECK(t == x->dtype || t == VBG_F32 || t == VBG_BF16 || t == VBG_F16,
               "cast from %s to %s", vbg_dtype_name(x->dtype), vbg_dtype_name(t));
     copy_into(c, y, x);
-    if (vbg_needs_grad(c, x) && vbg_is_float_act(x) && vbg_is_float_act(y))
-        record_unary(c, y, x, cast_back);
+    if (vbg_needs_grad(c, x) && vbg_is_float_act(x) && vbg_is_float_act(y)) {
+        vbg_tensor *s = vbg_record(c, y, cast_back, sizeof *s);
+        if (s)
+            *s = vbg_outline(x);
+    }
     return y;
 }
 

@@ -1,115 +1,11 @@
-/* Resizing, gathering, pooling, embedding, pixel shuffle. */
+/* Gathering by tables, padding, sampling on a grid, embedding, pixel shuffle. */
 #include "engine/op_util.h"
 #include "engine/ops.h"
+#include "engine/tape.h"
+
+#include <math.h>
 
 #include <string.h>
-
-typedef struct resize_job {
-    const vbg_kernels *k;
-    int *x0, *x1; /* [w] of y, the same for all rows */
-    float *fx;
-    const vbg_tensor *x;
-    vbg_tensor *y;
-    vbg_resize_mode mode;
-} resize_job;
-
-/* The two source positions of output i and the weight of the second, in f32 as
- * PyTorch computes them. */
-typedef struct lerp_at {
-    int i0, i1;
-    float f;
-} lerp_at;
-
-static lerp_at source_of(int i, int in, int out, vbg_resize_mode mode)
-{
-    float s;
-
-    if (mode == VBG_RESIZE_BILINEAR_ALIGN)
-        s = out > 1 ? (float)i * ((float)(in - 1) / (float)(out - 1)) : 0;
-    else
-        s = ((float)i + 0.5f) * ((float)in / (float)out) - 0.5f;
-    if (s < 0)
-        s = 0;
-    lerp_at r = { .i0 = vbg_min_int((int)s, in - 1) };
-    r.i1 = vbg_min_int(r.i0 + 1, in - 1);
-    r.f = s - (float)r.i0;
-    return r;
-}
-
-/* The columns' table. */
-static void resize_columns(const resize_job *j)
-{
-    for (int i = 0; i < j->y->w; i++) {
-        lerp_at l = source_of(i, j->x->w, j->y->w, j->mode);
-        j->x0[i] = l.i0;
-        j->x1[i] = l.i1;
-        j->fx[i] = l.f;
-    }
-}
-
-static void nearest_row(const resize_job *j, size_t n, int oy)
-{
-    const vbg_tensor *x = j->x, *y = j->y;
-    size_t bytes = (size_t)x->c * vbg_dtype_size(x->dtype);
-    size_t sy = (size_t)oy * (size_t)x->h / (size_t)y->h;
-    size_t row = (n * (size_t)x->h + sy) * (size_t)x->w;
-    size_t out = (n * (size_t)y->h + (size_t)oy) * (size_t)y->w;
-
-    for (size_t ox = 0; ox < (size_t)y->w; ox++) {
-        size_t sx = ox * (size_t)x->w / (size_t)y->w;
-        memcpy(vbg_row_at(y, out + ox), vbg_row_at(x, row + sx), bytes);
-    }
-}
-
-static void resize_row(void *arg, size_t index, int thread)
-{
-    const resize_job *j = arg;
-    const vbg_tensor *x = j->x, *y = j->y;
-    size_t n = index / (size_t)y->h;
-    int oy = (int)(index % (size_t)y->h);
-
-    (void)thread;
-    if (j->mode == VBG_RESIZE_NEAREST) {
-        nearest_row(j, n, oy);
-        return;
-    }
-    lerp_at v = source_of(oy, x->h, y->h, j->mode);
-    size_t top = n * (size_t)x->h;
-    vbg_bilinear_args a = { .y = vbg_row_at(y, index * (size_t)y->w),
-                            .row0 = vbg_row_at(x, (top + (size_t)v.i0) * (size_t)x->w),
-                            .row1 = vbg_row_at(x, (top + (size_t)v.i1) * (size_t)x->w),
-                            .ldy = y->ld,
-                            .ldx = x->ld,
-                            .ow = (size_t)y->w,
-                            .c = (size_t)y->c,
-                            .x0 = j->x0,
-                            .x1 = j->x1,
-                            .fx = j->fx,
-                            .fy = v.f,
-                            .t = x->dtype };
-    j->k->resample.bilinear_row(&a);
-}
-
-vbg_tensor *vbg_resize(vbg_ctx *c, const vbg_tensor *x, int h, int w,
-                       vbg_resize_mode mode)
-{
-    resize_job j = { .k = vbg_ctx_kernels(c),
-                     .x = x,
-                     .y = vbg_new_typed(c, x->dtype, x->n, h, w, x->c),
-                     .mode = mode };
-
-    VBG_CHECK(vbg_is_float_act(x), "resize of %s", vbg_dtype_name(x->dtype));
-    vbg_tensor *table = vbg_new_typed(c, VBG_I32, 1, 1, w, 3);
-    if (!vbg_planning(c)) {
-        j.x0 = table->data;
-        j.x1 = j.x0 + w;
-        j.fx = (float *)(j.x1 + w);
-        resize_columns(&j);
-        vbg_parallel(c, (size_t)x->n * (size_t)h, resize_row, &j);
-    }
-    vbg_drop(c, table);
-    return j.y;
-}
 
 typedef struct gather_job {
     const vbg_kernels *k;
@@ -146,8 +42,8 @@ static void gather_rows(void *arg, size_t r0, size_t r1, int thread)
     }
 }
 
-vbg_tensor *vbg_gather(vbg_ctx *c, const vbg_tensor *x, const int *index,
-                       const float *weight, int taps, int oh, int ow)
+static vbg_tensor *gather(vbg_ctx *c, const vbg_tensor *x, const int *index,
+                          const float *weight, int taps, int oh, int ow)
 {
     gather_job j = { .k = vbg_ctx_kernels(c),
                      .x = x,
@@ -163,79 +59,341 @@ vbg_tensor *vbg_gather(vbg_ctx *c, const vbg_tensor *x, const int *index,
     return j.y;
 }
 
-/* Output size and padding of one axis. */
-typedef struct pool_axis {
-    int out, before, after;
-} pool_axis;
+/* ---- scattering back ---- */
 
-static pool_axis pool_shape(int in, int k, int stride, const vbg_pool_opt *o)
-{
-    pool_axis a = { .before = o->pad, .after = o->pad };
+enum { SCATTER_CHANNELS = 64 }; /* one task's: it alone adds to them, in fixed order */
 
-    if (o->same) {
-        a.out = (in + stride - 1) / stride;
-        int pad = vbg_max_int((a.out - 1) * stride + k - in, 0);
-        a.before = pad / 2;
-        a.after = pad - a.before;
-        return a;
-    }
-    VBG_CHECK(in + 2 * o->pad >= k, "pool window %d on %d pixels", k, in);
-    int room = in + 2 * o->pad - k;
-    a.out = (o->ceil_mode ? room + stride - 1 : room) / stride + 1;
-    if (o->ceil_mode && (a.out - 1) * stride >= in + o->pad)
-        a.out--; /* the last window must start inside the picture */
-    return a;
-}
-
-typedef struct pool_job {
+typedef struct scatter_job {
     const vbg_kernels *k;
-    const vbg_tensor *x;
-    vbg_tensor *y;
-    vbg_pool_args a; /* of image 0 */
-} pool_job;
+    vbg_tensor *dx; /* f32, zero at first */
+    const vbg_tensor *dy;
+    const int *index; /* of image 0; image_step further for each next one */
+    const float *weight;
+    size_t image_step;
+    int taps;
+} scatter_job;
 
-static void pool_task(void *arg, size_t index, int thread)
+static void scatter_task(void *arg, size_t task, int thread)
 {
-    const pool_job *j = arg;
-    size_t n = index / (size_t)j->y->h;
-    vbg_pool_args a = j->a;
+    const scatter_job *j = arg;
+    const vbg_tensor *dx = j->dx, *dy = j->dy;
+    size_t c = (size_t)dx->c, blocks = (c + SCATTER_CHANNELS - 1) / SCATTER_CHANNELS;
+    size_t n = task / blocks, first = task % blocks * SCATTER_CHANNELS;
+    size_t out = (size_t)dy->h * (size_t)dy->w, in = (size_t)dx->h * (size_t)dx->w;
+    const char *from = vbg_row_at(dy, n * out);
+    vbg_gather_back_args a = { .dx = (float *)vbg_row_at(dx, n * in) + first,
+                               .dy = from + first * vbg_dtype_size(dy->dtype),
+                               .lddx = dx->ld,
+                               .lddy = dy->ld,
+                               .count = out,
+                               .c = c - first < SCATTER_CHANNELS ? c - first
+                                                                 : SCATTER_CHANNELS,
+                               .index = j->index + n * j->image_step,
+                               .weight = j->weight + n * j->image_step,
+                               .taps = j->taps,
+                               .t = dy->dtype };
 
     (void)thread;
-    a.x = vbg_row_at(j->x, n * (size_t)j->x->h * (size_t)j->x->w);
-    a.y = vbg_row_at(j->y, n * (size_t)j->y->h * (size_t)j->y->w);
-    j->k->resample.pool_row(&a, (int)(index % (size_t)j->y->h));
+    for (size_t i = 0; i < in; i++)
+        memset(a.dx + i * dx->ld, 0, a.c * sizeof *a.dx);
+    j->k->resample.gather_back(&a);
 }
 
-vbg_tensor *vbg_pool(vbg_ctx *c, const vbg_tensor *x, vbg_pool_opt opt)
+/* The gradient of x [n,h,w,c] out of dy by a gather's tables. */
+static vbg_tensor *scatter(vbg_ctx *c, const vbg_tensor *x, scatter_job j)
 {
-    int stride = opt.stride ? opt.stride : 1, kx = opt.k_x ? opt.k_x : opt.k_y;
-    pool_axis v = pool_shape(x->h, opt.k_y, stride, &opt);
-    pool_axis s = pool_shape(x->w, kx, stride, &opt);
+    size_t blocks = ((size_t)x->c + SCATTER_CHANNELS - 1) / SCATTER_CHANNELS;
 
-    VBG_CHECK(vbg_is_float_act(x) && opt.k_y > 0, "pool of %s with window %d x %d",
-              vbg_dtype_name(x->dtype), opt.k_y, kx);
-    pool_job j = { .k = vbg_ctx_kernels(c),
-                   .x = x,
-                   .y = vbg_new_typed(c, x->dtype, x->n, v.out, s.out, x->c) };
-    j.a = (vbg_pool_args){ .ldy = j.y->ld,
-                           .ldx = x->ld,
-                           .c = (size_t)x->c,
-                           .h = x->h,
-                           .w = x->w,
-                           .ow = s.out,
-                           .kh = opt.k_y,
-                           .kw = kx,
-                           .stride = stride,
-                           .pad_top = v.before,
-                           .pad_left = s.before,
-                           .pad_bottom = v.after,
-                           .pad_right = s.after,
-                           .max = opt.max,
-                           .count_padding = opt.count_padding,
-                           .t = x->dtype };
+    j.k = vbg_ctx_kernels(c);
+    j.dx = vbg_new_typed(c, VBG_F32, x->n, x->h, x->w, x->c);
     if (!vbg_planning(c))
-        vbg_parallel(c, (size_t)x->n * (size_t)v.out, pool_task, &j);
-    return j.y;
+        vbg_parallel(c, (size_t)x->n * blocks, scatter_task, &j);
+    return j.dx;
+}
+
+typedef struct gather_saved {
+    vbg_tensor x;
+    const int *index;
+    const float *weight;
+    int taps;
+} gather_saved;
+
+static void gather_back(vbg_ctx *c, const vbg_tensor *dy, void *arg)
+{
+    const gather_saved *s = arg;
+    scatter_job j = { .dy = dy, .index = s->index, .weight = s->weight, .taps = s->taps };
+
+    vbg_grad_add(c, &s->x, scatter(c, &s->x, j));
+}
+
+vbg_tensor *vbg_gather(vbg_ctx *c, const vbg_tensor *x, const int *index,
+                       const float *weight, int taps, int oh, int ow)
+{
+    vbg_tensor *y = gather(c, x, index, weight, taps, oh, ow);
+
+    if (vbg_needs_grad(c, x)) {
+        gather_saved *s = vbg_record(c, y, gather_back, sizeof *s);
+        if (s)
+            *s = (gather_saved){ vbg_outline(x), index, weight, taps };
+    }
+    return y;
+}
+
+vbg_tensor *vbg_gather_table(vbg_ctx *c, const vbg_tensor *x, vbg_tensor *index,
+                             vbg_tensor *weight)
+{
+    int h = index->h, w = index->w, taps = index->c;
+    vbg_tensor *y = gather(c, x, index->data, weight->data, taps, h, w);
+
+    if (vbg_needs_grad(c, x)) {
+        gather_saved *s = vbg_record(c, y, gather_back, sizeof *s);
+        if (s) {
+            *s = (gather_saved){ vbg_outline(x), index->data, weight->data, taps };
+            vbg_save(c, index);
+            vbg_save(c, weight);
+        }
+    }
+    return y;
+}
+
+/* ---- frames ---- */
+
+/* Source of place i of one axis, -1: none. */
+static int padded_source(int i, int size, vbg_pad_mode mode)
+{
+    if (i >= 0 && i < size)
+        return i;
+    if (mode == VBG_PAD_ZERO)
+        return -1;
+    if (mode == VBG_PAD_REPLICATE)
+        return i < 0 ? 0 : size - 1;
+    return i < 0 ? -i : 2 * (size - 1) - i;
+}
+
+vbg_tensor *vbg_pad(vbg_ctx *c, const vbg_tensor *x, vbg_pad_opt o)
+{
+    int h = x->h + o.top + o.bottom, w = x->w + o.left + o.right;
+
+    VBG_CHECK(o.mode != VBG_PAD_REFLECT || (vbg_max_int(o.top, o.bottom) < x->h &&
+                                            vbg_max_int(o.left, o.right) < x->w),
+              "mirrored frame wider than the picture %d x %d", x->w, x->h);
+    vbg_scope_open(c);
+    vbg_tensor *index = vbg_new_typed(c, VBG_I32, 1, h, w, 1);
+    vbg_tensor *weight = vbg_new_typed(c, VBG_F32, 1, h, w, 1);
+    int *at = index->data;
+    float *one = weight->data;
+    for (int y = 0; y < h && !vbg_planning(c); y++)
+        for (int k = 0; k < w; k++) {
+            int sy = padded_source(y - o.top, x->h, o.mode);
+            int sx = padded_source(k - o.left, x->w, o.mode);
+            *at++ = sy < 0 || sx < 0 ? -1 : sy * x->w + sx;
+            *one++ = 1;
+        }
+    return vbg_scope_close(c, vbg_gather_table(c, x, index, weight));
+}
+
+/* ---- places on a grid ---- */
+
+/* One coordinate: the pixel before it, the share of the next one, and what a change of
+ * the grid's value changes. */
+typedef struct grid_at {
+    int i;
+    double f, slope;
+} grid_at;
+
+static grid_at grid_coordinate(double g, int size, vbg_grid_opt o)
+{
+    grid_at r = { .slope = 0.5 * (o.align ? size - 1 : size) };
+    double s = o.align ? (g + 1) * r.slope : (g + 1) * r.slope - 0.5;
+
+    if (o.border && !(s > 0)) { /* as PyTorch: no slope on the border either; NaN: 0 */
+        s = 0;
+        r.slope = 0;
+    } else if (o.border && s >= size - 1) {
+        s = size - 1;
+        r.slope = 0;
+    }
+    s = fmin(fmax(s, -2), size + 1.0); /* farther out is all the same */
+    r.i = (int)floor(s);
+    r.f = s - r.i;
+    return r;
+}
+
+typedef struct grid_job {
+    const vbg_kernels *k;
+    const vbg_tensor *x, *grid, *dy;
+    vbg_tensor *y; /* or the grid's gradient */
+    int *index;
+    float *weight;
+    vbg_grid_opt opt;
+} grid_job;
+
+/* The pixel at (x, y), -1 outside. */
+static int grid_pixel(const vbg_tensor *t, int x, int y)
+{
+    return x < 0 || y < 0 || x >= t->w || y >= t->h ? -1 : y * t->w + x;
+}
+
+/* The tables of rows [r0, r1) and their gather. */
+static void grid_rows(void *arg, size_t r0, size_t r1, int thread)
+{
+    const grid_job *j = arg;
+    const vbg_tensor *x = j->x;
+    size_t out = (size_t)j->grid->h * (size_t)j->grid->w;
+
+    (void)thread;
+    for (size_t r = r0; r < r1; r++) {
+        const float *g = vbg_row_at(j->grid, r);
+        grid_at u = grid_coordinate((double)g[0], x->w, j->opt);
+        grid_at v = grid_coordinate((double)g[1], x->h, j->opt);
+        for (int k = 0; k < 4; k++) {
+            double fx = k & 1 ? u.f : 1 - u.f, fy = k & 2 ? v.f : 1 - v.f;
+            j->index[4 * r + (size_t)k] = grid_pixel(x, u.i + (k & 1), v.i + (k >> 1));
+            j->weight[4 * r + (size_t)k] = (float)(fx * fy);
+        }
+        vbg_gather_args a = { .y = vbg_row_at(j->y, r),
+                              .x = vbg_row_at(x, r / out * (size_t)x->h * (size_t)x->w),
+                              .ldy = j->y->ld,
+                              .ldx = x->ld,
+                              .count = 1,
+                              .c = (size_t)x->c,
+                              .index = j->index + 4 * r,
+                              .weight = j->weight + 4 * r,
+                              .taps = 4,
+                              .t = x->dtype };
+        j->k->resample.gather(&a);
+    }
+}
+
+static double element(const vbg_tensor *t, size_t row, size_t c)
+{
+    const void *p = vbg_row_at(t, row);
+
+    return t->dtype == VBG_BF16 ? (double)vbg_bf16_to_f32(((const uint16_t *)p)[c])
+                                : (double)((const float *)p)[c];
+}
+
+/* Gradient of the grid: how the four pixels differ, weighed with dy. */
+static void grid_back_rows(void *arg, size_t r0, size_t r1, int thread)
+{
+    const grid_job *j = arg;
+    const vbg_tensor *x = j->x;
+    size_t out = (size_t)j->grid->h * (size_t)j->grid->w;
+    size_t pixels = (size_t)x->h * (size_t)x->w;
+
+    (void)thread;
+    for (size_t r = r0; r < r1; r++) {
+        const float *g = vbg_row_at(j->grid, r);
+        float *to = vbg_row_at(j->y, r);
+        grid_at u = grid_coordinate((double)g[0], x->w, j->opt);
+        grid_at v = grid_coordinate((double)g[1], x->h, j->opt);
+        double dot[4] = { 0 }; /* of dy with each pixel */
+        for (size_t k = 0; k < 4; k++) {
+            int at = j->index[4 * r + k];
+            for (size_t c = 0; c < (size_t)x->c && at >= 0; c++)
+                dot[k] +=
+                    element(j->dy, r, c) * element(x, r / out * pixels + (size_t)at, c);
+        }
+        double du = (1 - v.f) * (dot[1] - dot[0]) + v.f * (dot[3] - dot[2]);
+        double dv = (1 - u.f) * (dot[2] - dot[0]) + u.f * (dot[3] - dot[1]);
+        to[0] = (float)(du * u.slope);
+        to[1] = (float)(dv * v.slope);
+    }
+}
+
+typedef struct grid_saved {
+    vbg_tensor *x, *grid, *index, *weight;
+    vbg_grid_opt opt;
+} grid_saved;
+
+static void grid_back(vbg_ctx *c, const vbg_tensor *dy, void *arg)
+{
+    const grid_saved *s = arg;
+    const vbg_tensor *grid = s->grid;
+
+    if (vbg_needs_grad(c, s->x)) {
+        scatter_job j = { .dy = dy,
+                          .index = s->index->data,
+                          .weight = s->weight->data,
+                          .image_step = 4 * (size_t)grid->h * (size_t)grid->w,
+                          .taps = 4 };
+        vbg_grad_add(c, s->x, scatter(c, s->x, j));
+    }
+    if (vbg_needs_grad(c, grid)) {
+        grid_job j = { .x = s->x,
+                       .grid = grid,
+                       .dy = dy,
+                       .y = vbg_new_typed(c, VBG_F32, grid->n, grid->h, grid->w, 2),
+                       .index = s->index->data,
+                       .opt = s->opt };
+        if (!vbg_planning(c))
+            vbg_parallel_rows(c, vbg_rows(grid), 8 * (size_t)s->x->c, grid_back_rows, &j);
+        vbg_grad_add(c, grid, j.y);
+    }
+}
+
+vbg_tensor *vbg_grid_sample(vbg_ctx *c, const vbg_tensor *x, const vbg_tensor *grid,
+                            vbg_grid_opt opt)
+{
+    VBG_CHECK(
+        vbg_is_float_act(x) && grid->dtype == VBG_F32 && grid->c == 2 && grid->n == x->n,
+        "grid [%d,%d,%d,%d] %s for [%d,%d,%d,%d] %s", grid->n, grid->h, grid->w, grid->c,
+        vbg_dtype_name(grid->dtype), x->n, x->h, x->w, x->c, vbg_dtype_name(x->dtype));
+    vbg_scope_open(c);
+    vbg_tensor *y = vbg_new_typed(c, x->dtype, x->n, grid->h, grid->w, x->c);
+    vbg_tensor *index = vbg_new_typed(c, VBG_I32, grid->n, grid->h, grid->w, 4);
+    vbg_tensor *weight = vbg_new_typed(c, VBG_F32, grid->n, grid->h, grid->w, 4);
+    grid_job j = { .k = vbg_ctx_kernels(c),
+                   .x = x,
+                   .grid = grid,
+                   .y = y,
+                   .index = index->data,
+                   .weight = weight->data,
+                   .opt = opt };
+
+    if (!vbg_planning(c))
+        vbg_parallel_rows(c, vbg_rows(grid), 4 * (size_t)x->c, grid_rows, &j);
+    if (vbg_needs_grad(c, x) || vbg_needs_grad(c, grid)) {
+        grid_saved *s = vbg_record(c, y, grid_back, sizeof *s);
+        if (s)
+            *s = (grid_saved){ vbg_save(c, x), vbg_save(c, grid), vbg_save(c, index),
+                               vbg_save(c, weight), opt };
+    }
+    return vbg_scope_close(c, y);
+}
+
+/* ---- embedding ---- */
+
+typedef struct embed_saved {
+    vbg_param *table;
+    size_t count;
+    int ids[];
+} embed_saved;
+
+/* Rows that were picked more than once add up, in order. */
+static void embed_back(vbg_ctx *c, const vbg_tensor *dy, void *arg)
+{
+    const embed_saved *s = arg;
+    const size_t ch = (size_t)dy->c;
+
+    for (size_t i = 0; i < s->count && !vbg_planning(c); i++) {
+        float *to = s->table->grad + (size_t)s->ids[i] * ch;
+        for (size_t k = 0; k < ch; k++)
+            to[k] += (float)element(dy, i, k);
+    }
+}
+
+static void record_embed(vbg_ctx *c, vbg_tensor *y, vbg_param *table, const int *ids)
+{
+    size_t count = vbg_rows(y);
+    embed_saved *s = vbg_record(c, y, embed_back, sizeof *s + count * sizeof *ids);
+
+    if (!s)
+        return;
+    s->table = table;
+    s->count = count;
+    if (!vbg_planning(c))
+        memcpy(s->ids, ids, count * sizeof *ids);
 }
 
 vbg_tensor *vbg_embed(vbg_ctx *c, const void *table, vbg_dtype t, int rows, int ch,
@@ -243,7 +401,10 @@ vbg_tensor *vbg_embed(vbg_ctx *c, const void *table, vbg_dtype t, int rows, int 
 {
     vbg_tensor *y = vbg_new(c, n, 1, count, ch);
     size_t row = (size_t)ch * vbg_dtype_size(t);
+    vbg_param *trained = vbg_trainable(c, table);
 
+    if (trained)
+        record_embed(c, y, trained, ids);
     if (vbg_planning(c))
         return y;
     for (size_t i = 0; i < vbg_rows(y); i++) {
@@ -259,9 +420,9 @@ vbg_tensor *vbg_embed(vbg_ctx *c, const void *table, vbg_dtype t, int rows, int 
 }
 
 typedef struct shuffle_job {
-    const vbg_tensor *x;
-    vbg_tensor *y;
+    const vbg_tensor *x, *y;
     size_t r;
+    bool back; /* x = unshuffled y */
 } shuffle_job;
 
 /* One output row: channel (oc, dy, dx) of a pixel moves to place (dy, dx). */
@@ -273,25 +434,50 @@ static void shuffle_row(void *arg, size_t index, int thread)
 
     (void)thread;
     for (size_t x = 0; x < w; x++) {
-        const char *from = vbg_row_at(j->x, (n * (h / r) + oy / r) * w + x);
+        char *one = vbg_row_at(j->x, (n * (h / r) + oy / r) * w + x);
         for (size_t dx = 0; dx < r; dx++) {
-            char *to = vbg_row_at(j->y, index * w * r + x * r + dx);
-            for (size_t k = 0; k < oc; k++)
-                memcpy(to + k * size, from + (k * r * r + oy % r * r + dx) * size, size);
+            char *other = vbg_row_at(j->y, index * w * r + x * r + dx);
+            for (size_t k = 0; k < oc; k++) {
+                char *p = one + (k * r * r + oy % r * r + dx) * size;
+                memcpy(j->back ? p : other + k * size, j->back ? other + k * size : p,
+                       size);
+            }
         }
     }
+}
+
+typedef struct shuffle_saved {
+    vbg_tensor x;
+    int r;
+} shuffle_saved;
+
+static void shuffle_back(vbg_ctx *c, const vbg_tensor *dy, void *arg)
+{
+    const shuffle_saved *s = arg;
+    const vbg_tensor *x = &s->x;
+    shuffle_job j = { .x = vbg_new_typed(c, dy->dtype, x->n, x->h, x->w, x->c),
+                      .y = dy,
+                      .r = (size_t)s->r,
+                      .back = true };
+
+    if (!vbg_planning(c))
+        vbg_parallel(c, (size_t)dy->n * (size_t)dy->h, shuffle_row, &j);
+    vbg_grad_add(c, x, j.x);
 }
 
 vbg_tensor *vbg_pixel_shuffle(vbg_ctx *c, const vbg_tensor *x, int r)
 {
     VBG_CHECK(r > 0 && x->c % (r * r) == 0, "pixel shuffle by %d of %d channels", r,
               x->c);
-    shuffle_job j = { .x = x,
-                      .y = vbg_new_typed(c, x->dtype, x->n, x->h * r, x->w * r,
-                                         x->c / (r * r)),
-                      .r = (size_t)r };
+    vbg_tensor *y = vbg_new_typed(c, x->dtype, x->n, x->h * r, x->w * r, x->c / (r * r));
+    shuffle_job j = { .x = x, .y = y, .r = (size_t)r };
 
     if (!vbg_planning(c))
-        vbg_parallel(c, (size_t)j.y->n * (size_t)j.y->h, shuffle_row, &j);
-    return j.y;
+        vbg_parallel(c, (size_t)y->n * (size_t)y->h, shuffle_row, &j);
+    if (vbg_needs_grad(c, x)) {
+        shuffle_saved *s = vbg_record(c, y, shuffle_back, sizeof *s);
+        if (s)
+            *s = (shuffle_saved){ vbg_outline(x), r };
+    }
+    return y;
 }

@@ -23,6 +23,10 @@ vbg_tensor *vbg_act_back(vbg_ctx *c, const vbg_tensor *dy, const vbg_tensor *x,
 vbg_tensor *vbg_sum_rows(vbg_ctx *c, const vbg_tensor *x, const vbg_tensor *b,
                          int groups);
 
+/* vbg_gather by tables that are tensors: index i32, weight f32 [1,oh,ow,taps]. */
+vbg_tensor *vbg_gather_table(vbg_ctx *c, const vbg_tensor *x, vbg_tensor *index,
+                             vbg_tensor *weight);
+
 /* Address of row r of t. */
 static inline void *vbg_row_at(const vbg_tensor *t, size_t r)
 {

@@ -119,7 +119,8 @@ vbg_tensor *vbg_softmax(vbg_ctx *c, const vbg_tensor *x);
 vbg_tensor *vbg_activate(vbg_ctx *c, const vbg_tensor *x, vbg_act act);
 /* act(a + b); b may be [n,1,1,c] or [1,1,1,c], then it is broadcast. */
 vbg_tensor *vbg_add(vbg_ctx *c, const vbg_tensor *a, const vbg_tensor *b, vbg_act act);
-/* y += x in place, of one shape and type; never recorded. */
+/* y += x in place, x of y's shape or broadcast as in vbg_add, of one type; never
+ * recorded. */
 void vbg_add_to(vbg_ctx *c, vbg_tensor *y, const vbg_tensor *x);
 /* a * b, b broadcast as in vbg_add. */
 vbg_tensor *vbg_mul(vbg_ctx *c, const vbg_tensor *a, const vbg_tensor *b);
@@ -136,19 +137,54 @@ vbg_tensor *vbg_cast(vbg_ctx *c, const vbg_tensor *x, vbg_dtype t);
 /* Into dst of the same shape (contiguous f32 or bf16), e.g. a job's result. */
 void vbg_copy_out(vbg_ctx *c, void *dst, vbg_dtype t, const vbg_tensor *x);
 
-/* ---- op_resample.c ---- */
+/* ---- op_resize.c ---- */
 
 typedef enum vbg_resize_mode {
-    VBG_RESIZE_NEAREST,       /* source index floor(i*in/out) */
-    VBG_RESIZE_BILINEAR,      /* half-pixel centres (align_corners false) */
-    VBG_RESIZE_BILINEAR_ALIGN /* corners on corners (align_corners true)  */
+    VBG_RESIZE_NEAREST,        /* source index floor(i*in/out) */
+    VBG_RESIZE_BILINEAR,       /* half-pixel centres (align_corners false) */
+    VBG_RESIZE_BILINEAR_ALIGN, /* corners on corners (align_corners true)  */
+    VBG_RESIZE_CUBIC,          /* Keys' with a = -0.75, half-pixel centres */
+    VBG_RESIZE_ANTIALIAS,      /* bilinear over the area of an output      */
+    VBG_RESIZE_AREA            /* mean over an output's area (adaptive pooling) */
 } vbg_resize_mode;
 vbg_tensor *vbg_resize(vbg_ctx *c, const vbg_tensor *x, int h, int w,
                        vbg_resize_mode mode);
+
+/* ---- op_resample.c ---- */
+
 /* y[i] = sum over taps of weight[i*taps+k] * pixel index[i*taps+k] of each image
- * (index < 0: nothing) -> [n, oh, ow, c].  Bilinear gathers use taps 4. */
+ * (index < 0: nothing) -> [n, oh, ow, c].  Bilinear gathers use taps 4.  On a tape,
+ * index and weight must outlive the backward. */
 vbg_tensor *vbg_gather(vbg_ctx *c, const vbg_tensor *x, const int *index,
                        const float *weight, int taps, int oh, int ow);
+/* x at the places grid says, bilinear: grid [n,oh,ow,2] f32 holds (x, y) with -1 and 1
+ * at the picture's edges or, align, at the centres of its corner pixels.  Outside there
+ * is zero or, border, the nearest pixel -> [n,oh,ow,c]. */
+typedef struct vbg_grid_opt {
+    bool border, align;
+} vbg_grid_opt;
+vbg_tensor *vbg_grid_sample(vbg_ctx *c, const vbg_tensor *x, const vbg_tensor *grid,
+                            vbg_grid_opt opt);
+/* x with a frame around it: of zeros, mirrored (without repeating the edge; the frame
+ * is narrower than the picture) or repeating the edge. */
+typedef enum vbg_pad_mode {
+    VBG_PAD_ZERO,
+    VBG_PAD_REFLECT,
+    VBG_PAD_REPLICATE
+} vbg_pad_mode;
+typedef struct vbg_pad_opt {
+    int top, left, bottom, right;
+    vbg_pad_mode mode;
+} vbg_pad_opt;
+vbg_tensor *vbg_pad(vbg_ctx *c, const vbg_tensor *x, vbg_pad_opt opt);
+/* Rows of table (dtype, [rows][c]) picked by ids [n][t] -> [n,1,t,c]. */
+vbg_tensor *vbg_embed(vbg_ctx *c, const void *table, vbg_dtype t, int rows, int ch,
+                      const int *ids, int n, int count);
+/* [n,h,w,c] -> [n,h*r,w*r,c/r^2] as PyTorch's pixel_shuffle. */
+vbg_tensor *vbg_pixel_shuffle(vbg_ctx *c, const vbg_tensor *x, int r);
+
+/* ---- op_pool.c ---- */
+
 typedef struct vbg_pool_opt {
     int k_y, k_x, stride, pad; /* stride 0: 1; same: TensorFlow's SAME */
     bool max, same;
@@ -158,10 +194,5 @@ typedef struct vbg_pool_opt {
 vbg_tensor *vbg_pool(vbg_ctx *c, const vbg_tensor *x, vbg_pool_opt opt);
 /* Mean over h and w -> [n,1,1,c]. */
 vbg_tensor *vbg_global_mean(vbg_ctx *c, const vbg_tensor *x);
-/* Rows of table (dtype, [rows][c]) picked by ids [n][t] -> [n,1,t,c]. */
-vbg_tensor *vbg_embed(vbg_ctx *c, const void *table, vbg_dtype t, int rows, int ch,
-                      const int *ids, int n, int count);
-/* [n,h,w,c] -> [n,h*r,w*r,c/r^2] as PyTorch's pixel_shuffle. */
-vbg_tensor *vbg_pixel_shuffle(vbg_ctx *c, const vbg_tensor *x, int r);
 
 #endif

@@ -87,6 +87,16 @@ void *vbg_record(vbg_ctx *c, vbg_tensor *y, vbg_backward_fn *fn, size_t bytes);
 /* Keeps t until the backward of the entry recorded last has run.  Returns t. */
 vbg_tensor *vbg_save(vbg_ctx *c, const vbg_tensor *t);
 
+/* x's shape and number without its memory: all that vbg_needs_grad, vbg_grad_add and
+ * vbg_grad_full ask for, so that an op whose backward reads no values keeps none. */
+static inline vbg_tensor vbg_outline(const vbg_tensor *x)
+{
+    vbg_tensor o = *x;
+
+    o.data = NULL;
+    return o;
+}
+
 /* Adds g, of x's shape and of type f32 or bf16, to the gradient of x; does nothing when
  * none is wanted.  g must not be written to afterwards; it may be dy itself or a view. */
 void vbg_grad_add(vbg_ctx *c, const vbg_tensor *x, const vbg_tensor *g);

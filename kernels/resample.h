@@ -1,5 +1,6 @@
 /* Resizing, pooling and gathering of feature maps, f32 or bf16.  x and y have the
- * same type t; pixels are ldx and ldy elements apart. */
+ * same type t; pixels are ldx and ldy elements apart.  The backward kernels add to f32
+ * gradients dx. */
 #ifndef VBG_KERNELS_RESAMPLE_H
 #define VBG_KERNELS_RESAMPLE_H
 
@@ -41,11 +42,40 @@ typedef struct vbg_pool_args {
     vbg_dtype t;
 } vbg_pool_args;
 
+/* dx[index[i*taps+k]] += weight[i*taps+k] * dy[i], i after i. */
+typedef struct vbg_gather_back_args {
+    float *dx;
+    const void *dy;
+    size_t lddx, lddy, count, c;
+    const int *index;
+    const float *weight;
+    int taps;
+    vbg_dtype t; /* of dy */
+} vbg_gather_back_args;
+
+/* One output row's share in the gradient of one source row:
+ *   dx[x0[i]] += weight * (1-fx[i]) * dy[i],  dx[x1[i]] += weight * fx[i] * dy[i] */
+typedef struct vbg_bilinear_back_args {
+    float *dx; /* pixels c apart */
+    const void *dy;
+    size_t lddy, ow, c;
+    const int *x0, *x1;
+    const float *fx;
+    float weight;
+    vbg_dtype t; /* of dy */
+} vbg_bilinear_back_args;
+
 typedef struct vbg_resample_kernels {
     void (*gather)(const vbg_gather_args *a);
     void (*bilinear_row)(const vbg_bilinear_args *a);
     /* output row oy */
     void (*pool_row)(const vbg_pool_args *a, int oy);
+    void (*gather_back)(const vbg_gather_back_args *a);
+    void (*bilinear_row_back)(const vbg_bilinear_back_args *a);
+    /* dy: [oh][ow], pixels a->ldy apart; dx: [h][w], lddx apart.  The gradient of a
+     * maximum goes to the first of equal values, row after row. */
+    void (*pool_row_back)(const vbg_pool_args *a, const void *dy, float *dx, size_t lddx,
+                          int oy);
 } vbg_resample_kernels;
 
 /* Each fills in what its level has and leaves the rest as it was. */

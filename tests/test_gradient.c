@@ -139,3 +139,174 @@ Test(gradient, other_elementwise_ops)
                                      .in = { { 2, 3, 5, 7, .fill = GRADIENT_STEPS } },
                                      .step = 1.0 / 128 });
 }
+
+/* ---- resampling ---- */
+
+typedef struct resize_to {
+    int h, w;
+    vbg_resize_mode mode;
+} resize_to;
+
+static vbg_tensor *resized(vbg_ctx *c, vbg_tensor *const *x, void *arg)
+{
+    const resize_to *r = arg;
+
+    return vbg_resize(c, x[0], r->h, r->w, r->mode);
+}
+
+Test(gradient, resize)
+{
+    static const int to[][2] = { { 10, 14 }, { 5, 7 }, { 3, 2 },  { 1, 1 },
+                                 { 40, 9 },  { 4, 7 }, { 13, 20 } };
+
+    for (int mode = 0; mode <= VBG_RESIZE_AREA; mode++)
+        for (size_t i = 0; i < sizeof to / sizeof *to; i++) {
+            resize_to r = { to[i][0], to[i][1], (vbg_resize_mode)mode };
+            char name[40];
+            snprintf(name, sizeof name, "resize mode %d to %d x %d", mode, r.w, r.h);
+            gradient_check(&(gradient_case){ .name = name,
+                                             .build = resized,
+                                             .arg = &r,
+                                             .in = { { 2, 5, 7, i % 2 ? 19 : 1 } } });
+        }
+}
+
+static vbg_tensor *pooled(vbg_ctx *c, vbg_tensor *const *x, void *arg)
+{
+    const vbg_pool_opt *o = arg;
+
+    return vbg_pool(c, x[0], *o);
+}
+
+static vbg_tensor *mean(vbg_ctx *c, vbg_tensor *const *x, void *arg)
+{
+    (void)arg;
+    return vbg_mul(c, vbg_global_mean(c, x[0]), vbg_global_mean(c, x[0]));
+}
+
+Test(gradient, pool)
+{
+    static const vbg_pool_opt opts[] = {
+        { .k_y = 3, .stride = 2, .pad = 1, .max = true },
+        { .k_y = 2, .stride = 2, .max = true },
+        { .k_y = 2, .stride = 2, .max = true, .ceil_mode = true },
+        { .k_y = 3, .k_x = 2, .same = true, .max = true },
+        { .k_y = 2, .stride = 2 },
+        { .k_y = 3, .stride = 2, .pad = 1, .count_padding = true },
+        { .k_y = 3, .stride = 2, .pad = 1 },
+        { .k_y = 5, .k_x = 3, .stride = 1, .same = true },
+    };
+
+    for (size_t i = 0; i < sizeof opts / sizeof *opts; i++) {
+        vbg_pool_opt o = opts[i];
+        gradient_fill fill = o.max ? GRADIENT_DISTINCT : GRADIENT_SMOOTH;
+        char name[16];
+        snprintf(name, sizeof name, "pool %zu", i);
+        gradient_check(&(gradient_case){ .name = name,
+                                         .build = pooled,
+                                         .arg = &o,
+                                         .in = { { 2, 9, 7, 11, .fill = fill } } });
+        gradient_check(&(gradient_case){ .name = name,
+                                         .build = pooled,
+                                         .arg = &o,
+                                         .in = { { 1, 5, 6, 81, .fill = fill } } });
+    }
+    gradient_check(
+        &(gradient_case){ .name = "mean", .build = mean, .in = { { 2, 9, 7, 11 } } });
+}
+
+static vbg_tensor *sampled(vbg_ctx *c, vbg_tensor *const *x, void *arg)
+{
+    const vbg_grid_opt *o = arg;
+
+    return vbg_grid_sample(c, x[0], x[1], *o);
+}
+
+/* Linear in the picture; smooth in the grid only between pixels, so the steps there are
+ * small. */
+Test(gradient, grid_sample)
+{
+    for (int i = 0; i < 4; i++) {
+        vbg_grid_opt o = { .border = i & 1, .align = i & 2 };
+        char name[16];
+        snprintf(name, sizeof name, "grid %d", i);
+        gradient_check(&(gradient_case){
+            .name = name,
+            .build = sampled,
+            .arg = &o,
+            .in = { { 2, 5, 8, 19 },
+                    { 2, 3, 4, 2, .spread = 1.2f, .constant = true, .f32 = true } } });
+        gradient_check(
+            &(gradient_case){ .name = name,
+                              .build = sampled,
+                              .arg = &o,
+                              .in = { { 2, 5, 8, 3, .constant = true },
+                                      { 2, 3, 4, 2, .spread = 1.2f, .f32 = true } },
+                              .step = 1.0 / 4096,
+                              .tol = 5e-3 });
+    }
+}
+
+static vbg_tensor *gathered(vbg_ctx *c, vbg_tensor *const *x, void *arg)
+{
+    static const int index[] = { 3, 1, 0, -1, 2, 2, 14, 3 };
+    static const float weight[] = { 1, 0.5f, -2, 9, 0.25f, 3, 1, 1 };
+
+    (void)arg;
+    return vbg_gather(c, x[0], index, weight, 2, 2, 2);
+}
+
+static vbg_tensor *shuffled(vbg_ctx *c, vbg_tensor *const *x, void *arg)
+{
+    (void)arg;
+    return vbg_pixel_shuffle(c, x[0], 2);
+}
+
+static vbg_tensor *padded(vbg_ctx *c, vbg_tensor *const *x, void *arg)
+{
+    const vbg_pad_opt *o = arg;
+
+    return vbg_pad(c, x[0], *o);
+}
+
+Test(gradient, other_resampling_ops)
+{
+    gradient_check(&(gradient_case){
+        .name = "gather", .build = gathered, .in = { { 2, 3, 5, 70 } } });
+    gradient_check(&(gradient_case){
+        .name = "shuffle", .build = shuffled, .in = { { 2, 3, 5, 12 } } });
+    for (int mode = VBG_PAD_ZERO; mode <= VBG_PAD_REPLICATE; mode++) {
+        vbg_pad_opt o = {
+            .top = 1, .left = 2, .bottom = 3, .right = 1, .mode = (vbg_pad_mode)mode
+        };
+        gradient_check(&(gradient_case){
+            .name = "pad", .build = padded, .arg = &o, .in = { { 2, 4, 5, 9 } } });
+    }
+}
+
+static void embedding_params(vbg_params *p, void *arg)
+{
+    vbg_entry shape = { .component = "m", .name = "table", .rank = 2, .dim = { 9, 13 } };
+
+    *(vbg_param **)arg = vbg_params_take(p, NULL, &shape, VBG_INIT_NORMAL, 1);
+}
+
+static vbg_tensor *embedded(vbg_ctx *c, vbg_tensor *const *x, void *arg)
+{
+    static const int ids[] = { 3, 0, 3, 8, 3, 1 };
+    vbg_param *m = *(vbg_param **)arg;
+
+    return vbg_add(c, vbg_embed(c, m->packed, VBG_F32, 9, 13, ids, 2, 3), x[0],
+                   VBG_ACT_NONE);
+}
+
+Test(gradient, embedding)
+{
+    vbg_param *m;
+
+    gradient_check(&(gradient_case){ .name = "embedding",
+                                     .build = embedded,
+                                     .params = embedding_params,
+                                     .arg = &m,
+                                     .in = { { 2, 1, 3, 13 } } });
+}

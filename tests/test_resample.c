@@ -116,6 +116,121 @@ static void try_pool(const vbg_kernels *ref, const vbg_kernels *k, vbg_dtype t, 
     guard_free(&want);
 }
 
+/* Each of 12 pixels gets at most 4*9 products of values below 1: 36 roundings of sums
+ * below 36. */
+static void check_back(const guarded *dx, const guarded *want, const char *what, size_t c)
+{
+    guard_check(dx, want, 36 * 36 * 0x1p-24, 0x1p-22, what, c);
+}
+
+static void try_gather_back(const vbg_kernels *ref, const vbg_kernels *k, vbg_dtype t,
+                            size_t c)
+{
+    enum { PIXELS = 12, COUNT = 9, TAPS = 4 };
+    int index[COUNT * TAPS];
+    float weight[COUNT * TAPS];
+    uint32_t seed = 5;
+    guarded dy = guard_filled(t, COUNT, c, c + 3, 0, 1, 1);
+    guarded dx = guard_filled(VBG_F32, PIXELS, c, c + 1, 0, 1, 2);
+    guarded want = guard_filled(VBG_F32, PIXELS, c, c + 1, 0, 1, 2);
+
+    for (int i = 0; i < COUNT * TAPS; i++) {
+        index[i] = i % 5 == 4 ? -1 : (i * 7) % PIXELS;
+        weight[i] = index[i] < 0 ? NAN : guard_random(&seed);
+    }
+    vbg_gather_back_args a = { .dx = guard_data(&want),
+                               .dy = guard_data(&dy),
+                               .lddx = c + 1,
+                               .lddy = c + 3,
+                               .count = COUNT,
+                               .c = c,
+                               .index = index,
+                               .weight = weight,
+                               .taps = TAPS,
+                               .t = t };
+    ref->resample.gather_back(&a);
+    a.dx = guard_data(&dx);
+    k->resample.gather_back(&a);
+    check_back(&dx, &want, "gather back", c);
+    guard_free(&dy);
+    guard_free(&dx);
+    guard_free(&want);
+}
+
+static void try_bilinear_back(const vbg_kernels *ref, const vbg_kernels *k, vbg_dtype t,
+                              size_t c)
+{
+    static const int x0[] = { 0, 0, 1, 2, 2, 4 }, x1[] = { 0, 1, 2, 3, 3, 4 };
+    static const float fx[] = { 0, 0.25f, 0.5f, 0, 1, 0.3f };
+    guarded dy = guard_filled(t, 6, c, c + 2, 0, 1, 1);
+    guarded dx = guard_filled(VBG_F32, 1, 5 * c, 5 * c, 0, 1, 2);
+    guarded want = guard_filled(VBG_F32, 1, 5 * c, 5 * c, 0, 1, 2);
+    vbg_bilinear_back_args a = { .dx = guard_data(&want),
+                                 .dy = guard_data(&dy),
+                                 .lddy = c + 2,
+                                 .ow = 6,
+                                 .c = c,
+                                 .x0 = x0,
+                                 .x1 = x1,
+                                 .fx = fx,
+                                 .weight = 0.7f,
+                                 .t = t };
+
+    ref->resample.bilinear_row_back(&a);
+    a.dx = guard_data(&dx);
+    k->resample.bilinear_row_back(&a);
+    check_back(&dx, &want, "bilinear back", c);
+    guard_free(&dy);
+    guard_free(&dx);
+    guard_free(&want);
+}
+
+/* Values of nine steps: a window of nine has ties. */
+static void quantise(guarded *x)
+{
+    for (size_t r = 0; r < x->rows; r++)
+        for (size_t j = 0; j < x->cols; j++)
+            guard_put(x, r * x->ld + j, roundf(guard_get(x, r * x->ld + j) * 4));
+}
+
+static void try_pool_back(const vbg_kernels *ref, const vbg_kernels *k, vbg_dtype t,
+                          size_t c, bool max, bool count_padding)
+{
+    enum { H = 5, W = 6, OH = 3, OW = 4 };
+    guarded x = guard_filled(t, (size_t)H * W, c, c + 2, 0, 1, 1);
+    guarded dy = guard_filled(t, (size_t)OH * OW, c, c + 1, 0, 1, 2);
+    guarded dx = guard_filled(VBG_F32, (size_t)H * W, c, c + 3, 0, 1, 3);
+    guarded want = guard_filled(VBG_F32, (size_t)H * W, c, c + 3, 0, 1, 3);
+    vbg_pool_args a = { .x = guard_data(&x),
+                        .ldy = c + 1,
+                        .ldx = c + 2,
+                        .c = c,
+                        .h = H,
+                        .w = W,
+                        .ow = OW,
+                        .kh = 3,
+                        .kw = 3,
+                        .stride = 2,
+                        .pad_top = 1,
+                        .pad_left = 1,
+                        .pad_bottom = 1,
+                        .pad_right = 1,
+                        .max = max,
+                        .count_padding = count_padding,
+                        .t = t };
+
+    quantise(&x);
+    for (int oy = 0; oy < OH; oy++) {
+        ref->resample.pool_row_back(&a, guard_data(&dy), guard_data(&want), c + 3, oy);
+        k->resample.pool_row_back(&a, guard_data(&dy), guard_data(&dx), c + 3, oy);
+    }
+    check_back(&dx, &want, max ? "max pool back" : "average pool back", c);
+    guard_free(&x);
+    guard_free(&dy);
+    guard_free(&dx);
+    guard_free(&want);
+}
+
 Test(resample, every_isa_like_the_reference)
 {
     vbg_kernels ref, k;
@@ -131,6 +246,11 @@ Test(resample, every_isa_like_the_reference)
             try_pool(&ref, &k, t, c, true, false);
             try_pool(&ref, &k, t, c, false, false);
             try_pool(&ref, &k, t, c, false, true);
+            try_gather_back(&ref, &k, t, c);
+            try_bilinear_back(&ref, &k, t, c);
+            try_pool_back(&ref, &k, t, c, true, false);
+            try_pool_back(&ref, &k, t, c, false, false);
+            try_pool_back(&ref, &k, t, c, false, true);
         }
     }
 }

@@ -132,9 +132,89 @@ static void pool_row(const vbg_pool_args *a, int oy)
     }
 }
 
+/* dx[0..c) += w * dy[0..c) */
+static void add_scaled(float *dx, const void *dy, vbg_dtype t, size_t at, size_t c,
+                       float w)
+{
+    vf k = vf_set1(w);
+    size_t j = 0;
+
+    for (; j + VF <= c; j += VF)
+        vf_store(dx + j, vf_fma(vf_get(dy, t, at + j), k, vf_load(dx + j)));
+    if (j < c) {
+        size_t n = c - j;
+        vf v = vf_fma(vf_get_n(dy, t, at + j, n), k, vf_load_n(dx + j, n));
+        vf_store_n(dx + j, v, n);
+    }
+}
+
+static void gather_back(const vbg_gather_back_args *a)
+{
+    for (size_t i = 0; i < a->count; i++)
+        for (size_t k = i * (size_t)a->taps; k < (i + 1) * (size_t)a->taps; k++)
+            if (a->index[k] >= 0)
+                add_scaled(a->dx + (size_t)a->index[k] * a->lddx, a->dy, a->t,
+                           i * a->lddy, a->c, a->weight[k]);
+}
+
+static void bilinear_row_back(const vbg_bilinear_back_args *a)
+{
+    for (size_t i = 0; i < a->ow; i++) {
+        float right = a->weight * a->fx[i], left = a->weight * (1 - a->fx[i]);
+        add_scaled(a->dx + (size_t)a->x0[i] * a->c, a->dy, a->t, i * a->lddy, a->c, left);
+        if (right != 0)
+            add_scaled(a->dx + (size_t)a->x1[i] * a->c, a->dy, a->t, i * a->lddy, a->c,
+                       right);
+    }
+}
+
+/* n lanes of one window's gradient d: to the first maximum, or to all. */
+static void pool_lanes_back(const vbg_pool_args *a, const window *w, size_t j, size_t n,
+                            vf d, float *dx, size_t lddx)
+{
+    vf max = a->max ? pool_lanes(a, w, j, n) : vf_zero();
+
+    if (!a->max)
+        d = vf_mul(d, vf_set1(w->factor));
+    for (size_t y = w->y0; y < w->y1; y++)
+        for (size_t x = w->x0; x < w->x1; x++) {
+            size_t at = y * (size_t)a->w + x;
+            float *to = dx + at * lddx + j;
+            vf g = d;
+            if (a->max) {
+                size_t from = at * a->ldx + j;
+                vf v = n == VF ? vf_get(a->x, a->t, from) : vf_get_n(a->x, a->t, from, n);
+                vf below = vf_sub(max, v);
+                g = vf_if_positive(below, vf_zero(), d);
+                d = vf_if_positive(below, d, vf_zero());
+            }
+            if (n == VF)
+                vf_store(to, vf_add(vf_load(to), g));
+            else
+                vf_store_n(to, vf_add(vf_load_n(to, n), g), n);
+        }
+}
+
+static void pool_row_back(const vbg_pool_args *a, const void *dy, float *dx, size_t lddx,
+                          int oy)
+{
+    for (int ox = 0; ox < a->ow; ox++) {
+        window w = window_at(a, oy, ox);
+        size_t y = ((size_t)oy * (size_t)a->ow + (size_t)ox) * a->ldy, j = 0;
+        for (; j + VF <= a->c; j += VF)
+            pool_lanes_back(a, &w, j, VF, vf_get(dy, a->t, y + j), dx, lddx);
+        if (j < a->c)
+            pool_lanes_back(a, &w, j, a->c - j, vf_get_n(dy, a->t, y + j, a->c - j), dx,
+                            lddx);
+    }
+}
+
 static void fill(vbg_resample_kernels *k)
 {
     *k = (vbg_resample_kernels){ .gather = gather,
                                  .bilinear_row = bilinear_row,
-                                 .pool_row = pool_row };
+                                 .pool_row = pool_row,
+                                 .gather_back = gather_back,
+                                 .bilinear_row_back = bilinear_row_back,
+                                 .pool_row_back = pool_row_back };
 }
