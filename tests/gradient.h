@@ -41,7 +41,7 @@ typedef struct gradient_case {
     const char *name;
     /* y from the inputs (and the parameters, whose addresses params left in arg) */
     vbg_tensor *(*build)(vbg_ctx *c, vbg_tensor *const *x, void *arg);
-    void (*params)(vbg_params *p, void *arg); /* takes them from p; may be NULL */
+    void (*params)(vbg_params *p, void *arg); /* takes them, often; may be NULL */
     void *arg;
     gradient_input in[GRADIENT_INPUTS];
     double step;     /* of the differences, 0: 1/64 */
@@ -156,6 +156,8 @@ static inline gradient_run gradient_open(const gradient_case *g, vbg_isa isa, vb
 
 static inline void gradient_step(gradient_run *r)
 {
+    if (r->g->params) /* arg is shared by all runs: the addresses of this one again */
+        r->g->params(r->params, r->g->arg);
     vbg_params_refresh(r->params, r->c);
     vbg_params_zero_grad(r->params, r->c);
     cr_assert(vbg_run(r->c, gradient_job, r, NULL) == VBG_OK);
