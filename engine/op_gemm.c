@@ -4,7 +4,7 @@
  * rectangles of rows (pixels, or image rows for convolutions) and blocks of 16
  * channels; the kernels promise that an element does not depend on the cut, so
  * the number of threads may choose it. */
-#include "engine/ops.h"
+#include "engine/op_gemm.h"
 
 enum {
     BLOCK = 16,
@@ -36,11 +36,6 @@ static void gemm_task(void *arg, size_t index, int thread)
         j->k->conv(j->conv, r0, r1, b0, b1, scratch);
 }
 
-static size_t divide_up(size_t a, size_t b)
-{
-    return (a + b - 1) / b;
-}
-
 /* Chooses the rectangle.  unit is the number of pixels in a row.  Aims at four tasks per
  * thread (a kernel prefetches within a task, so larger is better); halves the rows first,
  * down to what makes a panel of weights worth reading, then the blocks, then what is left
@@ -49,19 +44,20 @@ static void cut(gemm_job *j, size_t unit)
 {
     const size_t threads = (size_t)vbg_ctx_threads(j->c);
     const size_t want = threads > 1 ? 4 * threads : 1;
-    const size_t least = j->conv && divide_up(ROWS, unit) < STRIP_ROWS
+    const size_t least = j->conv && vbg_divide_up(ROWS, unit) < STRIP_ROWS
                              ? STRIP_ROWS
-                             : divide_up(ROWS, unit);
+                             : vbg_divide_up(ROWS, unit);
 
     j->row_step = j->rows;
     j->block_step = j->blocks;
-    while (divide_up(j->rows, j->row_step) * divide_up(j->blocks, j->block_step) < want) {
+    while (vbg_divide_up(j->rows, j->row_step) * vbg_divide_up(j->blocks, j->block_step) <
+           want) {
         if (j->row_step >= 2 * least)
-            j->row_step = divide_up(j->row_step, 2);
+            j->row_step = vbg_divide_up(j->row_step, 2);
         else if (j->block_step >= 8)
             j->block_step = vbg_round_up(j->block_step / 2, 4);
         else if (j->row_step * unit >= 64 && j->row_step > 1)
-            j->row_step = divide_up(j->row_step, 2);
+            j->row_step = vbg_divide_up(j->row_step, 2);
         else if (j->block_step > 2)
             j->block_step = 2;
         else
@@ -69,7 +65,39 @@ static void cut(gemm_job *j, size_t unit)
     }
     if (!j->conv && j->row_step > 32) /* whole pairs of tiles */
         j->row_step = vbg_round_up(j->row_step, 32);
-    j->row_tasks = divide_up(j->rows, j->row_step);
+    j->row_tasks = vbg_divide_up(j->rows, j->row_step);
+}
+
+void vbg_gemm_run(vbg_ctx *c, const vbg_gemm_args *a, size_t rows)
+{
+    const vbg_gemm_kernels *k = &vbg_ctx_kernels(c)->gemm;
+
+    vbg_scratch_reserve(c, k->gemm_scratch(a));
+    if (vbg_planning(c))
+        return;
+    gemm_job j = { .c = c,
+                   .k = k,
+                   .gemm = a,
+                   .rows = rows,
+                   .blocks = vbg_divide_up(a->geglu ? a->oc / 2 : a->oc, BLOCK) };
+    cut(&j, 1);
+    vbg_parallel(c, j.row_tasks * vbg_divide_up(j.blocks, j.block_step), gemm_task, &j);
+}
+
+void vbg_conv_run(vbg_ctx *c, const vbg_conv_args *a)
+{
+    const vbg_gemm_kernels *k = &vbg_ctx_kernels(c)->gemm;
+
+    vbg_scratch_reserve(c, k->conv_scratch(a));
+    if (vbg_planning(c))
+        return;
+    gemm_job j = { .c = c,
+                   .k = k,
+                   .conv = a,
+                   .rows = (size_t)a->n * (size_t)a->oh,
+                   .blocks = vbg_divide_up((size_t)a->oc, BLOCK) };
+    cut(&j, (size_t)a->ow);
+    vbg_parallel(c, j.row_tasks * vbg_divide_up(j.blocks, j.block_step), gemm_task, &j);
 }
 
 static void check_residual(const vbg_tensor *r, const vbg_tensor *y)
@@ -90,16 +118,11 @@ static vbg_epilogue epilogue(const vbg_weight *w, const vbg_tensor *residual, vb
 
 /* y [n,h,w,oc] = gemm of the pixels of x; geglu halves the channels. */
 static vbg_tensor *run_gemm(vbg_ctx *c, const vbg_tensor *x, const vbg_weight *w,
-                            vbg_linear_opt opt, bool geglu)
+                            const vbg_conv_opt *opt, bool geglu)
 {
-    VBG_CHECK(w->data && w->c == x->c && w->groups <= 1 && !w->transposed &&
-                  w->kh * w->kw == 1,
-              "linear [%d,%d,%d,%d] with weight [%d,%d,%d,%d] groups %d", x->n, x->h,
-              x->w, x->c, w->oc, w->c, w->kh, w->kw, w->groups);
-    VBG_CHECK(!geglu || w->oc % 32 == 0, "geglu of %d channels", w->oc);
-    vbg_dtype yt = opt.f32_out ? VBG_F32 : vbg_ctx_act(c);
+    vbg_dtype yt = opt->f32_out ? VBG_F32 : vbg_ctx_act(c);
     vbg_tensor *y = vbg_new_typed(c, yt, x->n, x->h, x->w, geglu ? w->oc / 2 : w->oc);
-    check_residual(opt.residual, y);
+    check_residual(opt->residual, y);
 
     vbg_gemm_args a = { .x = x->data,
                         .ldx = x->ld,
@@ -112,36 +135,42 @@ static vbg_tensor *run_gemm(vbg_ctx *c, const vbg_tensor *x, const vbg_weight *w
                         .wt = w->dtype,
                         .yt = yt,
                         .geglu = geglu,
-                        .ep = epilogue(w, opt.residual, opt.act) };
-    const vbg_gemm_kernels *k = &vbg_ctx_kernels(c)->gemm;
-    vbg_scratch_reserve(c, k->gemm_scratch(&a));
-    if (vbg_planning(c))
-        return y;
-
-    gemm_job j = { .c = c,
-                   .k = k,
-                   .gemm = &a,
-                   .rows = vbg_rows(x),
-                   .blocks = divide_up((size_t)y->c, BLOCK) };
-    cut(&j, 1);
-    vbg_parallel(c, j.row_tasks * divide_up(j.blocks, j.block_step), gemm_task, &j);
+                        .ep = epilogue(w, opt->residual, opt->act) };
+    vbg_gemm_run(c, &a, vbg_rows(x));
     return y;
+}
+
+static void check_linear(const vbg_tensor *x, const vbg_weight *w)
+{
+    VBG_CHECK(w->data && w->c == x->c && w->groups <= 1 && !w->transposed &&
+                  w->kh * w->kw == 1,
+              "linear [%d,%d,%d,%d] with weight [%d,%d,%d,%d] groups %d", x->n, x->h,
+              x->w, x->c, w->oc, w->c, w->kh, w->kw, w->groups);
 }
 
 vbg_tensor *vbg_linear(vbg_ctx *c, const vbg_tensor *x, const vbg_weight *w)
 {
-    return run_gemm(c, x, w, (vbg_linear_opt){ 0 }, false);
+    return vbg_linear_ex(c, x, w, (vbg_linear_opt){ 0 });
 }
 
 vbg_tensor *vbg_linear_ex(vbg_ctx *c, const vbg_tensor *x, const vbg_weight *w,
                           vbg_linear_opt opt)
 {
-    return run_gemm(c, x, w, opt, false);
+    check_linear(x, w);
+    return vbg_conv2d(c, x, w,
+                      (vbg_conv_opt){ .act = opt.act,
+                                      .residual = opt.residual,
+                                      .f32_out = opt.f32_out });
 }
 
 vbg_tensor *vbg_linear_geglu(vbg_ctx *c, const vbg_tensor *x, const vbg_weight *w)
 {
-    return run_gemm(c, x, w, (vbg_linear_opt){ 0 }, true);
+    check_linear(x, w);
+    VBG_CHECK(w->oc % 32 == 0 && !w->bn, "geglu of %d channels", w->oc);
+    if (!vbg_conv_recorded(c, x, w, NULL))
+        return run_gemm(c, x, w, &(vbg_conv_opt){ 0 }, true);
+    vbg_scope_open(c);
+    return vbg_scope_close(c, vbg_geglu(c, vbg_linear(c, x, w)));
 }
 
 /* Output size and first padding of one axis. */
@@ -168,10 +197,10 @@ static vbg_conv_args conv_shape(const vbg_tensor *x, const vbg_weight *w,
                                 const vbg_conv_opt *o)
 {
     const int stride = o->stride ? o->stride : 1, dil = o->dilation ? o->dilation : 1;
-    const int up = o->upsample2 ? 2 : 1;
+    const int stride_x = o->stride_x ? o->stride_x : stride, up = o->upsample2 ? 2 : 1;
     axis v = conv_axis(x->h * up, w->kh, stride, dil, o->same, o->pad + o->pad_top,
                        o->pad + o->pad_bottom);
-    axis h = conv_axis(x->w * up, w->kw, stride, dil, o->same, o->pad + o->pad_left,
+    axis h = conv_axis(x->w * up, w->kw, stride_x, dil, o->same, o->pad + o->pad_left,
                        o->pad + o->pad_right);
 
     return (vbg_conv_args){ .x = x->data,
@@ -187,7 +216,7 @@ static vbg_conv_args conv_shape(const vbg_tensor *x, const vbg_weight *w,
                             .kh = w->kh,
                             .kw = w->kw,
                             .stride_y = stride,
-                            .stride_x = stride,
+                            .stride_x = stride_x,
                             .pad_top = v.pad,
                             .pad_left = h.pad,
                             .dil_y = dil,
@@ -220,24 +249,14 @@ static void run_rows(vbg_ctx *c, const vbg_conv_args *a,
 {
     row_job j = { .run = run, .a = a, .rows = (size_t)a->n * (size_t)a->oh };
 
-    j.step = divide_up(j.rows, 4 * (size_t)vbg_ctx_threads(c));
-    vbg_parallel(c, divide_up(j.rows, j.step), row_task, &j);
+    j.step = vbg_divide_up(j.rows, 4 * (size_t)vbg_ctx_threads(c));
+    vbg_parallel(c, vbg_divide_up(j.rows, j.step), row_task, &j);
 }
 
-static void run_conv(vbg_ctx *c, const vbg_conv_args *a)
+void vbg_depthwise_run(vbg_ctx *c, const vbg_conv_args *a)
 {
-    const vbg_gemm_kernels *k = &vbg_ctx_kernels(c)->gemm;
-
-    vbg_scratch_reserve(c, k->conv_scratch(a));
-    if (vbg_planning(c))
-        return;
-    gemm_job j = { .c = c,
-                   .k = k,
-                   .conv = a,
-                   .rows = (size_t)a->n * (size_t)a->oh,
-                   .blocks = divide_up((size_t)a->oc, BLOCK) };
-    cut(&j, (size_t)a->ow);
-    vbg_parallel(c, j.row_tasks * divide_up(j.blocks, j.block_step), gemm_task, &j);
+    if (!vbg_planning(c))
+        run_rows(c, a, vbg_ctx_kernels(c)->gemm.depthwise);
 }
 
 /* ---- upsampling as four small convolutions ---- */
@@ -272,7 +291,7 @@ static void sum_taps(uint16_t *dst, const uint16_t *src, size_t tap_values, int 
 
 void vbg_weight_phases_make(vbg_weight *w, void *dst)
 {
-    const size_t tap = (size_t)w->c * BLOCK, blocks = divide_up((size_t)w->oc, BLOCK);
+    const size_t tap = (size_t)w->c * BLOCK, blocks = vbg_divide_up((size_t)w->oc, BLOCK);
     uint16_t *to = dst;
 
     for (int phase = 0; phase < 4; phase++)
@@ -287,8 +306,9 @@ void vbg_weight_phases_make(vbg_weight *w, void *dst)
 static bool use_phases(const vbg_ctx *c, const vbg_tensor *x, const vbg_weight *w,
                        const vbg_conv_opt *o)
 {
-    return w->phases && o->upsample2 && o->pad == 1 && o->stride <= 1 && !o->residual &&
-           !o->same && o->pad_top + o->pad_left + o->pad_bottom + o->pad_right == 0 &&
+    return w->phases && !vbg_trainable(c, w->data) && o->upsample2 && o->pad == 1 &&
+           o->stride <= 1 && !o->residual && !o->same &&
+           o->pad_top + o->pad_left + o->pad_bottom + o->pad_right == 0 &&
            x->dtype == VBG_BF16 && vbg_ctx_kernels(c)->isa >= VBG_ISA_AMX_BF16 &&
            x->w >= BLOCK && (x->w % BLOCK == 0 || x->w >= 64);
 }
@@ -313,14 +333,56 @@ static void run_phases(vbg_ctx *c, const vbg_conv_args *a, const vbg_weight *w)
         p.pad_left = phase % 2 ? 0 : 1;
         if (a->y)
             p.y = (char *)a->y + first * pixel;
-        run_conv(c, &p);
+        vbg_conv_run(c, &p);
     }
+}
+
+/* y of a convolution whose shape is a. */
+static vbg_tensor *run_conv(vbg_ctx *c, const vbg_tensor *x, const vbg_weight *w,
+                            const vbg_conv_opt *opt, const vbg_conv_args *shape)
+{
+    vbg_conv_args a = *shape;
+    vbg_tensor *y = vbg_new_typed(c, opt->f32_out ? VBG_F32 : vbg_ctx_act(c), x->n, a.oh,
+                                  a.ow, w->oc);
+
+    check_residual(opt->residual, y);
+    a.yt = y->dtype;
+    a.y = y->data;
+    a.ldy = y->ld;
+    a.ep = epilogue(w, opt->residual, opt->act);
+    if (use_phases(c, x, w, opt))
+        run_phases(c, &a, w);
+    else if (vbg_is_depthwise(w))
+        vbg_depthwise_run(c, &a);
+    else
+        vbg_conv_run(c, &a);
+    return y;
+}
+
+/* What is kept apart for the backward, or because the batch norm is trained. */
+static vbg_tensor *conv_in_steps(vbg_ctx *c, const vbg_tensor *x, const vbg_weight *w,
+                                 vbg_conv_opt opt)
+{
+    const vbg_conv_opt after = opt;
+    vbg_weight plain = *w;
+
+    plain.bn = NULL;
+    opt.act = VBG_ACT_NONE;
+    if (w->bn)
+        opt.residual = NULL;
+    vbg_scope_open(c);
+    vbg_tensor *y = vbg_conv2d(c, x, &plain, opt);
+    if (w->bn)
+        y = vbg_batch_norm(c, y, w->bn, after.residual, after.act);
+    else
+        y = vbg_activate(c, y, after.act);
+    return vbg_scope_close(c, y);
 }
 
 vbg_tensor *vbg_conv2d(vbg_ctx *c, const vbg_tensor *x, const vbg_weight *w,
                        vbg_conv_opt opt)
 {
-    const bool depthwise = w->c == 1 && w->groups == w->oc && w->groups > 1;
+    const bool depthwise = vbg_is_depthwise(w);
     const int groups = w->groups > 1 ? w->groups : 1;
 
     VBG_CHECK(w->data && !w->transposed &&
@@ -330,27 +392,30 @@ vbg_tensor *vbg_conv2d(vbg_ctx *c, const vbg_tensor *x, const vbg_weight *w,
               x->h, x->w, x->c, w->oc, w->c, w->kh, w->kw, w->groups);
     VBG_CHECK(!depthwise || (w->dtype == VBG_F32 && w->kh * w->kw <= 49),
               "depthwise weights are f32, at most 7x7");
-    vbg_conv_args a = conv_shape(x, w, &opt);
-    if (a.kh * a.kw == 1 && groups == 1 && a.oh == x->h && a.ow == x->w &&
-        !opt.upsample2 && a.pad_top == 0 && a.pad_left == 0) {
-        vbg_linear_opt lin = { .act = opt.act,
-                               .residual = opt.residual,
-                               .f32_out = opt.f32_out };
-        return run_gemm(c, x, w, lin, false);
-    }
-    a.yt = opt.f32_out ? VBG_F32 : vbg_ctx_act(c);
-    vbg_tensor *y = vbg_new_typed(c, a.yt, x->n, a.oh, a.ow, w->oc);
-    check_residual(opt.residual, y);
-    a.y = y->data;
-    a.ldy = y->ld;
-    a.ep = epilogue(w, opt.residual, opt.act);
-    if (use_phases(c, x, w, &opt))
-        run_phases(c, &a, w);
-    else if (!depthwise)
-        run_conv(c, &a);
-    else if (!vbg_planning(c))
-        run_rows(c, &a, vbg_ctx_kernels(c)->gemm.depthwise);
+    const bool recorded = vbg_conv_recorded(c, x, w, opt.residual);
+    if (w->bn || (recorded && !vbg_act_from_result(opt.act)))
+        return conv_in_steps(c, x, w, opt);
+    const vbg_conv_args a = conv_shape(x, w, &opt);
+    const bool plain = a.kh * a.kw == 1 && groups == 1 && a.oh == x->h && a.ow == x->w &&
+                       !opt.upsample2 && a.pad_top == 0 && a.pad_left == 0;
+    vbg_tensor *y = plain ? run_gemm(c, x, w, &opt, false) : run_conv(c, x, w, &opt, &a);
+    if (recorded)
+        vbg_conv_record(c, y, x, w, &a, opt.residual, opt.act);
     return y;
+}
+
+static vbg_tensor *transpose_in_steps(vbg_ctx *c, const vbg_tensor *x,
+                                      const vbg_weight *w, int stride, int pad,
+                                      int out_pad, vbg_act act)
+{
+    vbg_weight plain = *w;
+
+    plain.bn = NULL;
+    vbg_scope_open(c);
+    vbg_tensor *y =
+        vbg_conv_transpose2d(c, x, &plain, stride, pad, out_pad, VBG_ACT_NONE);
+    y = w->bn ? vbg_batch_norm(c, y, w->bn, NULL, act) : vbg_activate(c, y, act);
+    return vbg_scope_close(c, y);
 }
 
 vbg_tensor *vbg_conv_transpose2d(vbg_ctx *c, const vbg_tensor *x, const vbg_weight *w,
@@ -360,6 +425,9 @@ vbg_tensor *vbg_conv_transpose2d(vbg_ctx *c, const vbg_tensor *x, const vbg_weig
                   w->dtype == VBG_F32 && w->kh * w->kw <= 49 && stride > 0,
               "transposed convolution of [%d,%d,%d,%d] with weight [%d,%d,%d,%d]", x->n,
               x->h, x->w, x->c, w->oc, w->c, w->kh, w->kw);
+    const bool recorded = vbg_conv_recorded(c, x, w, NULL);
+    if (w->bn || (recorded && !vbg_act_from_result(act)))
+        return transpose_in_steps(c, x, w, stride, pad, out_pad, act);
     vbg_conv_args a = conv_shape(x, w, &(vbg_conv_opt){ .pad = w->kh + w->kw });
     a.oh = (x->h - 1) * stride + w->kh - 2 * pad + out_pad;
     a.ow = (x->w - 1) * stride + w->kw - 2 * pad + out_pad;
@@ -372,5 +440,7 @@ vbg_tensor *vbg_conv_transpose2d(vbg_ctx *c, const vbg_tensor *x, const vbg_weig
     a.ep = epilogue(w, NULL, act);
     if (!vbg_planning(c))
         run_rows(c, &a, vbg_ctx_kernels(c)->gemm.transpose);
+    if (recorded)
+        vbg_conv_record(c, y, x, w, &a, NULL, act);
     return y;
 }

@@ -62,6 +62,7 @@ vbg_tensor *vbg_linear_geglu(vbg_ctx *c, const vbg_tensor *x, const vbg_weight *
  * upsample2: the input is nearest-upsampled by two first (fused). */
 typedef struct vbg_conv_opt {
     int stride, dilation, pad;                    /* both axes */
+    int stride_x;                                 /* of columns where it differs */
     int pad_top, pad_left, pad_bottom, pad_right; /* added to pad */
     bool same, upsample2;
     vbg_act act;

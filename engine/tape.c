@@ -150,6 +150,13 @@ void vbg_tape_stop(vbg_tape *t)
 
 /* ---- recording ---- */
 
+bool vbg_recording(const vbg_ctx *c)
+{
+    const vbg_tape *t = vbg_ctx_tape(c);
+
+    return t && t->on;
+}
+
 bool vbg_training(const vbg_ctx *c)
 {
     const vbg_tape *t = vbg_ctx_tape(c);

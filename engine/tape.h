@@ -49,6 +49,8 @@ void vbg_tape_free(vbg_tape *t); /* accepts NULL */
 void vbg_tape_start(vbg_tape *t, bool training);
 void vbg_tape_stop(vbg_tape *t);
 
+/* Whether ops are recorded now: what an op keeps apart for its backward. */
+bool vbg_recording(const vbg_ctx *c);
 /* Whether batch norm works on batch statistics. */
 bool vbg_training(const vbg_ctx *c);
 /* Whether a running statistic may be updated now: training, not planning, and not in the

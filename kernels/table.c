@@ -9,6 +9,7 @@ void vbg_kernels_init(vbg_kernels *k, vbg_isa cap)
         isa = cap;
     *k = (vbg_kernels){ .isa = isa };
     vbg_gemm_init_ref(&k->gemm);
+    vbg_train_init_ref(&k->train);
     vbg_attention_init_ref(&k->attention);
     vbg_caa_init_ref(&k->caa);
     vbg_pointwise_init_ref(&k->pointwise);

@@ -7,6 +7,7 @@
 
 #include "kernels/isa.h"
 #include "kernels/gemm.h"
+#include "kernels/train.h"
 #include "kernels/attention.h"
 #include "kernels/caa.h"
 #include "kernels/pointwise.h"
@@ -21,6 +22,7 @@
 typedef struct vbg_kernels {
     vbg_isa isa; /* the level in use */
     vbg_gemm_kernels gemm;
+    vbg_train_kernels train;
     vbg_attention_kernels attention;
     vbg_caa_kernels caa;
     vbg_pointwise_kernels pointwise;

@@ -1,0 +1,40 @@
+/* What linear layers and convolutions share with their backward.  Private to engine/. */
+#ifndef VBG_ENGINE_OP_GEMM_H
+#define VBG_ENGINE_OP_GEMM_H
+
+#include "engine/ops.h"
+#include "engine/tape.h"
+
+/* The kernels over a whole output, cut for the context's threads.  Planning: only the
+ * scratch is reserved. */
+void vbg_gemm_run(vbg_ctx *c, const vbg_gemm_args *a, size_t rows);
+void vbg_conv_run(vbg_ctx *c, const vbg_conv_args *a);
+void vbg_depthwise_run(vbg_ctx *c, const vbg_conv_args *a);
+
+/* Whether a gradient will be wanted through this layer. */
+bool vbg_conv_recorded(const vbg_ctx *c, const vbg_tensor *x, const vbg_weight *w,
+                       const vbg_tensor *residual);
+/* Records y = act(w x + bias + residual), where w is without batch norm; a: the sizes of
+ * the forward.  w->transposed tells transposed convolutions apart. */
+void vbg_conv_record(vbg_ctx *c, vbg_tensor *y, const vbg_tensor *x, const vbg_weight *w,
+                     const vbg_conv_args *a, const vbg_tensor *residual, vbg_act act);
+
+/* grad [oc][c of a group][kh][kw] += the weight gradient of the convolution a (its x is
+ * read, in the type a->xt) for dy [n,oh,ow,oc] of the same type. */
+void vbg_conv_weight_grad(vbg_ctx *c, const vbg_conv_args *a, const vbg_tensor *dy,
+                          float *grad);
+/* The same for a depthwise convolution. */
+void vbg_depthwise_weight_grad(vbg_ctx *c, const vbg_conv_args *a, const vbg_tensor *dy,
+                               float *grad);
+
+static inline bool vbg_is_depthwise(const vbg_weight *w)
+{
+    return w->c == 1 && w->groups == w->oc && w->groups > 1;
+}
+
+static inline size_t vbg_divide_up(size_t a, size_t b)
+{
+    return (a + b - 1) / b;
+}
+
+#endif

@@ -1,0 +1,111 @@
+/* Reference of what training needs of the matrix products; see kernels/train.h. */
+#include "kernels/train.h"
+
+#include "kernels/ref/scalar.h"
+
+#include <string.h>
+
+enum { BLOCK = 16 };
+
+static void transpose(void *dst, size_t ldd, const void *const *px, size_t cols,
+                      vbg_dtype t)
+{
+    const size_t size = vbg_dtype_size(t);
+
+    for (size_t i = 0; i < VBG_TURN; i++)
+        for (size_t j = 0; j < cols; j++)
+            memcpy((char *)dst + (j * ldd + i) * size, (const char *)px[i] + j * size,
+                   size);
+}
+
+/* Element index of value k of column j of a block. */
+static size_t place(vbg_dtype t, size_t j, size_t k)
+{
+    return t == VBG_F32 ? k * BLOCK + j : k / 2 * 2 * BLOCK + j * 2 + k % 2;
+}
+
+static void interleave(void *dst, size_t block, const void *const *px, size_t cols,
+                       vbg_dtype t)
+{
+    const size_t size = vbg_dtype_size(t);
+
+    for (size_t j = 0; j < vbg_round_up(cols, BLOCK); j++)
+        for (size_t i = 0; i < VBG_TURN; i++) {
+            char *to = (char *)dst + (j / BLOCK * block + place(t, j % BLOCK, i)) * size;
+            if (j < cols)
+                memcpy(to, (const char *)px[i] + j * size, size);
+            else
+                memset(to, 0, size);
+        }
+}
+
+static void pack(const vbg_pack_args *a, size_t b0, size_t b1)
+{
+    const vbg_pack_dims d = vbg_pack_shape(a->t, a->c, a->taps);
+    const size_t size = vbg_dtype_size(a->t), bytes = d.k * BLOCK * size;
+
+    memset((char *)a->dst + b0 * bytes, 0, (b1 - b0) * bytes);
+    for (size_t o = b0 * BLOCK; o < b1 * BLOCK && o < a->oc; o++) {
+        char *block = (char *)a->dst + o / BLOCK * bytes;
+        const float *w = a->w + o / a->group * a->sg + o % a->group * a->so;
+        for (size_t k = 0; k < a->taps; k++)
+            for (size_t i = 0; i < a->c; i++) {
+                size_t at = place(a->t, o % BLOCK, k * d.cp + i);
+                vbg_ref_put(block, a->t, at, w[i * a->si + a->tap[k]]);
+            }
+    }
+}
+
+static void add_taps(float *grad, const float *sum, size_t oc, size_t c, size_t taps,
+                     size_t o0, size_t o1)
+{
+    for (size_t o = o0; o < o1; o++)
+        for (size_t i = 0; i < c; i++)
+            for (size_t k = 0; k < taps; k++)
+                grad[(o * c + i) * taps + k] += sum[(k * c + i) * oc + o];
+}
+
+/* Part of row oy of an image for one tap and channel. */
+static double tap_row(const vbg_depthwise_grad_args *g, size_t row, size_t tap, size_t o)
+{
+    const vbg_conv_args *a = g->a;
+    const size_t image = row / (size_t)a->oh;
+    const int ky = (int)tap / a->kw, kx = (int)tap % a->kw;
+    const int y = (int)(row % (size_t)a->oh) * a->stride_y + ky * a->dil_y - a->pad_top;
+    double sum = 0;
+
+    if (y < 0 || y >= a->h)
+        return 0;
+    for (int ox = 0; ox < a->ow; ox++) {
+        int x = ox * a->stride_x + kx * a->dil_x - a->pad_left;
+        if (x < 0 || x >= a->w_in)
+            continue;
+        size_t at = (image * (size_t)a->h + (size_t)y) * (size_t)a->w_in + (size_t)x;
+        size_t out = row * (size_t)a->ow + (size_t)ox;
+        sum += (double)vbg_ref_get(a->x, a->xt, at * a->ldx + o) *
+               (double)vbg_ref_get(g->dy, a->xt, out * g->lddy + o);
+    }
+    return sum;
+}
+
+static void depthwise_grad(const vbg_depthwise_grad_args *g, size_t r0, size_t r1)
+{
+    const size_t oc = (size_t)g->a->oc, taps = (size_t)(g->a->kh * g->a->kw);
+
+    for (size_t tap = 0; tap < taps; tap++)
+        for (size_t o = 0; o < oc; o++) {
+            double sum = 0;
+            for (size_t r = r0; r < r1; r++)
+                sum += tap_row(g, r, tap, o);
+            g->sum[tap * oc + o] += (float)sum;
+        }
+}
+
+void vbg_train_init_ref(vbg_train_kernels *k)
+{
+    *k = (vbg_train_kernels){ .transpose = transpose,
+                              .interleave = interleave,
+                              .pack = pack,
+                              .add_taps = add_taps,
+                              .depthwise_grad = depthwise_grad };
+}

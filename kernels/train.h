@@ -1,0 +1,62 @@
+/* What only training needs of the matrix products: operands turned on their side,
+ * weights packed from their f32 masters.
+ *
+ * A weight gradient is a matrix product over pixels: k runs over pixels, so one operand
+ * is wanted channel by channel (transpose), the other as packed weights are
+ * (interleave).  Both take blocks of 32 pixels by address: strides, borders and
+ * upsampling are a matter of which addresses the caller lists. */
+#ifndef VBG_KERNELS_TRAIN_H
+#define VBG_KERNELS_TRAIN_H
+
+#include "kernels/gemm.h"
+
+enum { VBG_TURN = 32 }; /* pixels of a block */
+
+/* Packed weights (pack16) from f32 values in any order: output channel o, input channel i
+ * and tap k of the packed form are
+ *     w[o / group * sg + o % group * so + i * si + tap[k]]  */
+typedef struct vbg_pack_args {
+    void *dst;   /* vbg_pack_bytes(t, oc, c, taps) */
+    vbg_dtype t; /* f32 or bf16 */
+    const float *w;
+    size_t oc, c, taps; /* c: of one group */
+    size_t group;       /* output channels of one group, oc when there is only one */
+    size_t sg, so, si;
+    const size_t *tap;
+} vbg_pack_args;
+
+/* The weight gradient of a depthwise convolution with as many output as input channels:
+ * its sizes are those of the forward, dy is its output's gradient of type xt. */
+typedef struct vbg_depthwise_grad_args {
+    const vbg_conv_args *a;
+    const void *dy;
+    size_t lddy;
+    float *sum; /* [kh*kw][oc] */
+} vbg_depthwise_grad_args;
+
+typedef struct vbg_train_kernels {
+    /* dst[j*ldd + i] = px[i][j] for i < 32, j < cols; t: f32 or bf16 */
+    void (*transpose)(void *dst, size_t ldd, const void *const *px, size_t cols,
+                      vbg_dtype t);
+    /* The 32 pixels as 32 values of k of weights with cols output channels: those of
+     * block b are written from element b*block on, [32][16] or [16][16][2]; channels
+     * that fill up the last block are zero. */
+    void (*interleave)(void *dst, size_t block, const void *const *px, size_t cols,
+                       vbg_dtype t);
+    /* Output blocks [b0, b1) of 16 channels. */
+    void (*pack)(const vbg_pack_args *a, size_t b0, size_t b1);
+    /* grad[o][i][k] += sum[k][i][o] for o in [o0, o1), i < c, k < taps; sum has oc
+     * columns */
+    void (*add_taps)(float *grad, const float *sum, size_t oc, size_t c, size_t taps,
+                     size_t o0, size_t o1);
+    /* sum += the part of output rows [r0, r1) of n*oh */
+    void (*depthwise_grad)(const vbg_depthwise_grad_args *a, size_t r0, size_t r1);
+} vbg_train_kernels;
+
+/* Each fills in what its level has and leaves the rest as it was. */
+void vbg_train_init_ref(vbg_train_kernels *k);
+void vbg_train_init_avx2(vbg_train_kernels *k);
+void vbg_train_init_avx512(vbg_train_kernels *k);
+void vbg_train_init_avx512_bf16(vbg_train_kernels *k);
+
+#endif
