@@ -36,6 +36,8 @@ static const gemm_case cases[] = {
     { 100, 64, 40, VBG_BF16, VBG_BF16, VBG_F32, .geglu = true, .scale = true },
     { 18, 40, 70, VBG_BF16, VBG_F32, VBG_BF16, .bias = true },
     { 18, 40, 70, VBG_BF16, VBG_F16, VBG_F32, .bias = true, .act = VBG_ACT_TANH },
+    { 4, 4, 4352, VBG_BF16, VBG_BF16, VBG_F32, .residual = true },
+    { 64, 36, 2592, VBG_BF16, VBG_BF16, VBG_F32, .residual = true },
     { 21, 36, 64, VBG_F32, VBG_BF16, VBG_BF16, .act = VBG_ACT_SIGMOID },
     { 16, 320, 2560, VBG_BF16, VBG_BF16, VBG_BF16, .residual = true },
 };

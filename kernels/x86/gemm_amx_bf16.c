@@ -241,14 +241,14 @@ static void patch_run(call *c)
 static void copy_tail(call *c)
 {
     tile *t = &c->tiles[c->count - 1];
+    const size_t pitch = good_pitch(c->s->c * 2); /* all of k, not one piece */
 
     if (c->s->mode != DIRECT || t->rows == TILE)
         return;
     for (int r = 0; r < t->rows; r++)
-        memcpy(c->tail + (size_t)r * c->s->pitch, t->a + (size_t)r * t->pitch,
-               c->s->c * 2);
+        memcpy(c->tail + (size_t)r * pitch, t->a + (size_t)r * t->pitch, c->s->c * 2);
     t->a = c->tail;
-    t->pitch = c->s->pitch;
+    t->pitch = pitch;
 }
 
 /* Rows of the next segment that starts at output row y of `left` rows. */
