@@ -526,6 +526,7 @@ void vbg_conv_record(vbg_ctx *c, vbg_tensor *y, const vbg_tensor *x, const vbg_w
 {
     layer *l = vbg_record(c, y, layer_back, sizeof *l);
 
+    VBG_CHECK(!vbg_is_depthwise(w), "backward of a depthwise convolution");
     VBG_CHECK((a->kh + 1) * (a->kw + 1) <= MAX_TAPS, "backward of a %dx%d kernel", a->kh,
               a->kw);
     VBG_CHECK(!a->upsample2 || (a->stride_y * a->stride_x * a->dil_y * a->dil_x == 1),
