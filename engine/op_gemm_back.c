@@ -353,10 +353,63 @@ static void spread_phase(vbg_ctx *c, const layer *l, const vbg_tensor *dx,
         vbg_parallel(c, (size_t)dx->n * (size_t)rows, spread_row, &s);
 }
 
+typedef struct fold_job {
+    const vbg_train_kernels *k;
+    const vbg_tensor *y, *x;
+    size_t times;
+} fold_job;
+
+static void fold_rows(void *arg, size_t r0, size_t r1, int thread)
+{
+    const fold_job *j = arg;
+    vbg_row_io io = vbg_io_of(j->y, j->x, r0, r1);
+
+    (void)thread;
+    j->k->fold(&io, j->times);
+}
+
+/* One phase of a depthwise convolution: its f32 kernel [kh*kw][oc] is turned here, and
+ * input channels that are read several times add up. */
+static void depthwise_phase(vbg_ctx *c, const layer *l, const vbg_tensor *dy,
+                            const vbg_tensor *dx, taps y, taps x)
+{
+    const size_t oc = (size_t)l->a.oc, times = oc / (size_t)l->a.c;
+    const vbg_tensor *all = dx;
+    const float *w = l->w.data;
+
+    vbg_scope_open(c);
+    vbg_tensor *kernel = vbg_new_typed(c, VBG_F32, 1, y.count, x.count, l->a.oc);
+    for (int i = 0; i < y.count * x.count && !vbg_planning(c); i++) {
+        int ky = y.first - i / x.count * y.step, kx = x.first - i % x.count * x.step;
+        memcpy((float *)kernel->data + (size_t)i * oc,
+               w + (size_t)(ky * l->a.kw + kx) * oc, oc * sizeof *w);
+    }
+    if (times > 1)
+        all = vbg_new_typed(c, VBG_F32, dx->n, dx->h, dx->w, l->a.oc);
+    vbg_conv_args a = over_dy(l, dy, all, VBG_F32);
+    a.w = kernel->data;
+    a.groups = l->a.oc;
+    a.kh = y.count;
+    a.kw = x.count;
+    a.dil_y = y.dil;
+    a.dil_x = x.dil;
+    a.pad_top = y.pad;
+    a.pad_left = x.pad;
+    vbg_depthwise_run(c, &a);
+    fold_job j = { &vbg_ctx_kernels(c)->train, dx, all, times };
+    if (times > 1 && !vbg_planning(c))
+        vbg_parallel_rows(c, vbg_rows(dx), oc, fold_rows, &j);
+    vbg_scope_close(c, NULL);
+}
+
 /* One phase into dx, which has its size. */
 static void phase_run(vbg_ctx *c, const layer *l, const vbg_tensor *dy,
                       const vbg_tensor *dx, taps y, taps x, const void *kernel)
 {
+    if (vbg_is_depthwise(&l->w)) {
+        depthwise_phase(c, l, dy, dx, y, x);
+        return;
+    }
     vbg_conv_args a = over_dy(l, dy, dx, vbg_ctx_act(c));
 
     a.w = kernel;
@@ -384,16 +437,16 @@ static void phase_run(vbg_ctx *c, const layer *l, const vbg_tensor *dy,
     }
 }
 
-static void dense_input_grad(vbg_ctx *c, const layer *l, const vbg_tensor *dy,
-                             const vbg_tensor *dx)
+static void phases_input_grad(vbg_ctx *c, const layer *l, const vbg_tensor *dy,
+                              const vbg_tensor *dx)
 {
     const vbg_conv_args *a = &l->a;
-    const char *kernel = back_kernels(c, l);
+    const char *kernel = vbg_is_depthwise(&l->w) ? NULL : back_kernels(c, l);
 
     for (int py = 0; py < a->stride_y; py++)
         for (int px = 0; px < a->stride_x; px++) {
             const taps y = phase_y(l, py), x = phase_x(l, px);
-            const size_t bytes = phase_bytes(c, l, y.count * x.count);
+            const size_t bytes = kernel ? phase_bytes(c, l, y.count * x.count) : 0;
             if (y.out <= 0 || x.out <= 0) {
             } else if (y.count * x.count == 0) {
                 spread_phase(c, l, dx, NULL, py, px);
@@ -442,7 +495,7 @@ static vbg_tensor *input_grad(vbg_ctx *c, const layer *l, const vbg_tensor *dy)
     if (l->a.upsample2 || l->w.transposed)
         strided_input_grad(c, l, dy, dx);
     else
-        dense_input_grad(c, l, dy, dx);
+        phases_input_grad(c, l, dy, dx);
     return dx;
 }
 
@@ -493,7 +546,10 @@ static void weight_grad(vbg_ctx *c, const layer *l, const vbg_tensor *dy)
     a.x = x->data;
     a.ldx = x->ld;
     a.xt = x->dtype;
-    vbg_conv_weight_grad(c, &a, dy, m->grad);
+    if (vbg_is_depthwise(&l->w))
+        vbg_depthwise_weight_grad(c, &a, dy, m->grad);
+    else
+        vbg_conv_weight_grad(c, &a, dy, m->grad);
 }
 
 static void layer_back(vbg_ctx *c, const vbg_tensor *dy, void *arg)
@@ -526,7 +582,6 @@ void vbg_conv_record(vbg_ctx *c, vbg_tensor *y, const vbg_tensor *x, const vbg_w
 {
     layer *l = vbg_record(c, y, layer_back, sizeof *l);
 
-    VBG_CHECK(!vbg_is_depthwise(w), "backward of a depthwise convolution");
     VBG_CHECK((a->kh + 1) * (a->kw + 1) <= MAX_TAPS, "backward of a %dx%d kernel", a->kh,
               a->kw);
     VBG_CHECK(!a->upsample2 || (a->stride_y * a->stride_x * a->dil_y * a->dil_x == 1),

@@ -4,11 +4,15 @@
  * A weight gradient is a matrix product over pixels: k runs over pixels, so one operand
  * is wanted channel by channel (transpose), the other as packed weights are
  * (interleave).  Both take blocks of 32 pixels by address: strides, borders and
- * upsampling are a matter of which addresses the caller lists. */
+ * upsampling are a matter of which addresses the caller lists.
+ *
+ * A depthwise convolution whose channels are read several times goes through repeat and
+ * fold: repeat makes as many input as output channels, fold adds them up again. */
 #ifndef VBG_KERNELS_TRAIN_H
 #define VBG_KERNELS_TRAIN_H
 
 #include "kernels/gemm.h"
+#include "kernels/rows.h"
 
 enum { VBG_TURN = 32 }; /* pixels of a block */
 
@@ -49,6 +53,10 @@ typedef struct vbg_train_kernels {
      * columns */
     void (*add_taps)(float *grad, const float *sum, size_t oc, size_t c, size_t taps,
                      size_t o0, size_t o1);
+    /* y[r][i*times + q] = x[r][i], q < times; y of x's type */
+    void (*repeat)(const vbg_row_io *io, size_t times);
+    /* y[r][i] = sum over q < times of x[r][i*times + q], i < cols */
+    void (*fold)(const vbg_row_io *io, size_t times);
     /* sum += the part of output rows [r0, r1) of n*oh */
     void (*depthwise_grad)(const vbg_depthwise_grad_args *a, size_t r0, size_t r1);
 } vbg_train_kernels;

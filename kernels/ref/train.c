@@ -65,6 +65,27 @@ static void add_taps(float *grad, const float *sum, size_t oc, size_t c, size_t 
                 grad[(o * c + i) * taps + k] += sum[(k * c + i) * oc + o];
 }
 
+static void repeat(const vbg_row_io *io, size_t times)
+{
+    const size_t size = vbg_dtype_size(io->xt);
+
+    for (size_t r = 0; r < io->rows; r++)
+        for (size_t i = 0; i < io->cols * times; i++)
+            memcpy((char *)io->y + (r * io->ldy + i) * size,
+                   (const char *)io->x + (r * io->ldx + i / times) * size, size);
+}
+
+static void fold(const vbg_row_io *io, size_t times)
+{
+    for (size_t r = 0; r < io->rows; r++)
+        for (size_t i = 0; i < io->cols; i++) {
+            double sum = 0;
+            for (size_t q = 0; q < times; q++)
+                sum += (double)vbg_ref_get(io->x, io->xt, r * io->ldx + i * times + q);
+            vbg_ref_put(io->y, io->yt, r * io->ldy + i, (float)sum);
+        }
+}
+
 /* Part of row oy of an image for one tap and channel. */
 static double tap_row(const vbg_depthwise_grad_args *g, size_t row, size_t tap, size_t o)
 {
@@ -107,5 +128,7 @@ void vbg_train_init_ref(vbg_train_kernels *k)
                               .interleave = interleave,
                               .pack = pack,
                               .add_taps = add_taps,
+                              .repeat = repeat,
+                              .fold = fold,
                               .depthwise_grad = depthwise_grad };
 }
