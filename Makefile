@@ -110,7 +110,13 @@ $(O)/bin/%: $(O)/tools/%.o $(call obj,$(TOOL_SRC)) $(LIB)
 $(O)/bin/check-golden: $(call obj,$(GOLD_SRC)) $(LIB)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) -lz
-$(O)/bin/test_%: $(O)/tests/test_%.o $(call obj,$(TOOL_SRC)) $(O)/libtrain.a $(LIB)
+# What tests and the bench use in place of cameras.
+FAKE_SRC := $(wildcard tests/fake/*.c)
+FAKE := $(O)/libfake.a
+$(FAKE): $(call obj,$(FAKE_SRC))
+	@rm -f $@
+	@ar rcs $@ $^
+$(O)/bin/test_%: $(O)/tests/test_%.o $(call obj,$(TOOL_SRC)) $(FAKE) $(O)/libtrain.a $(LIB)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) $(TRAIN_LIBS) -lcriterion
 
@@ -228,4 +234,4 @@ format:
 clean:
 	rm -rf build bin
 
--include $(patsubst %.o,%.d,$(call obj,$(LIB_SRC) $(TOOL_SRC) $(GOLD_SRC) $(BENCH_SRC) $(wildcard tools/vbg-*.c tests/*.c tests/tools/*.c tests/fuzz/*.c)))
+-include $(patsubst %.o,%.d,$(call obj,$(LIB_SRC) $(TOOL_SRC) $(GOLD_SRC) $(BENCH_SRC) $(wildcard tools/vbg-*.c tests/*.c tests/fake/*.c tests/tools/*.c tests/fuzz/*.c)))
