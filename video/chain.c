@@ -67,40 +67,58 @@ const vbg_mask *vbg_chain_mask(const vbg_chain *ch)
     return &ch->mask;
 }
 
-static void follow(vbg_chain *ch, const vbg_raw_frame *raw, vbg_tracker_state *motion)
+vbg_status vbg_chain_set_mask(vbg_chain *ch, const vbg_mask_opt *opt, vbg_err *err)
+{
+    return vbg_masker_set(ch->masker, opt, err);
+}
+
+void vbg_chain_find(vbg_chain *ch, const vbg_raw_frame *raw, const vbg_frame *given,
+                    vbg_chain_report *report)
+{
+    const double start = vbg_now();
+
+    vbg_masker_run(ch->masker, ch->ctx, raw, given, &ch->mask, &report->mask_err);
+    report->mask_s = vbg_now() - start;
+}
+
+void vbg_chain_follow(vbg_chain *ch, const vbg_raw_frame *raw, const vbg_mask *mask,
+                      vbg_chain_report *report)
 {
     const vbg_yuv *v = &raw->frame.yuv;
+    const double start = vbg_now();
 
-    if (!ch->tracker)
-        return;
-    if (ch->mask.valid) {
-        vbg_resizer_u8(ch->shrink, vbg_ctx_kernels(ch->ctx), &ch->small, &ch->mask.alpha);
+    if (ch->tracker && vbg_mask_usable(mask, raw)) {
+        vbg_resizer_u8(ch->shrink, vbg_ctx_kernels(ch->ctx), &ch->small, &mask->alpha);
         const vbg_tracker_mask m = { ch->small.data, ch->small.stride, ch->small.w,
                                      ch->small.h };
-        vbg_tracker_update(ch->tracker, v->plane[0], v->stride[0], &m, motion);
-    } else {
-        vbg_tracker_update(ch->tracker, v->plane[0], v->stride[0], NULL, motion);
+        vbg_tracker_update(ch->tracker, v->plane[0], v->stride[0], &m, &report->motion);
+    } else if (ch->tracker) {
+        vbg_tracker_update(ch->tracker, v->plane[0], v->stride[0], NULL, &report->motion);
     }
+    report->track_s = vbg_now() - start;
+}
+
+void vbg_chain_show(vbg_chain *ch, vbg_background *back, const vbg_raw_frame *raw,
+                    const vbg_mask *mask, vbg_out_frame *out, vbg_chain_report *report)
+{
+    const vbg_tracker_state *m = &report->motion;
+    const double start = vbg_now();
+    const vbg_picture *view =
+        vbg_background_view(back, ch->ctx, m->yaw, m->pitch, m->roll, raw, mask);
+    const double seen = vbg_now();
+
+    report->person = vbg_compose(ch->ctx, out, raw, mask, view);
+    report->view_s = seen - start;
+    report->compose_s = vbg_now() - seen;
 }
 
 void vbg_chain_step(vbg_chain *ch, const vbg_raw_frame *raw, const vbg_frame *given,
                     vbg_out_frame *out, vbg_out_frame *mask_out, vbg_chain_report *report)
 {
     *report = (vbg_chain_report){ .index = raw->index, .time_s = raw->frame.time_s };
-    const double t0 = vbg_now();
-    vbg_masker_run(ch->masker, ch->ctx, raw, given, &ch->mask, &report->mask_err);
-    const double t1 = vbg_now();
-    follow(ch, raw, &report->motion);
-    const double t2 = vbg_now();
-    const vbg_tracker_state *m = &report->motion;
-    const vbg_picture *back = vbg_background_view(ch->opt.background, ch->ctx, m->yaw,
-                                                  m->pitch, m->roll, raw, &ch->mask);
-    const double t3 = vbg_now();
-    report->person = vbg_compose(ch->ctx, out, raw, &ch->mask, back);
+    vbg_chain_find(ch, raw, given, report);
+    vbg_chain_follow(ch, raw, &ch->mask, report);
+    vbg_chain_show(ch, ch->opt.background, raw, &ch->mask, out, report);
     if (mask_out)
         vbg_compose_mask(mask_out, raw, &ch->mask);
-    report->mask_s = t1 - t0;
-    report->track_s = t2 - t1;
-    report->view_s = t3 - t2;
-    report->compose_s = vbg_now() - t3;
 }

@@ -46,9 +46,10 @@ int64_t vbg_out_frame_index(const vbg_out_frame *f)
     return f->index;
 }
 
-static bool usable(const vbg_mask *m, const vbg_raw_frame *raw)
+bool vbg_mask_usable(const vbg_mask *m, const vbg_raw_frame *raw)
 {
-    return m && m->valid && m->index == raw->index && m->alpha.w == raw->frame.yuv.w &&
+    return m && raw && m->valid && m->epoch == raw->epoch && m->index <= raw->index &&
+           raw->index - m->index <= m->max_age && m->alpha.w == raw->frame.yuv.w &&
            m->alpha.h == raw->frame.yuv.h;
 }
 
@@ -146,7 +147,7 @@ static void strip(void *arg, size_t index, int thread)
 bool vbg_compose(vbg_ctx *c, vbg_out_frame *out, const vbg_raw_frame *raw,
                  const vbg_mask *mask, const vbg_picture *back)
 {
-    const bool person = usable(mask, raw);
+    const bool person = vbg_mask_usable(mask, raw);
     vbg_yuv *to = &out->frame.yuv;
     job j = { .k = &vbg_ctx_kernels(c)->compose,
               .out = to,
@@ -163,10 +164,24 @@ bool vbg_compose(vbg_ctx *c, vbg_out_frame *out, const vbg_raw_frame *raw,
     return person;
 }
 
+void vbg_compose_background(vbg_ctx *c, vbg_out_frame *out, const vbg_picture *back,
+                            int64_t index, double time_s)
+{
+    vbg_yuv *to = &out->frame.yuv;
+    job j = { .out = to, .back = back };
+
+    VBG_CHECK(to->w == back->w && to->h == back->h && back->channels == 3,
+              "output %dx%d, background %dx%dx%d", to->w, to->h, back->w, back->h,
+              back->channels);
+    vbg_parallel(c, (size_t)((to->h + STRIP - 1) / STRIP), strip, &j);
+    out->index = index;
+    out->frame.time_s = time_s;
+}
+
 void vbg_compose_mask(vbg_out_frame *out, const vbg_raw_frame *raw, const vbg_mask *mask)
 {
     vbg_yuv *to = &out->frame.yuv;
-    const bool person = usable(mask, raw);
+    const bool person = vbg_mask_usable(mask, raw);
 
     for (int y = 0; y < to->h; y++) {
         if (person)
@@ -245,7 +260,7 @@ static void shrink(vbg_own_blur *b, const vbg_yuv *f, const vbg_picture *alpha)
             float sum[4] = { 0 };
             for (int y = sy * s; y < vbg_min_int((sy + 1) * s, f->h); y++)
                 for (int x = sx * s; x < vbg_min_int((sx + 1) * s, f->w); x++) {
-                    float w = alpha ? (float)(255 - vbg_picture_row(alpha, y)[x]) : 255;
+                    float w = (float)(255 - vbg_picture_row(alpha, y)[x]);
                     w = w < 128 ? 0 : w; /* what is mostly person says nothing */
                     sum[0] += w * row_of(f, 0, y)[x];
                     sum[1] += w * row_of(f, 1, y / 2)[x / 2];
@@ -299,7 +314,12 @@ static void box_columns(vbg_image *dst, const vbg_image *src, int r, float *sum)
 void vbg_own_blur_run(vbg_own_blur *b, const vbg_kernels *k, vbg_picture *back,
                       const vbg_raw_frame *raw, const vbg_mask *mask)
 {
-    shrink(b, &raw->frame.yuv, usable(mask, raw) ? &mask->alpha : NULL);
+    if (!vbg_mask_usable(mask, raw)) {
+        for (int y = 0; y < back->h; y++)
+            memset(vbg_picture_row(back, y), 128, 3 * (size_t)back->w);
+        return;
+    }
+    shrink(b, &raw->frame.yuv, &mask->alpha);
     /* Deep inside a person no background is near: any colour does, he covers it. */
     for (int i = 0; i < BLUR_PASSES; i++) {
         box_rows(&b->other, &b->small, b->radius);

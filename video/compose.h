@@ -15,13 +15,15 @@
 
 typedef struct vbg_raw_frame {
     vbg_frame frame;
-    int64_t index; /* 0, 1, ... */
+    int64_t index; /* 0, 1, ...                                                */
+    int64_t epoch; /* grows whenever the camera is started: masks do not pass over */
 } vbg_raw_frame;
 
 /* A person's alpha at frame size: 255 person, 0 background. */
 typedef struct vbg_mask {
     vbg_picture alpha;
-    int64_t index; /* of the raw frame it was made from */
+    int64_t index, epoch; /* of the raw frame it was made from */
+    int max_age;          /* frames that it may be older than the one it is used for */
     bool valid;
 } vbg_mask;
 
@@ -32,12 +34,21 @@ void vbg_out_frame_free(vbg_out_frame *f); /* accepts NULL */
 const vbg_frame *vbg_out_frame_pixels(const vbg_out_frame *f);
 int64_t vbg_out_frame_index(const vbg_out_frame *f);
 
+/* True when the mask may be used for this frame: valid, of its size and epoch, and of
+ * this frame or one at most max_age before it. */
+bool vbg_mask_usable(const vbg_mask *mask, const vbg_raw_frame *raw);
+
 /* out = raw where the mask says person, back elsewhere.  raw, out and back have one
- * size; back holds Y U V codes, three channels.  mask NULL, not valid or of another
- * frame: the background alone.  Returns true when the person is shown.
+ * size; back holds Y U V codes, three channels.  mask NULL or not usable: the
+ * background alone.  Returns true when the person is shown.
  * Time, range and matrix of raw are carried over.  c: threads. */
 bool vbg_compose(vbg_ctx *c, vbg_out_frame *out, const vbg_raw_frame *raw,
                  const vbg_mask *mask, const vbg_picture *back);
+
+/* The background alone, when there is no raw frame.  Range and matrix are those of out's
+ * last frame (limited, BT.601 at first). */
+void vbg_compose_background(vbg_ctx *c, vbg_out_frame *out, const vbg_picture *back,
+                            int64_t index, double time_s);
 
 /* The alpha itself as a gray frame, full range, for --mask-out (black without one). */
 void vbg_compose_mask(vbg_out_frame *out, const vbg_raw_frame *raw, const vbg_mask *mask);
@@ -50,7 +61,8 @@ typedef struct vbg_own_blur vbg_own_blur;
 /* sigma in pixels of the frame, 0.5 to 256.  Errors: VBG_ENOMEM. */
 vbg_status vbg_own_blur_new(vbg_own_blur **out, int w, int h, double sigma, vbg_err *err);
 void vbg_own_blur_free(vbg_own_blur *b); /* accepts NULL */
-/* back: w x h, three channels.  mask as above: without one all is blurred. */
+/* back: w x h, three channels.  mask as above.  Without one, or without a raw frame,
+ * back is an even gray: nothing of the room is shown while nobody can be told from it. */
 void vbg_own_blur_run(vbg_own_blur *b, const vbg_kernels *k, vbg_picture *back,
                       const vbg_raw_frame *raw, const vbg_mask *mask);
 

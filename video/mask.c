@@ -22,12 +22,19 @@ struct vbg_masker {
     vbg_blurrer *feather;
 };
 
+static bool is_network(const vbg_mask_opt *o)
+{
+    return o->segmenter || o->source.find;
+}
+
 static vbg_status open_network(vbg_masker *m, vbg_err *err)
 {
     const vbg_mask_opt *o = &m->opt;
     int nw, nh, mw, mh;
     vbg_status st;
 
+    if (o->source.find)
+        return vbg_image_new(&m->prob, o->source.w, o->source.h, 1, err);
     vbg_segmenter_size(o->segmenter, &nw, &nh);
     vbg_segmenter_mask_size(o->segmenter, &mw, &mh);
     st = vbg_resizer_new(&m->shrink_y, o->w, o->h, nw, nh, 1, VBG_INTERP_SMOOTH, err);
@@ -55,6 +62,33 @@ static vbg_status open_widening(vbg_masker *m, bool edges, vbg_err *err)
                            VBG_INTERP_LINEAR, err);
 }
 
+static vbg_status open_feather(vbg_blurrer **b, const vbg_mask_opt *o, vbg_err *err)
+{
+    *b = NULL;
+    return o->feather > 0
+               ? vbg_blurrer_new(b, o->w, o->h, 1, fmax(0.5, o->feather / 2.6), err)
+               : VBG_OK;
+}
+
+vbg_status vbg_masker_set(vbg_masker *m, const vbg_mask_opt *opt, vbg_err *err)
+{
+    if (opt->feather != m->opt.feather) {
+        vbg_mask_opt o = m->opt;
+        vbg_blurrer *b;
+        o.feather = opt->feather;
+        vbg_status st = open_feather(&b, &o, err);
+        if (st != VBG_OK)
+            return st;
+        vbg_blurrer_free(m->feather);
+        m->feather = b;
+    }
+    m->opt.feather = opt->feather;
+    m->opt.threshold = opt->threshold;
+    m->opt.close = opt->close;
+    m->opt.grow = opt->grow;
+    return VBG_OK;
+}
+
 vbg_status vbg_masker_new(vbg_masker **out, const vbg_mask_opt *opt, vbg_err *err)
 {
     vbg_masker *m = calloc(1, sizeof *m);
@@ -64,7 +98,7 @@ vbg_status vbg_masker_new(vbg_masker **out, const vbg_mask_opt *opt, vbg_err *er
     if (!m)
         return vbg_fail(err, VBG_ENOMEM, "out of memory");
     m->opt = *opt;
-    if (opt->segmenter) {
+    if (is_network(opt)) {
         st = open_network(m, err);
         if (st == VBG_OK)
             st = open_widening(m, true, err);
@@ -73,9 +107,8 @@ vbg_status vbg_masker_new(vbg_masker **out, const vbg_mask_opt *opt, vbg_err *er
         if (st == VBG_OK)
             st = open_widening(m, false, err);
     }
-    if (st == VBG_OK && opt->feather > 0)
-        st = vbg_blurrer_new(&m->feather, opt->w, opt->h, 1,
-                             fmax(0.5, opt->feather / 2.6), err);
+    if (st == VBG_OK)
+        st = open_feather(&m->feather, opt, err);
     if (st == VBG_OK)
         *out = m;
     else
@@ -113,6 +146,9 @@ static vbg_status from_network(vbg_masker *m, const vbg_kernels *k,
                                const vbg_raw_frame *raw, vbg_err *err)
 {
     const vbg_yuv *v = &raw->frame.yuv;
+
+    if (m->opt.source.find)
+        return m->opt.source.find(m->opt.source.arg, raw, &m->prob, err);
     vbg_yuv small = { .layout = VBG_YUV_444,
                       .bt709 = v->bt709,
                       .full_range = v->full_range,
@@ -257,6 +293,21 @@ static void cut_u8(vbg_picture *a, double threshold)
             vbg_picture_row(a, y)[x] = table[vbg_picture_row(a, y)[x]];
 }
 
+/* Share of the picture that is marked; what is no number is not. */
+static double cover(vbg_image *p)
+{
+    int64_t n = 0;
+
+    for (int y = 0; y < p->h; y++) {
+        float *d = vbg_image_row(p, y);
+        for (int x = 0; x < p->w; x++) {
+            d[x] = d[x] > 0 ? (d[x] < 1 ? d[x] : 1) : 0;
+            n += d[x] > 0.5f;
+        }
+    }
+    return (double)n / ((double)p->w * p->h);
+}
+
 vbg_status vbg_masker_run(vbg_masker *m, vbg_ctx *c, const vbg_raw_frame *raw,
                           const vbg_frame *given, vbg_mask *mask, vbg_err *err)
 {
@@ -266,22 +317,26 @@ vbg_status vbg_masker_run(vbg_masker *m, vbg_ctx *c, const vbg_raw_frame *raw,
 
     mask->valid = false;
     mask->index = raw->index;
-    if (!m->opt.segmenter && !m->opt.chroma) {
+    mask->epoch = raw->epoch;
+    mask->max_age = m->opt.max_age;
+    if (!is_network(&m->opt) && !m->opt.chroma) {
         if (!given)
             return vbg_fail(err, VBG_EUSAGE, "no mask for this frame");
         st = from_given(m, k, &given->yuv, alpha, err);
         if (st == VBG_OK && m->opt.threshold >= 0)
             cut_u8(alpha, m->opt.threshold);
     } else {
-        if (m->opt.segmenter)
+        if (is_network(&m->opt))
             st = from_network(m, k, raw, err);
         else
             from_colour(m, &raw->frame.yuv);
+        if (st == VBG_OK && m->opt.max_cover > 0 && cover(&m->prob) > m->opt.max_cover)
+            st = vbg_fail(err, VBG_EFORMAT, "the network takes everything for a person");
         if (st != VBG_OK)
             return st;
         if (m->opt.threshold >= 0)
             cut(&m->prob, m->opt.threshold);
-        else if (m->opt.segmenter)
+        else if (is_network(&m->opt))
             cut_veil(&m->prob);
         if (m->refiner) {
             vbg_picture luma = plane_of(&raw->frame.yuv, 0);
@@ -292,7 +347,7 @@ vbg_status vbg_masker_run(vbg_masker *m, vbg_ctx *c, const vbg_raw_frame *raw,
                     vbg_image_row(&m->prob, y)[x] *= 255;
             vbg_resizer_f32_u8(m->widen, k, alpha, &m->prob);
         }
-        if (m->opt.segmenter)
+        if (is_network(&m->opt))
             choke(alpha);
     }
     if (st == VBG_OK)

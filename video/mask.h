@@ -8,10 +8,23 @@
 
 #include "models/segmenter.h"
 #include "video/compose.h"
+#include "video/image.h"
+
+/* Whatever else can tell a person: fills prob (w x h, one channel, 0..1). */
+typedef struct vbg_mask_source {
+    vbg_status (*find)(void *arg, const vbg_raw_frame *raw, vbg_image *prob,
+                       vbg_err *err); /* NULL: none */
+    void *arg;
+    int w, h;
+} vbg_mask_source;
 
 typedef struct vbg_mask_opt {
     int w, h;                 /* of the frames                                      */
     vbg_segmenter *segmenter; /* borrowed; NULL: chroma or given masks              */
+    vbg_mask_source source;   /* in place of the segmenter                          */
+    double max_cover;         /* a network that marks more of the picture has failed;
+                               * 0: no limit                                        */
+    int max_age;              /* goes into the masks                                */
     bool chroma;              /* key colour below                                   */
     uint8_t key[3];           /* RGB                                                */
     double threshold;         /* 0..1: a steep cut there; negative: as it comes     */
@@ -25,6 +38,9 @@ typedef struct vbg_masker vbg_masker;
 /* All memory for one size.  Errors: VBG_ENOMEM, VBG_EUSAGE. */
 vbg_status vbg_masker_new(vbg_masker **out, const vbg_mask_opt *opt, vbg_err *err);
 void vbg_masker_free(vbg_masker *m); /* accepts NULL */
+/* Takes over threshold, close, grow and feather.  Errors: VBG_ENOMEM (nothing changed).
+ */
+vbg_status vbg_masker_set(vbg_masker *m, const vbg_mask_opt *opt, vbg_err *err);
 
 /* Fills mask (alpha of the frame's size, made by the caller) for raw.  given: a gray
  * frame whose luma is the alpha, any size, when neither network nor colour is used.

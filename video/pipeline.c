@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "video/frame_scale.h"
+
 enum { SLOTS = 3 /* frames under way on each side */ };
 
 /* Frames go round: the producer fills slot put, the consumer empties slot take. */
@@ -90,20 +92,6 @@ typedef struct run {
     vbg_err in_err, out_err;
 } run;
 
-static void copy_frame(vbg_frame *d, const vbg_frame *s)
-{
-    for (int p = 0; p < 3; p++) {
-        const int h = p ? (s->yuv.h + 1) / 2 : s->yuv.h;
-        const size_t w = (size_t)(p ? (s->yuv.w + 1) / 2 : s->yuv.w);
-        for (int y = 0; y < h; y++)
-            memcpy(d->yuv.plane[p] + (size_t)y * d->yuv.stride[p],
-                   s->yuv.plane[p] + (size_t)y * s->yuv.stride[p], w);
-    }
-    d->yuv.bt709 = s->yuv.bt709;
-    d->yuv.full_range = s->yuv.full_range;
-    d->time_s = s->time_s;
-}
-
 static void mirror_row(uint8_t *row, int w)
 {
     for (int x = 0; x < w / 2; x++) {
@@ -142,7 +130,7 @@ static bool fill_slot(run *r, int slot)
     raw->index = r->read;
     r->has_given[slot] = false;
     if (r->read == 0 && p->first) {
-        copy_frame(&raw->frame, p->first);
+        vbg_frame_copy(&raw->frame, p->first);
     } else {
         r->in_status = vbg_reader_next(p->reader, &raw->frame, &end, &r->in_err);
         if (r->in_status != VBG_OK || end)
@@ -150,7 +138,7 @@ static bool fill_slot(run *r, int slot)
     }
     if (p->mask_reader) {
         if (r->read == 0 && p->first_mask) {
-            copy_frame(&r->given[slot], p->first_mask);
+            vbg_frame_copy(&r->given[slot], p->first_mask);
             mask_end = false;
         } else if (vbg_reader_next(p->mask_reader, &r->given[slot], &mask_end, NULL) !=
                    VBG_OK) {

@@ -46,6 +46,18 @@ void vbg_chain_step(vbg_chain *ch, const vbg_raw_frame *raw, const vbg_frame *gi
                     vbg_out_frame *out, vbg_out_frame *mask_out,
                     vbg_chain_report *report);
 
+/* The same in parts, for frames whose mask is made elsewhere.  find: the mask of this
+ * frame (vbg_chain_mask).  follow: where the camera looks; mask NULL or not usable:
+ * nobody is left out.  show: view and composite, with a background of the caller. */
+void vbg_chain_find(vbg_chain *ch, const vbg_raw_frame *raw, const vbg_frame *given,
+                    vbg_chain_report *report);
+void vbg_chain_follow(vbg_chain *ch, const vbg_raw_frame *raw, const vbg_mask *mask,
+                      vbg_chain_report *report);
+void vbg_chain_show(vbg_chain *ch, vbg_background *back, const vbg_raw_frame *raw,
+                    const vbg_mask *mask, vbg_out_frame *out, vbg_chain_report *report);
+/* As vbg_masker_set. */
+vbg_status vbg_chain_set_mask(vbg_chain *ch, const vbg_mask_opt *opt, vbg_err *err);
+
 /* The alpha of the last step (for stills). */
 const vbg_mask *vbg_chain_mask(const vbg_chain *ch);
 
