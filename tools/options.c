@@ -235,6 +235,64 @@ vbg_status vbg_values_set(vbg_values *v, const char *name, const char *text, vbg
     return set_option(v, o, text, err);
 }
 
+/* The words of a flag in files and commands: 1, 0 or -1 for neither. */
+static int flag_word(const char *text)
+{
+    static const char *const words[] = { "0",   "1",  "no",    "yes",
+                                         "off", "on", "false", "true" };
+
+    for (int i = 0; i < 8; i++)
+        if (strcmp(text, words[i]) == 0)
+            return i % 2;
+    return -1;
+}
+
+vbg_status vbg_option_check(const vbg_option *o, const char *text, vbg_err *err)
+{
+    if (o->type == VBG_OPT_FLAG && flag_word(text) < 0)
+        return vbg_fail(err, VBG_EUSAGE, "%s takes yes or no, not '%.60s'", o->name,
+                        text);
+    if (o->type != VBG_OPT_FLAG && !valid(o, text))
+        return vbg_fail(err, VBG_EUSAGE, "%s takes %s%s%s, not '%.60s'", o->name,
+                        wants[o->type],
+                        !o->range                   ? ""
+                        : o->type == VBG_OPT_CHOICE ? " of "
+                                                    : " in ",
+                        o->range ? o->range : "", text);
+    return VBG_OK;
+}
+
+vbg_status vbg_values_offer(vbg_values *v, const char *name, const char *text,
+                            vbg_err *err)
+{
+    const vbg_option *o = vbg_option_find(v->program, name);
+
+    if (!o)
+        return unknown_option(v->program, name, err);
+    vbg_status st = vbg_option_check(o, text, err);
+    if (st != VBG_OK || slot_of(v, o)->text)
+        return st;
+    if (o->type == VBG_OPT_FLAG)
+        return flag_word(text) == 1 ? set_option(v, o, "1", err) : VBG_OK;
+    return set_option(v, o, text, err);
+}
+
+void vbg_values_clear(vbg_values *v, const char *name)
+{
+    const vbg_option *o = vbg_option_find(v->program, name);
+    slot *s = o ? slot_of(v, o) : NULL;
+
+    if (s) {
+        free(s->text);
+        s->text = NULL;
+    }
+}
+
+const vbg_program *vbg_values_program(const vbg_values *v)
+{
+    return v->program;
+}
+
 /* "--name", "--name=value"; *i moves on when the value is the next argument. */
 static vbg_status parse_one_long(vbg_values *v, int argc, char **argv, int *i,
                                  vbg_err *err)
@@ -346,6 +404,32 @@ vbg_status vbg_options_parse(vbg_values **out, const vbg_program *p, int argc,
     }
     vbg_values_free(v);
     return st;
+}
+
+vbg_status vbg_values_copy(vbg_values **out, const vbg_values *v, vbg_err *err)
+{
+    vbg_values *c = values_new(v->program, 0);
+    bool ok = c != NULL;
+
+    for (size_t i = 0; ok && i < v->count; i++)
+        if (v->slots[i].text)
+            ok = (c->slots[i].text = strdup(v->slots[i].text)) != NULL;
+    if (!ok) {
+        vbg_values_free(c);
+        return vbg_fail(err, VBG_ENOMEM, "out of memory for options");
+    }
+    c->drawn = v->drawn;
+    c->has_drawn = v->has_drawn;
+    *out = c;
+    return VBG_OK;
+}
+
+void vbg_values_swap(vbg_values *a, vbg_values *b)
+{
+    slot *s = a->slots;
+
+    a->slots = b->slots;
+    b->slots = s;
 }
 
 void vbg_values_free(vbg_values *v)

@@ -34,12 +34,13 @@ typedef enum vbg_option_type {
     VBG_OPT_SEED    /* integer; negative or "random" draws one           */
 } vbg_option_type;
 
-enum {                     /* flags */
-       VBG_OPT_COMMON = 1, /* shown by --help                                  */
-       VBG_OPT_CONFIG = 2, /* may stand in the configuration file              */
-       VBG_OPT_LIVE = 4,   /* may change while running                         */
-       VBG_OPT_ALIAS = 8,  /* help holds the name of the option it stands for  */
-       VBG_OPT_HIDDEN = 16 /* works, but only the man page shows it            */
+enum {                      /* flags */
+       VBG_OPT_COMMON = 1,  /* shown by --help                                  */
+       VBG_OPT_CONFIG = 2,  /* may stand in the configuration file              */
+       VBG_OPT_LIVE = 4,    /* may change while running                         */
+       VBG_OPT_ALIAS = 8,   /* help holds the name of the option it stands for  */
+       VBG_OPT_HIDDEN = 16, /* works, but only the man page shows it            */
+       VBG_OPT_PATH = 32    /* names a file, relative to the one that says so     */
 };
 
 typedef struct vbg_option {
@@ -78,6 +79,22 @@ vbg_status vbg_options_parse(vbg_values **out, const vbg_program *p, int argc,
 /* Sets one option as if it stood on the command line.  Errors: VBG_EUSAGE. */
 vbg_status vbg_values_set(vbg_values *v, const char *name, const char *text,
                           vbg_err *err);
+/* The same with less right than what was set before: does nothing for an option that has
+ * a value (configuration files and presets after the command line).  Flags take
+ * yes|no|on|off|true|false|1|0.  Errors: VBG_EUSAGE. */
+vbg_status vbg_values_offer(vbg_values *v, const char *name, const char *text,
+                            vbg_err *err);
+/* Takes an option back to its default. */
+void vbg_values_clear(vbg_values *v, const char *name);
+/* True when text is right for the option (in a file or a command, where flags have
+ * values).  Errors: VBG_EUSAGE; the text does not begin with dashes. */
+vbg_status vbg_option_check(const vbg_option *o, const char *text, vbg_err *err);
+/* All values once more, and their exchange (both of one program).
+ * Errors: VBG_ENOMEM. */
+vbg_status vbg_values_copy(vbg_values **out, const vbg_values *v, vbg_err *err);
+void vbg_values_swap(vbg_values *a, vbg_values *b);
+/* The program's table. */
+const vbg_program *vbg_values_program(const vbg_values *v);
 /* The option's row (own table, then the shared one), aliases resolved, or NULL. */
 const vbg_option *vbg_option_find(const vbg_program *p, const char *name);
 

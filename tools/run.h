@@ -1,16 +1,22 @@
-/* vbg-run's two ways: videos (run_video.c) and pictures (run_stills.c). */
+/* vbg-run's three ways: videos (run_video.c), pictures (run_stills.c) and cameras
+ * (run_live.c). */
 #ifndef VBG_TOOLS_RUN_H
 #define VBG_TOOLS_RUN_H
 
 #include "engine/tensor.h"
 #include "tools/options.h"
 #include "video/background.h"
+#include "video/camera.h"
 #include "video/mask.h"
 
 /* What both need, read from the options. */
 typedef struct vbg_run_setup {
-    const vbg_values *v;
+    vbg_values *v;
+    int argc; /* the command line, to read the configuration again */
+    char **argv;
     const char *input, *output, *mask, *mask_out, *motion_log;
+    char camera[64];       /* path of the device; "" for clips */
+    bool stuck;            /* a thread was left behind: free nothing */
     char background[4096]; /* as given, or the cached room's path */
     vbg_ctx_opt ctx_opt;
     vbg_ctx *ctx;
@@ -20,9 +26,31 @@ typedef struct vbg_run_setup {
     bool flip_h, flip_v;
 } vbg_run_setup;
 
+/* What the options say about masks, background and flips.  Errors: VBG_EUSAGE. */
+vbg_status vbg_run_read(vbg_run_setup *s, const vbg_values *v, vbg_err *err);
+/* The same, then the context, the room of --text and the segmenter. */
+vbg_status vbg_run_prepare(vbg_run_setup *s, vbg_err *err);
+
 /* The whole job; prints notes and the summary.  *code: the exit code when the status is
  * VBG_OK (a signal, failed frames). */
 vbg_status vbg_run_video(const vbg_run_setup *s, int *code, vbg_err *err);
+/* A camera to a virtual camera or stream, until it is stopped.  With s->input a path of
+ * device. */
+vbg_status vbg_run_live(vbg_run_setup *s, const vbg_device *device, int *code,
+                        vbg_err *err);
+/* --list-cameras. */
+void vbg_run_list_cameras(const vbg_device *device, const vbg_camera_want *want);
+/* What is asked of a camera. */
+void vbg_run_want(vbg_camera_want *want, const vbg_values *v);
+/* vbg-run doctor: what is missing for a virtual camera, and the command that mends it.
+ * root: "" or a folder that holds sys/ and proc/ (tests).  Returns the exit code. */
+int vbg_run_doctor(const vbg_device *device, const char *root);
+/* The whole program but its name: for tests, which bring their own devices. */
+int vbg_run_main(int argc, char **argv, const vbg_device *device);
+
+/* Command line, configuration and preset once more (SIGHUP).  Errors: VBG_EUSAGE. */
+vbg_status vbg_run_reread(vbg_values **out, const vbg_run_setup *s, vbg_err *err);
+
 /* folder: every picture of a folder into another one. */
 vbg_status vbg_run_stills(const vbg_run_setup *s, bool folder, int *code, vbg_err *err);
 

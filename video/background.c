@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "engine/picture_resize.h"
+#include "video/blur.h"
 #include "video/colour.h"
 #include "video/viewport.h"
 
@@ -23,6 +24,7 @@ struct vbg_background {
     double limit;      /* of the pitch */
     bool strip;
     vbg_own_blur *blur;
+    vbg_blurrer *soften; /* of views that change */
 };
 
 bool vbg_colour_parse(uint8_t rgb[3], const char *text)
@@ -235,6 +237,14 @@ static vbg_status make(vbg_background **out, vbg_background *b, const vbg_pictur
         st = fit(b, rgb, err);
         to_codes(&b->view, &b->opt);
     }
+    if (st == VBG_OK && b->opt.blur >= 0.5)
+        st = vbg_blurrer_new(&b->soften, b->opt.w, b->opt.h, 3, fmin(b->opt.blur, 200),
+                             err);
+    if (st == VBG_OK && b->soften && !sphere) { /* once and for all */
+        vbg_kernels k;
+        vbg_kernels_init(&k, VBG_ISA_BEST);
+        vbg_blurrer_run(b->soften, &k, &b->view, &b->view);
+    }
     if (st == VBG_OK)
         *out = b;
     else
@@ -319,6 +329,7 @@ void vbg_background_close(vbg_background *b)
     vbg_picture_free(&b->view);
     vbg_viewport_free(b->viewport);
     vbg_own_blur_free(b->blur);
+    vbg_blurrer_free(b->soften);
     free(b);
 }
 
@@ -347,6 +358,8 @@ const vbg_picture *vbg_background_view(vbg_background *b, vbg_ctx *c, double yaw
                                      vbg_viewport_ease_pitch(pitch + b->pitch, b->limit),
                                      roll };
         vbg_viewport_render(b->viewport, c, &b->view, &camera);
+        if (b->soften)
+            vbg_blurrer_run(b->soften, vbg_ctx_kernels(c), &b->view, &b->view);
     } else if (b->kind == BLUR) {
         vbg_own_blur_run(b->blur, vbg_ctx_kernels(c), &b->view, raw, mask);
     }

@@ -28,6 +28,7 @@ typedef struct vbg_background_opt {
     vbg_background_type type;
     bool yuv;               /* views hold Y U V codes; else R G B */
     bool bt709, full_range; /* of the codes */
+    double blur;            /* sigma in pixels of the frame; 0: none */
     double yaw;             /* radians: where the first frame looks, besides what the
                                picture asks for */
 } vbg_background_opt;

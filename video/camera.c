@@ -208,24 +208,53 @@ static vbg_status start(vbg_camera *c, vbg_err *err)
 static vbg_status choose(vbg_camera *c, const vbg_camera_want *want, vbg_err *err)
 {
     vbg_camera_mode *modes = vbg_alloc(VBG_CAMERA_MODES * sizeof *modes);
+    vbg_status st = VBG_OK;
 
     if (!modes)
         return vbg_fail(err, VBG_ENOMEM, "out of memory");
     const int n = vbg_camera_modes(modes, c->d, c->fd);
     const int best = vbg_camera_choose(modes, n, want, c->info.why, sizeof c->info.why);
-    vbg_status st = VBG_OK;
     if (best < 0) {
         st = no_known_format(c, modes, n, err);
     } else {
-        vbg_camera_mode m = modes[best];
-        if (m.w == 0) {
-            m.w = want->w ? want->w : 1280;
-            m.h = want->h ? want->h : 720;
+        c->info.mode = modes[best];
+        if (c->info.mode.w == 0) { /* the driver names no sizes */
+            c->info.mode.w = want->w ? want->w : 1280;
+            c->info.mode.h = want->h ? want->h : 720;
         }
-        c->info.mode = m;
-        st = set_format(c, &m, err);
     }
     vbg_free_mem(modes);
+    return st;
+}
+
+/* Opened and its mode chosen. */
+static vbg_status take_node(vbg_camera *c, const vbg_device *d, const char *path,
+                            const vbg_camera_want *want, vbg_err *err)
+{
+    c->d = d;
+    snprintf(c->path, sizeof c->path, "%s", path);
+    c->fd = d->open(d->u, path, O_RDWR | O_NONBLOCK);
+    if (c->fd < 0)
+        return vbg_camera_explain(path, errno, err);
+    if (!vbg_camera_query(&c->info.name, d, c->fd))
+        return vbg_fail(err, VBG_EUSAGE, "%s: is no video device", path);
+    if (!c->info.name.capture || !c->info.name.streaming)
+        return vbg_fail(err, VBG_EUSAGE,
+                        "%s: this node of '%s' gives no pictures; vbg-run "
+                        "--list-cameras shows those that do",
+                        path, c->info.name.card);
+    return choose(c, want, err);
+}
+
+vbg_status vbg_camera_probe(vbg_camera_info *info, const vbg_device *d, const char *path,
+                            const vbg_camera_want *want, vbg_err *err)
+{
+    vbg_camera c = { .fd = -1 };
+    vbg_status st = take_node(&c, d, path, want, err);
+
+    if (c.fd >= 0)
+        d->close(d->u, c.fd);
+    *info = c.info;
     return st;
 }
 
@@ -238,20 +267,11 @@ vbg_status vbg_camera_open(vbg_camera **out, const vbg_device *d, const char *pa
     *out = NULL;
     if (!c)
         return vbg_fail(err, VBG_ENOMEM, "out of memory");
-    c->d = d;
-    snprintf(c->path, sizeof c->path, "%s", path);
-    c->fd = d->open(d->u, path, O_RDWR | O_NONBLOCK);
-    if (c->fd < 0)
-        st = vbg_camera_explain(path, errno, err);
-    else if (!vbg_camera_query(&c->info.name, d, c->fd))
-        st = vbg_fail(err, VBG_EIO, "%s: is no video device", path);
-    else if (!c->info.name.capture || !c->info.name.streaming)
-        st = vbg_fail(err, VBG_EIO,
-                      "%s: this node of '%s' gives no pictures; vbg-run --list-cameras "
-                      "shows those that do",
-                      path, c->info.name.card);
-    else
-        st = choose(c, want, err);
+    st = take_node(c, d, path, want, err);
+    if (st == VBG_OK) {
+        const vbg_camera_mode m = c->info.mode;
+        st = set_format(c, &m, err);
+    }
     if (st == VBG_OK) {
         set_rate(c, want->fps);
         st = map_buffers(c, err);

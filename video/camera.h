@@ -30,6 +30,9 @@ typedef enum vbg_camera_event {
  * Errors: VBG_EIO, VBG_EUNSUPPORTED, VBG_ENOMEM. */
 vbg_status vbg_camera_open(vbg_camera **out, const vbg_device *d, const char *path,
                            const vbg_camera_want *want, vbg_err *err);
+/* What would be opened, without starting it.  Errors as above. */
+vbg_status vbg_camera_probe(vbg_camera_info *info, const vbg_device *d, const char *path,
+                            const vbg_camera_want *want, vbg_err *err);
 void vbg_camera_close(vbg_camera *c); /* accepts NULL */
 void vbg_camera_get_info(const vbg_camera *c, vbg_camera_info *info);
 

@@ -5,6 +5,7 @@
 
 #include "video/compose.h"
 #include "video/device.h"
+#include "video/video_out.h"
 
 typedef struct vbg_sink vbg_sink;
 
@@ -43,6 +44,11 @@ typedef enum vbg_stream_format {
  * frames, whole ones.  The rate is what the header says.  Errors: VBG_ENOMEM. */
 vbg_status vbg_sink_stream(vbg_sink **out, int fd, vbg_stream_format format, int w, int h,
                            int rate_num, int rate_den, vbg_err *err);
+
+/* A recording; *result and *result_err tell at the end whether it was finished.
+ * Errors as vbg_video_create. */
+vbg_status vbg_sink_file(vbg_sink **out, const char *path, const vbg_video_opt *opt,
+                         vbg_status *result, vbg_err *result_err, vbg_err *err);
 
 /* For tests and measurements: a function per frame. */
 typedef void vbg_sink_fn(void *arg, const vbg_out_frame *f);

@@ -539,7 +539,7 @@ static int fake_list(void *u, char (*path)[64], int cap)
         snprintf(path[n++], 64, "/dev/video0");
     if (n < cap)
         snprintf(path[n++], 64, "/dev/video1");
-    if (n < cap)
+    if (n < cap && !f->no_odd)
         snprintf(path[n++], 64, "/dev/video2");
     if (f->loop_present && n < cap)
         snprintf(path[n++], 64, "/dev/video10");

@@ -35,6 +35,7 @@ typedef struct fake_device {
     vbg_camera_mode modes[FAKE_MODES];
     int mode_count;
     bool present, busy, denied, stalled;
+    bool no_odd;        /* leave /dev/video2 out of the list */
     bool odd_stride;    /* rows are padded */
     bool no_tables;     /* JPEG without Huffman tables */
     double fps;         /* 0: as fast as it is asked */
