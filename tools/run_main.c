@@ -345,10 +345,10 @@ int vbg_run_main(int argc, char **argv, const vbg_device *device)
         return vbg_control_client(argc - 2, argv + 2);
     if (argc == 2 && strcmp(argv[1], "doctor") == 0)
         return vbg_run_doctor(device, "");
+    vbg_signals_setup();
     int code = read_options(&s.v, argc, argv);
     if (code >= 0)
         return code;
-    vbg_signals_setup();
     code = 0;
     if (vbg_value_flag(s.v, "list-cameras")) {
         vbg_camera_want want;
