@@ -54,6 +54,35 @@ typedef struct vbg_caa_args {
     float eps; /* of the LayerNorm */
 } vbg_caa_args;
 
+/* The way back.  With kraw = gather(A F) + A enc of an entry, vraw alike, r = 1/std(e)
+ * and m = mean(e), the constant tokens shift all scores of a query alike, so that only
+ * scores relative to theirs matter, and A 1, Av 1 and Wv beta add up:
+ *
+ *     s = scale r q.(kraw - m k_one)   p = softmax with 18 - n tokens of score 0
+ *     t = r dy.(vraw - m v_one)        ds = p (t - sum p t)
+ *     alpha = scale r ds,  beta = r p  (per entry and head)
+ *     dq = sum alpha (kraw - m k_one)
+ *     dkraw = alpha q,  dvraw = beta dy
+ *     dk_one = -sum alpha m q,  dv_one = -sum beta m dy,  dv_null = sum dy
+ *     dr = sum over heads of (ds s + p t)/r
+ *     dm = -sum over heads of (alpha q.k_one + beta dy.v_one)
+ *     de = one[0] + one[1] e  with  one[1] = -dr r^3/c,  one[0] = dm/c - one[1] m
+ *
+ * dkraw and dvraw go to the tables' gradients and, like de, through the transposed
+ * gather to those of the maps. */
+typedef struct vbg_caa_back {
+    vbg_caa_args of; /* the forward's; y, k_null, gram and enc_sums are not read */
+    const void *dy;  /* [h*w][c] of type of.t */
+    void *dq;        /* the same */
+    size_t lddy, lddq;
+    uint32_t row0;       /* row of the tables at which the following begin */
+    float *dek, *dev;    /* [rows][c], += */
+    float *coef;         /* [rows][c/32][2]: alpha, beta */
+    float *line;         /* [rows][2]: see above */
+    float *dvec;         /* [3][c]: of k_one, v_one, v_null, += */
+    float *dx, *dk, *dv; /* [h*w][32]: 32 channels of the neighbour's gradients, += */
+} vbg_caa_back;
+
 typedef struct vbg_caa_kernels {
     /* Pixels [p0, p1). */
     void (*run)(const vbg_caa_args *a, size_t p0, size_t p1);
@@ -61,6 +90,11 @@ typedef struct vbg_caa_kernels {
      * [h][w][c] the sum of its channels and its products with itself and with the
      * pixels right, below, below right and below left of it (0 outside). */
     void (*gram)(float *out, const void *x, size_t ldx, int h, int w, int c, int y);
+    /* Pixels [p0, p1): writes dq, coef and line, adds to dek, dev, dvec. */
+    void (*back)(const vbg_caa_back *b, size_t p0, size_t p1);
+    /* All pixels: adds what neighbour `side` gets in channels [c0, c0 + 32) to dx, dk
+     * and dv; reads coef and line. */
+    void (*scatter)(const vbg_caa_back *b, int side, size_t c0);
 } vbg_caa_kernels;
 
 /* Each fills in what its level has and leaves the rest as it was. */

@@ -1,5 +1,5 @@
 /* Correspondence-aware attention; see models/caa.h. */
-#include "models/caa.h"
+#include "models/caa_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,25 +7,7 @@
 
 static const float EPS = 1e-5f;
 
-enum {
-    SPOTS = 256, /* per piece of table making: at most 2304 rows */
-    TOGETHER = 8 /* images of one task */
-};
-
-/* Rows of vec, f32 [c] each. */
-enum { K_ONE, V_ONE, K_NULL, V_NULL, ZERO, VECS };
-
-struct vbg_caa_tables {
-    const vbg_caa_level *level;
-    const float *freq;
-    vbg_dtype t;
-    int c;
-    float *vec;          /* [VECS][c] */
-    void *centre;        /* enc(0), [c] of type t */
-    void *enc, *ek, *ev; /* [rows][c] of type t */
-    float *sums;         /* [rows][2]: sum and squares of enc, see kernels/caa.h */
-    bool shared;         /* enc belongs to another */
-};
+enum { SPOTS = 256 }; /* per piece of table making: at most 2304 rows */
 
 void vbg_caa_bind(vbg_bind *b, vbg_caa_block *m, int c, const char *prefix)
 {
@@ -114,7 +96,12 @@ static void make_piece(vbg_ctx *c, making *k, size_t rows)
         if (!t->shared)
             vbg_copy_out(c, (char *)t->enc + at, t->t, enc);
     }
-    vbg_tensor *g = times_gamma(c, k->m, enc, t->vec + (size_t)ZERO * (size_t)t->c);
+    if (t->train) {
+        vbg_scope_close(c, NULL);
+        return;
+    }
+    vbg_tensor *g =
+        times_gamma(c, k->m, enc, t->vec + (size_t)VBG_CAA_ZERO * (size_t)t->c);
     g = vbg_cast(c, g, t->t);
     vbg_tensor *y = vbg_linear(c, g, &k->m->k);
     vbg_copy_out(c, (char *)t->ek + at, t->t, y);
@@ -134,6 +121,14 @@ static void project_vector(vbg_ctx *c, vbg_caa_tables *t, const float *v,
     vbg_scope_close(c, NULL);
 }
 
+static void project_vectors(vbg_ctx *c, const making *k)
+{
+    project_vector(c, k->t, k->m->norm1.gamma, &k->m->k, VBG_CAA_K_ONE);
+    project_vector(c, k->t, k->m->norm1.gamma, &k->m->v, VBG_CAA_V_ONE);
+    project_vector(c, k->t, k->m->norm1.beta, &k->m->k, VBG_CAA_K_NULL);
+    project_vector(c, k->t, k->m->norm1.beta, &k->m->v, VBG_CAA_V_NULL);
+}
+
 static vbg_status make_tables(vbg_ctx *c, void *arg, vbg_err *err)
 {
     making *k = arg;
@@ -141,10 +136,8 @@ static vbg_status make_tables(vbg_ctx *c, void *arg, vbg_err *err)
     const size_t spots = (size_t)l->poses * (size_t)l->h * (size_t)l->w * 2;
 
     (void)err;
-    project_vector(c, k->t, k->m->norm1.gamma, &k->m->k, K_ONE);
-    project_vector(c, k->t, k->m->norm1.gamma, &k->m->v, V_ONE);
-    project_vector(c, k->t, k->m->norm1.beta, &k->m->k, K_NULL);
-    project_vector(c, k->t, k->m->norm1.beta, &k->m->v, V_NULL);
+    if (!k->t->train)
+        project_vectors(c, k);
     for (size_t s = 0; s < spots; s += SPOTS) {
         k->spot0 = s;
         k->spot1 = s + SPOTS < spots ? s + SPOTS : spots;
@@ -161,7 +154,7 @@ size_t vbg_caa_tables_bytes(const vbg_caa_block *m, const vbg_caa_level *level,
                             bool shared, vbg_dtype t)
 {
     return level->rows * (size_t)m->c * vbg_dtype_size(t) * (shared ? 2 : 3) +
-           (size_t)m->c * (VECS + 1) * sizeof(float);
+           (size_t)m->c * (VBG_CAA_VECS + 1) * sizeof(float);
 }
 
 /* A new object with its vectors, tables still missing; NULL: no memory. */
@@ -172,7 +165,7 @@ static vbg_caa_tables *start(const vbg_caa_block *m, const vbg_caa_level *level,
 
     if (t) {
         *t = (vbg_caa_tables){ .level = level, .freq = m->freq, .t = dtype, .c = m->c };
-        t->vec = vbg_alloc(VECS * (size_t)t->c * sizeof *t->vec);
+        t->vec = vbg_alloc(VBG_CAA_VECS * (size_t)t->c * sizeof *t->vec);
         t->centre = vbg_alloc((size_t)t->c * vbg_dtype_size(dtype));
     }
     if (t && t->vec && t->centre)
@@ -194,14 +187,16 @@ static bool take_tables(vbg_caa_tables *t, const vbg_caa_tables *share)
     const size_t c = (size_t)t->c;
     const size_t bytes = (t->level->rows + 1) * c * vbg_dtype_size(t->t);
 
-    t->ek = vbg_alloc(bytes);
-    t->ev = vbg_alloc(bytes);
+    if (!t->train) {
+        t->ek = vbg_alloc(bytes);
+        t->ev = vbg_alloc(bytes);
+    }
     t->shared = share && share->level == t->level && share->c == t->c &&
                 memcmp(share->freq, t->freq, c / 4 * sizeof(float)) == 0;
     t->enc = t->shared ? share->enc : vbg_alloc(bytes);
     t->sums =
         t->shared ? share->sums : vbg_alloc((t->level->rows + 1) * 2 * sizeof *t->sums);
-    return t->ek && t->ev && t->enc && t->sums;
+    return (t->train || (t->ek && t->ev)) && t->enc && t->sums;
 }
 
 /* enc(0): sines 0, cosines 1. */
@@ -215,17 +210,16 @@ static void fill_centre(vbg_caa_tables *t)
     }
 }
 
-vbg_status vbg_caa_tables_new(vbg_caa_tables **out, vbg_ctx *c, const vbg_caa_block *m,
-                              const vbg_caa_level *level, const vbg_caa_tables *share,
-                              vbg_err *err)
+/* t is owned here; NULL: it could not be made. */
+static vbg_status complete(vbg_caa_tables **out, vbg_ctx *c, const vbg_caa_block *m,
+                           vbg_caa_tables *t, const vbg_caa_tables *share, vbg_err *err)
 {
-    vbg_caa_tables *t = start(m, level, vbg_ctx_act(c), err);
     making k = { .t = t, .m = m };
     vbg_status st = VBG_ENOMEM;
 
     if (t && take_tables(t, share)) {
         fill_centre(t);
-        st = vbg_run(c, make_tables, &k, err);
+        st = t->train && t->shared ? VBG_OK : vbg_run(c, make_tables, &k, err);
     } else {
         vbg_fail(err, st, "not enough memory for the tables of the camera rig");
     }
@@ -235,6 +229,24 @@ vbg_status vbg_caa_tables_new(vbg_caa_tables **out, vbg_ctx *c, const vbg_caa_bl
     }
     vbg_caa_tables_free(t);
     return st;
+}
+
+vbg_status vbg_caa_tables_new(vbg_caa_tables **out, vbg_ctx *c, const vbg_caa_block *m,
+                              const vbg_caa_level *level, const vbg_caa_tables *share,
+                              vbg_err *err)
+{
+    return complete(out, c, m, start(m, level, vbg_ctx_act(c), err), share, err);
+}
+
+vbg_status vbg_caa_tables_train(vbg_caa_tables **out, vbg_ctx *c, const vbg_caa_block *m,
+                                const vbg_caa_level *level, const vbg_caa_tables *share,
+                                vbg_err *err)
+{
+    vbg_caa_tables *t = start(m, level, vbg_ctx_act(c), err);
+
+    if (t)
+        t->train = true;
+    return complete(out, c, m, t, share, err);
 }
 
 void vbg_caa_tables_free(vbg_caa_tables *t)
@@ -254,86 +266,6 @@ void vbg_caa_tables_free(vbg_caa_tables *t)
 
 /* ---- forward ---- */
 
-typedef struct attending {
-    const vbg_caa_kernels *kernel;
-    const vbg_caa_tables *t;
-    const vbg_tensor *x, *q, *k, *v;
-    vbg_tensor *y, *gram; /* gram: NULL, or f32 [n,h,w,VBG_CAA_GRAM] */
-} attending;
-
-/* First pixel of image n. */
-static const void *image(const vbg_tensor *t, size_t n)
-{
-    size_t pixels = (size_t)t->h * (size_t)t->w;
-
-    return (const char *)t->data + n * pixels * t->ld * vbg_dtype_size(t->dtype);
-}
-
-/* Row `row` of pixels of image n. */
-static void attend_row(const attending *j, size_t n, size_t row)
-{
-    const vbg_caa_tables *t = j->t;
-    const vbg_caa_level *l = t->level;
-    const size_t h = (size_t)l->h, w = (size_t)l->w, c = (size_t)t->c;
-    const size_t views = (size_t)l->views;
-    const size_t first = n / views * views, view = n % views;
-    const size_t near[2] = { first + (view + views - 1) % views,
-                             first + (view + 1) % views };
-    vbg_caa_args a = { .q = image(j->q, n),
-                       .y = (void *)(uintptr_t)image(j->y, n),
-                       .ldq = j->q->ld,
-                       .ldy = j->y->ld,
-                       .ldx = j->x->ld,
-                       .ldk = j->k->ld,
-                       .ldv = j->v->ld,
-                       .enc = t->enc,
-                       .ek = t->ek,
-                       .ev = t->ev,
-                       .k_one = t->vec + K_ONE * c,
-                       .v_one = t->vec + V_ONE * c,
-                       .k_null = t->vec + K_NULL * c,
-                       .v_null = t->vec + V_NULL * c,
-                       .spot = l->spot + (size_t)l->pose[view] * h * w * 2,
-                       .h = l->h,
-                       .w = l->w,
-                       .c = t->c,
-                       .t = t->t,
-                       .eps = EPS };
-
-    a.enc_sums = t->sums;
-    for (int side = 0; side < 2; side++) {
-        a.gram[side] = j->gram ? image(j->gram, near[side]) : NULL;
-        a.x[side] = image(j->x, near[side]);
-        a.k[side] = image(j->k, near[side]);
-        a.v[side] = image(j->v, near[side]);
-    }
-    j->kernel->run(&a, row * w, (row + 1) * w);
-}
-
-/* The same row of several images: they share their rows of the tables, which is most of
- * what is read and then stays in L2. */
-static void attend_rows(void *arg, size_t index, int thread)
-{
-    const attending *j = arg;
-    const size_t h = (size_t)j->x->h, n0 = index / h * TOGETHER;
-
-    (void)thread;
-    for (size_t n = n0; n < (size_t)j->x->n && n < n0 + TOGETHER; n++)
-        attend_row(j, n, index % h);
-}
-
-/* Row `index` of all rows of all images. */
-static void gram_row(void *arg, size_t index, int thread)
-{
-    const attending *j = arg;
-    const size_t h = (size_t)j->x->h, n = index / h, y = index % h;
-    float *out = (float *)(uintptr_t)image(j->gram, n);
-
-    (void)thread;
-    j->kernel->gram(out + y * (size_t)j->x->w * VBG_CAA_GRAM, image(j->x, n), j->x->ld,
-                    j->x->h, j->x->w, j->x->c, (int)y);
-}
-
 /* next, made from old, which is no longer needed. */
 static vbg_tensor *after(vbg_ctx *c, vbg_tensor *old, vbg_tensor *next)
 {
@@ -351,34 +283,61 @@ vbg_tensor *vbg_caa_query(vbg_ctx *c, const vbg_caa_block *m, const vbg_caa_tabl
     return vbg_scope_close(c, vbg_linear(c, g, &m->q));
 }
 
+static vbg_tensor *vector(vbg_ctx *c, const vbg_caa_tables *t, int row)
+{
+    return vbg_wrap(c, t->vec + (size_t)row * (size_t)t->c, VBG_F32, 1, 1, 1, t->c);
+}
+
+static vbg_tensor *rows_of(vbg_ctx *c, const vbg_caa_tables *t, const void *table)
+{
+    return vbg_wrap(c, table, t->t, 1, 1, (int)t->level->rows, t->c);
+}
+
+/* What the tables hold otherwise, made from the weights as they are now. */
+static void project_now(vbg_ctx *c, const vbg_caa_block *m, vbg_caa_inputs *in)
+{
+    const vbg_caa_tables *t = in->t;
+    const float *zero = t->vec + (size_t)VBG_CAA_ZERO * (size_t)t->c;
+    const vbg_linear_opt f32 = { .f32_out = true };
+
+    if (t->level->rows) {
+        vbg_tensor *g = times_gamma(c, m, rows_of(c, t, t->enc), zero);
+        in->ek = vbg_linear(c, g, &m->k);
+        in->ev = vbg_linear(c, g, &m->v);
+        vbg_drop(c, g);
+    }
+    vbg_tensor *one = vbg_new_typed(c, VBG_F32, 1, 1, 1, t->c);
+    for (int i = 0; !vbg_planning(c) && i < t->c; i++)
+        ((float *)one->data)[i] = 1;
+    vbg_tensor *gamma = vbg_scale_shift(c, one, m->norm1.gamma, zero, VBG_ACT_NONE);
+    vbg_tensor *beta = vbg_scale_shift(c, one, zero, m->norm1.beta, VBG_ACT_NONE);
+    in->k_one = vbg_linear_ex(c, gamma, &m->k, f32);
+    in->v_one = vbg_linear_ex(c, gamma, &m->v, f32);
+    in->v_null = vbg_linear_ex(c, beta, &m->v, f32);
+}
+
 /* Attention before to_out. */
 static vbg_tensor *attention(vbg_ctx *c, const vbg_caa_block *m, const vbg_caa_tables *t,
                              const vbg_tensor *x)
 {
-    const vbg_caa_level *l = t->level;
+    const float *zero = t->vec + (size_t)VBG_CAA_ZERO * (size_t)t->c;
+    vbg_caa_inputs in = { .t = t, .x = x };
 
-    VBG_CHECK(x->c == t->c && x->h == l->h && x->w == l->w && x->n % l->views == 0 &&
-                  x->dtype == t->t,
-              "caa: [%d,%d,%d,%d] for %d views of [%d,%d,%d]", x->n, x->h, x->w, x->c,
-              l->views, l->h, l->w, t->c);
     vbg_scope_open(c);
-    attending j = { .kernel = &vbg_ctx_kernels(c)->caa, .t = t, .x = x };
-    vbg_tensor *g = vbg_scale_shift(c, x, m->norm1.gamma,
-                                    t->vec + (size_t)ZERO * (size_t)t->c, VBG_ACT_NONE);
-    j.k = vbg_linear(c, g, &m->k);
-    j.v = vbg_linear(c, g, &m->v);
+    vbg_tensor *g = vbg_scale_shift(c, x, m->norm1.gamma, zero, VBG_ACT_NONE);
+    in.k = vbg_linear(c, g, &m->k);
+    in.v = vbg_linear(c, g, &m->v);
     vbg_drop(c, g);
-    j.q = vbg_caa_query(c, m, t, x);
-    j.y = vbg_new(c, x->n, x->h, x->w, x->c);
-    if (j.kernel->gram && t->t == VBG_BF16)
-        j.gram = vbg_new_typed(c, VBG_F32, x->n, x->h, x->w, VBG_CAA_GRAM);
-    if (!vbg_planning(c)) {
-        if (j.gram)
-            vbg_parallel(c, (size_t)x->n * (size_t)x->h, gram_row, &j);
-        vbg_parallel(c, ((size_t)x->n + TOGETHER - 1) / TOGETHER * (size_t)x->h,
-                     attend_rows, &j);
-    }
-    return vbg_scope_close(c, j.y);
+    in.q = vbg_caa_query(c, m, t, x);
+    in.ek = rows_of(c, t, t->ek);
+    in.ev = rows_of(c, t, t->ev);
+    in.k_one = vector(c, t, VBG_CAA_K_ONE);
+    in.v_one = vector(c, t, VBG_CAA_V_ONE);
+    in.k_null = vector(c, t, VBG_CAA_K_NULL); /* zero in training: drops out */
+    in.v_null = vector(c, t, VBG_CAA_V_NULL);
+    if (t->train)
+        project_now(c, m, &in);
+    return vbg_scope_close(c, vbg_caa_couple(c, &in));
 }
 
 vbg_tensor *vbg_caa_attend(vbg_ctx *c, const vbg_caa_block *m, const vbg_caa_tables *t,

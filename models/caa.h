@@ -36,6 +36,11 @@ typedef struct vbg_caa_tables vbg_caa_tables;
 vbg_status vbg_caa_tables_new(vbg_caa_tables **out, vbg_ctx *c, const vbg_caa_block *m,
                               const vbg_caa_level *level, const vbg_caa_tables *share,
                               vbg_err *err);
+/* Tables for training: only what does not depend on the weights; the rest is part of
+ * each forward pass, and gradients reach all parameters but freq. */
+vbg_status vbg_caa_tables_train(vbg_caa_tables **out, vbg_ctx *c, const vbg_caa_block *m,
+                                const vbg_caa_level *level, const vbg_caa_tables *share,
+                                vbg_err *err);
 /* Tables without contents, enough to plan a forward pass. */
 vbg_status vbg_caa_tables_shape(vbg_caa_tables **out, const vbg_caa_block *m,
                                 const vbg_caa_level *level, vbg_dtype t, vbg_err *err);

@@ -106,6 +106,19 @@ vbg_status vbg_rig_tables(vbg_rig *r, vbg_ctx *c, int place, vbg_err *err)
                               first < place ? r->tables[first] : NULL, err);
 }
 
+vbg_status vbg_rig_train(vbg_rig *r, vbg_ctx *c, vbg_err *err)
+{
+    vbg_status st = VBG_OK;
+
+    for (int i = 0; i < r->m->places && st == VBG_OK; i++) {
+        const int first = first_place(r, i);
+        st = vbg_caa_tables_train(&r->tables[i], c, &r->m->caa[i],
+                                  &r->level[level_of(r->levels, i)],
+                                  first < i ? r->tables[first] : NULL, err);
+    }
+    return st;
+}
+
 vbg_status vbg_rig_shapes(vbg_rig *r, vbg_dtype t, vbg_err *err)
 {
     vbg_status st = VBG_OK;

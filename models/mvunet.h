@@ -43,6 +43,8 @@ void vbg_rig_close(vbg_rig *r); /* accepts NULL */
 vbg_caa_level *vbg_rig_level(vbg_rig *r, int i);
 /* Makes the tables of one place; call for every place in order.  Errors: VBG_ENOMEM. */
 vbg_status vbg_rig_tables(vbg_rig *r, vbg_ctx *c, int place, vbg_err *err);
+/* Tables of all places for training, see vbg_caa_tables_train.  Errors: VBG_ENOMEM. */
+vbg_status vbg_rig_train(vbg_rig *r, vbg_ctx *c, vbg_err *err);
 /* Puts in empty tables, enough to plan a forward pass.  Errors: VBG_ENOMEM. */
 vbg_status vbg_rig_shapes(vbg_rig *r, vbg_dtype t, vbg_err *err);
 /* Bytes of all tables in a context of activation type t. */

@@ -1,6 +1,6 @@
 /* Correspondence-aware attention: every ISA against the reference, and the geometry. */
 #include "models/camera.h"
-#include "tests/guard.h"
+#include "tests/caa_spots.h"
 
 /* Maps around the patch size; one head, the widths of SD2; entries of all kinds. */
 static const struct {
@@ -16,27 +16,6 @@ enum { CASES = sizeof cases / sizeof cases[0] };
 static double tolerance(vbg_dtype t, int c)
 {
     return t == VBG_BF16 ? 0x1p-7 : 64 * sqrt((double)c) * 0x1p-24;
-}
-
-/* Random patches: outside, across every edge, inside; masks empty, full, mixed. */
-static size_t fill_spots(vbg_caa_spot *s, int h, int w, uint32_t *seed)
-{
-    uint32_t row = 0;
-
-    for (int i = 0; i < 2 * h * w; i++) {
-        float kind = guard_random(seed);
-        s[i] = (vbg_caa_spot){ .x0 = (int)(guard_random(seed) * (float)(w + 3)),
-                               .y0 = (int)(guard_random(seed) * (float)(h + 3)),
-                               .fx = 0.5f + 0.4999f * guard_random(seed),
-                               .fy = 0.5f + 0.4999f * guard_random(seed),
-                               .row = row,
-                               .mask = kind < -0.4f  ? 0
-                                       : kind < 0.2f ? 0x1ff
-                                                     : (uint32_t)(kind * 511) };
-        for (uint32_t m = s[i].mask; m; m &= m - 1)
-            row++;
-    }
-    return row;
 }
 
 static void try_case(vbg_isa isa, size_t i, vbg_dtype t)

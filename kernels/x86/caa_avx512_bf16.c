@@ -13,6 +13,7 @@
 #include "kernels/caa.h"
 #include "kernels/x86/simd.h"
 #include "kernels/x86/caa_tmpl.h"
+#include "kernels/x86/caa_back_tmpl.h"
 
 enum { LANES = 16 };
 
@@ -308,4 +309,6 @@ void vbg_caa_init_avx512_bf16(vbg_caa_kernels *k)
 {
     k->run = run_any;
     k->gram = gram;
+    k->back = back;
+    k->scatter = scatter;
 }
