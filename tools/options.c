@@ -76,8 +76,7 @@ static const vbg_option *find_letter(const vbg_program *p, char letter)
     return NULL;
 }
 
-/* Edit distance of short names, for "did you mean". */
-static size_t distance(const char *a, const char *b)
+size_t vbg_edit_distance(const char *a, const char *b)
 {
     enum { MAX = 40 };
     size_t row[MAX + 1], la = strlen(a), lb = strlen(b);
@@ -110,7 +109,7 @@ static vbg_status unknown_option(const vbg_program *p, const char *name, vbg_err
 
     for (int t = 0; t < 2; t++)
         for (const vbg_option *o = tables[t]; o->name; o++) {
-            size_t d = distance(name, o->name);
+            size_t d = vbg_edit_distance(name, o->name);
             if (d < best) {
                 best = d;
                 nearest = o->name;

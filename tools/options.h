@@ -98,6 +98,9 @@ const vbg_program *vbg_values_program(const vbg_values *v);
 /* The option's row (own table, then the shared one), aliases resolved, or NULL. */
 const vbg_option *vbg_option_find(const vbg_program *p, const char *name);
 
+/* Edit distance of short names, for "did you mean"; 40 when one is longer than that. */
+size_t vbg_edit_distance(const char *a, const char *b);
+
 /* Values by long name; asking for a name that is not in the table aborts.
  * Strings are NULL when there is neither a value nor a default. */
 const char *vbg_value(const vbg_values *v, const char *name);
