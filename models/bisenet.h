@@ -75,7 +75,7 @@ typedef struct vbg_bisenet2 {
     vbg_weight detail[8];
     vbg_weight stem, stem_left1, stem_left2, stem_fuse;
     vbg_ge_layer ge[8];                         /* S3.0 S3.1 S4.0 S4.1 S5_4.0 .. S5_4.3 */
-    const float *context_scale, *context_shift; /* its batch norm, folded */
+    vbg_weight context_norm; /* no layer, only its batch norm */
     vbg_weight context_gap, context_last;
     vbg_weight left1_dw, left1, left2, right1, right2_dw, right2, merge;
     vbg_bisenet_head out;

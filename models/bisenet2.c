@@ -2,7 +2,6 @@
  * Source: Yu et al. 2020, "BiSeNet V2: Bilateral Network with Guided Aggregation". */
 #include "models/bisenet.h"
 
-#include <math.h>
 #include <stdio.h>
 
 /* A "ConvBNReLU" module: PREFIX.conv and PREFIX.bn. */
@@ -56,26 +55,10 @@ static void bind_ge(vbg_bind *b, vbg_pool_mem *pool, vbg_ge_layer *g, int ch,
 }
 
 /* Batch norm of a vector, without a convolution in front. */
-static void bind_context_norm(vbg_bind *b, vbg_pool_mem *pool, vbg_bisenet2 *m, size_t n)
+static void bind_context_norm(vbg_bind *b, vbg_pool_mem *pool, vbg_bisenet2 *m, int n)
 {
-    const float *gamma = vbg_bind_vector(b, n, NULL, "segment.S5_5.bn.weight");
-    const float *beta = vbg_bind_vector(b, n, NULL, "segment.S5_5.bn.bias");
-    const float *mean = vbg_bind_vector(b, n, NULL, "segment.S5_5.bn.running_mean");
-    const float *var = vbg_bind_vector(b, n, NULL, "segment.S5_5.bn.running_var");
-    float *scale = vbg_pool_take(pool, n * sizeof *scale);
-    float *shift = vbg_pool_take(pool, n * sizeof *shift);
-
-    if (!scale || !shift)
-        vbg_bind_problem(b, "not enough memory");
-    if (!scale || !shift || !gamma || !beta || !mean || !var)
-        return;
-    for (size_t i = 0; i < n; i++) {
-        double s = (double)gamma[i] / sqrt((double)var[i] + 1e-5);
-        scale[i] = (float)s;
-        shift[i] = (float)((double)beta[i] - (double)mean[i] * s);
-    }
-    m->context_scale = scale;
-    m->context_shift = shift;
+    m->context_norm = (vbg_weight){ .oc = n, .groups = 1 };
+    vbg_bind_batch_norm(b, pool, &m->context_norm, 1e-5f, "segment.S5_5.bn");
 }
 
 static void bind_detail(vbg_bind *b, vbg_pool_mem *pool, vbg_weight d[8])
@@ -107,7 +90,7 @@ static void bind_semantic(vbg_bind *b, vbg_pool_mem *pool, vbg_bisenet2 *m)
         bind_ge(b, pool, &m->ge[i], ch, i == 0 || i == 2 || i == 4, p);
         ch = m->ge[i].conv2.oc;
     }
-    bind_context_norm(b, pool, m, (size_t)ch);
+    bind_context_norm(b, pool, m, ch);
     bind_cbr(b, pool, &m->context_gap, ch, 1, "segment.S5_5.conv_gap");
     bind_cbr(b, pool, &m->context_last, ch, 3, "segment.S5_5.conv_last");
     if (m->context_gap.oc != ch || m->context_last.oc != m->detail[7].oc)
@@ -204,8 +187,10 @@ static vbg_tensor *stem(vbg_ctx *c, const vbg_bisenet2 *m, const vbg_tensor *x)
 static vbg_tensor *embed_context(vbg_ctx *c, const vbg_bisenet2 *m, const vbg_tensor *x)
 {
     vbg_scope_open(c);
-    vbg_tensor *g = vbg_scale_shift(c, vbg_global_mean(c, x), m->context_scale,
-                                    m->context_shift, VBG_ACT_NONE);
+    const vbg_weight *norm = &m->context_norm;
+    vbg_tensor *g = vbg_global_mean(c, x);
+    g = norm->bn ? vbg_batch_norm(c, g, norm->bn, NULL, VBG_ACT_NONE)
+                 : vbg_scale_shift(c, g, norm->scale, norm->bias, VBG_ACT_NONE);
     g = vbg_linear_ex(c, g, &m->context_gap, (vbg_linear_opt){ .act = VBG_ACT_RELU });
     vbg_tensor *y = vbg_conv2d(c, vbg_add(c, x, g, VBG_ACT_NONE), &m->context_last,
                                (vbg_conv_opt){ .pad = 1, .act = VBG_ACT_RELU });

@@ -1,59 +1,81 @@
 /* Selfie segmentation; see models/selfie.h. */
 #include "models/selfie.h"
 
-static void bind_block(vbg_bind *b, vbg_selfie_block *m, int ch, int i)
+#include <stdio.h>
+
+/* A layer with a bias, or with a batch norm where the file has one. */
+static void bind_normed(vbg_bind *b, vbg_pool_mem *pool, vbg_weight *out,
+                        const int shape[3], int flags, const char *name)
 {
+    const bool norm = vbg_bind_maybe(b, "%s.bn.weight", name) != NULL;
+
+    vbg_bind_layer(b, out, shape[0], shape[1], shape[2], shape[2],
+                   flags | (norm ? VBG_BIND_MAYBE_BIAS : VBG_BIND_BIAS), "%s", name);
+    if (norm)
+        vbg_bind_batch_norm(b, pool, out, 1e-5f, "%s.bn", name);
+}
+
+static void bind_block(vbg_bind *b, vbg_pool_mem *pool, vbg_selfie_block *m, int ch,
+                       int i)
+{
+    char name[32];
     const vbg_selfie_plan p = vbg_selfie_block_plan(i);
     const int n = i + 1;
 
-    vbg_bind_layer(b, &m->expand, 0, ch, 1, 1, VBG_BIND_BIAS, "block%d.expand", n);
+    snprintf(name, sizeof name, "block%d.expand", n);
+    bind_normed(b, pool, &m->expand, (int[]){ 0, ch, 1 }, 0, name);
     const int mid = m->expand.oc;
-    vbg_bind_layer(b, &m->depthwise, mid, 1, p.k, p.k, VBG_BIND_BIAS | VBG_BIND_DEPTHWISE,
-                   "block%d.depthwise", n);
+    snprintf(name, sizeof name, "block%d.depthwise", n);
+    bind_normed(b, pool, &m->depthwise, (int[]){ mid, 1, p.k }, VBG_BIND_DEPTHWISE, name);
     if (p.se) {
         vbg_bind_layer(b, &m->se1, 0, mid, 1, 1, VBG_BIND_BIAS, "block%d.se1", n);
         vbg_bind_layer(b, &m->se2, mid, m->se1.oc, 1, 1, VBG_BIND_BIAS, "block%d.se2", n);
     }
-    vbg_bind_layer(b, &m->project, p.skip ? ch : 0, mid, 1, 1, VBG_BIND_BIAS,
-                   "block%d.project", n);
+    snprintf(name, sizeof name, "block%d.project", n);
+    bind_normed(b, pool, &m->project, (int[]){ p.skip ? ch : 0, mid, 1 }, 0, name);
 }
 
 /* width: channels of the skip and of the map from below. */
-static void bind_up(vbg_bind *b, vbg_selfie_up *m, int width, int below, int i)
+static void bind_up(vbg_bind *b, vbg_pool_mem *pool, vbg_selfie_up *m, int width,
+                    int below, int i)
 {
+    char name[32];
+
     vbg_bind_layer(b, &m->gate1, 0, width, 1, 1, VBG_BIND_BIAS, "up%d.gate1", i);
     vbg_bind_layer(b, &m->gate2, width, m->gate1.oc, 1, 1, VBG_BIND_BIAS, "up%d.gate2",
                    i);
-    vbg_bind_layer(b, &m->conv, 0, width, 1, 1, VBG_BIND_BIAS, "up%d.conv", i);
-    vbg_bind_layer(b, &m->depthwise, m->conv.oc, 1, 3, 3,
-                   VBG_BIND_BIAS | VBG_BIND_DEPTHWISE, "up%d.depthwise", i);
+    snprintf(name, sizeof name, "up%d.conv", i);
+    bind_normed(b, pool, &m->conv, (int[]){ 0, width, 1 }, 0, name);
+    snprintf(name, sizeof name, "up%d.depthwise", i);
+    bind_normed(b, pool, &m->depthwise, (int[]){ m->conv.oc, 1, 3 }, VBG_BIND_DEPTHWISE,
+                name);
+    snprintf(name, sizeof name, "up%d.project", i);
     if (below)
-        vbg_bind_layer(b, &m->project, below, m->conv.oc, 1, 1, VBG_BIND_BIAS,
-                       "up%d.project", i);
+        bind_normed(b, pool, &m->project, (int[]){ below, m->conv.oc, 1 }, 0, name);
 }
 
-vbg_status vbg_selfie_bind(vbg_selfie *m, const vbg_weights *w, const char *component,
-                           vbg_err *err)
+vbg_status vbg_selfie_bind(vbg_selfie *m, vbg_pool_mem *pool, const vbg_weights *w,
+                           const char *component, vbg_err *err)
 {
     vbg_bind b;
 
     *m = (vbg_selfie){ 0 };
     vbg_bind_start(&b, w, component);
-    vbg_bind_layer(&b, &m->stem, 0, 3, 3, 3, VBG_BIND_BIAS, "stem");
+    bind_normed(&b, pool, &m->stem, (int[]){ 0, 3, 3 }, 0, "stem");
     int ch = m->stem.oc;
     for (int i = 0; i < VBG_SELFIE_BLOCKS; i++) {
-        bind_block(&b, &m->block[i], ch, i);
+        bind_block(&b, pool, &m->block[i], ch, i);
         ch = m->block[i].project.oc;
     }
     const int at_a = m->stem.oc, at_b = m->block[VBG_SELFIE_BLOCK_B].project.oc;
     const int at_c = m->block[VBG_SELFIE_BLOCK_C].project.oc;
-    vbg_bind_layer(&b, &m->head, 0, ch, 1, 1, VBG_BIND_BIAS, "head");
+    bind_normed(&b, pool, &m->head, (int[]){ 0, ch, 1 }, 0, "head");
     vbg_bind_layer(&b, &m->head_gate, m->head.oc, ch, 1, 1, VBG_BIND_BIAS, "head_gate");
-    vbg_bind_layer(&b, &m->head_project, at_c, m->head.oc, 1, 1, VBG_BIND_BIAS,
-                   "head_project");
-    bind_up(&b, &m->up[0], at_c, at_b, 0);
-    bind_up(&b, &m->up[1], at_b, at_a, 1);
-    bind_up(&b, &m->up[2], at_a, 0, 2);
+    bind_normed(&b, pool, &m->head_project, (int[]){ at_c, m->head.oc, 1 }, 0,
+                "head_project");
+    bind_up(&b, pool, &m->up[0], at_c, at_b, 0);
+    bind_up(&b, pool, &m->up[1], at_b, at_a, 1);
+    bind_up(&b, pool, &m->up[2], at_a, 0, 2);
     vbg_bind_layer(&b, &m->out, 1, m->up[2].conv.oc, 2, 2,
                    VBG_BIND_BIAS | VBG_BIND_TRANSPOSED, "out");
     return vbg_bind_finish(&b, err);

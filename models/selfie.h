@@ -9,7 +9,8 @@
  *
  * Input v / 255.  The stored tensors keep roles as names: "block4.se1", "up1.gate2";
  * widths come from the file, kernel sizes, strides and activations from
- * convert/tflite_plans.h.  Batch norms were folded by the authors.
+ * convert/tflite_plans.h.  Batch norms were folded by the authors; a network that was
+ * trained here has them beside its layers ("stem.bn"), gates and "out" excepted.
  * Source: the operator list of the published file (spec/seeds.md 5.1); blocks as in
  * Howard et al. 2019. */
 #ifndef VBG_MODELS_SELFIE_H
@@ -37,8 +38,8 @@ typedef struct vbg_selfie {
 } vbg_selfie;
 
 /* Errors: VBG_EFORMAT naming all missing and misshapen tensors. */
-vbg_status vbg_selfie_bind(vbg_selfie *m, const vbg_weights *w, const char *component,
-                           vbg_err *err);
+vbg_status vbg_selfie_bind(vbg_selfie *m, vbg_pool_mem *pool, const vbg_weights *w,
+                           const char *component, vbg_err *err);
 
 /* x [n,h,w,3], h and w multiples of 16 -> logits [n,h,w,1]; the person (or any large
  * foreground subject) is sigmoid(logit).  Shows "stem". */

@@ -126,12 +126,14 @@ static void run_selfie(golden *g)
 {
     net *m = golden_alloc(g, sizeof *m);
     vbg_weights *w = convert_weights(g, json_text(g, "file_tflite"), NULL);
+    vbg_pool_mem *pool = vbg_pool_new();
     vbg_err err = { 0 };
 
-    if (w && vbg_selfie_bind(&m->selfie, w, "segmenter", &err) == VBG_OK)
+    if (w && pool && vbg_selfie_bind(&m->selfie, pool, w, "segmenter", &err) == VBG_OK)
         each_image(g, m, selfie_job);
     else if (w)
         golden_fail(g, "%s", err.text);
+    vbg_pool_free(pool);
     vbg_weights_close(w);
 }
 
