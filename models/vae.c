@@ -11,9 +11,12 @@ static const float EPS = 1e-6f;
 
 vbg_status vbg_vae_config_read(vbg_vae_config *out, const char *json, vbg_err *err)
 {
-    vbg_vae_config g = {
-        .channels = 3, .latent = 4, .layers = 2, .groups = 32, .scaling = 0.18215
-    };
+    vbg_vae_config g = { .channels = 3,
+                         .latent = 4,
+                         .layers = 2,
+                         .groups = 32,
+                         .scaling = 0.18215,
+                         .attention = true };
     vbg_fields f;
 
     vbg_fields_open(&f, "vae config", json, err);
@@ -21,6 +24,7 @@ vbg_status vbg_vae_config_read(vbg_vae_config *out, const char *json, vbg_err *e
     vbg_field_int(&f, "latent_channels", &g.latent, 1, 64);
     vbg_field_int(&f, "layers_per_block", &g.layers, 1, VBG_VAE_LAYERS);
     vbg_field_int(&f, "norm_num_groups", &g.groups, 1, 1024);
+    vbg_field_bool(&f, "mid_block_add_attention", &g.attention);
     vbg_field_real(&f, "scaling_factor", &g.scaling, 1e-6, 1e6);
     vbg_field_ints(&f, "block_out_channels", g.width, &g.levels, VBG_VAE_LEVELS, 1,
                    16384);
@@ -60,7 +64,8 @@ static void bind_attention(vbg_bind *b, vbg_vae_half *h, int c, const char *p)
         vbg_bind_layer(b, layer[i], c, c, 1, 1, VBG_BIND_BIAS, "%s.%s", p, names[old][i]);
 }
 
-static void bind_mid(vbg_bind *b, vbg_vae_half *h, int c, const char *half)
+static void bind_mid(vbg_bind *b, vbg_vae_half *h, int c, const char *half,
+                     bool attention)
 {
     char p[64];
 
@@ -69,7 +74,8 @@ static void bind_mid(vbg_bind *b, vbg_vae_half *h, int c, const char *half)
         bind_resnet(b, &h->mid[i], c, c, p);
     }
     snprintf(p, sizeof p, "%s.mid_block.attentions.0", half);
-    bind_attention(b, h, c, p);
+    if (attention)
+        bind_attention(b, h, c, p);
 }
 
 static void bind_block(vbg_bind *b, vbg_vae_block *k, int c, int oc, const char *p)
@@ -100,7 +106,7 @@ static void bind_encoder(vbg_bind *b, vbg_vae *m)
             vbg_bind_layer(b, &k->conv, g->width[i], g->width[i], 3, 3, VBG_BIND_BIAS,
                            "%s.downsamplers.0.conv", p);
     }
-    bind_mid(b, h, g->width[last], "encoder");
+    bind_mid(b, h, g->width[last], "encoder", g->attention);
     vbg_bind_norm(b, &h->norm_out, g->width[last], "encoder.conv_norm_out");
     vbg_bind_layer(b, &h->conv_out, 2 * g->latent, g->width[last], 3, 3, VBG_BIND_BIAS,
                    "encoder.conv_out");
@@ -119,7 +125,7 @@ static void bind_decoder(vbg_bind *b, vbg_vae *m)
                    "post_quant_conv");
     vbg_bind_layer(b, &h->conv_in, g->width[last], g->latent, 3, 3, VBG_BIND_BIAS,
                    "decoder.conv_in");
-    bind_mid(b, h, g->width[last], "decoder");
+    bind_mid(b, h, g->width[last], "decoder", g->attention);
     for (int i = 0; i <= last; i++) {
         vbg_vae_block *k = &h->block[i];
         int oc = g->width[last - i];
@@ -142,7 +148,10 @@ vbg_status vbg_vae_bind(vbg_vae *m, const vbg_vae_config *cfg, const vbg_weights
 
     memset(m, 0, sizeof *m);
     m->cfg = *cfg;
-    m->has_encoder = vbg_weights_find(w, component, "encoder.conv_in.weight") != NULL;
+    m->has_encoder =
+        vbg_weights_find(w, component, "encoder.conv_in.weight") != NULL ||
+        (vbg_weights_params(w) &&
+         vbg_params_selected(vbg_weights_params(w), component, "encoder.conv_in.weight"));
     vbg_bind_start(&b, w, component);
     if (m->has_encoder)
         bind_encoder(&b, m);
@@ -225,7 +234,8 @@ static vbg_tensor *attention(const call *k, const vbg_vae_half *m, vbg_tensor *x
 static vbg_tensor *middle(const call *k, const vbg_vae_half *m, vbg_tensor *x)
 {
     x = resnet(k, &m->mid[0], x);
-    x = attention(k, m, x);
+    if (k->m->cfg.attention)
+        x = attention(k, m, x);
     trace(k, x, "mid.attn", -1);
     x = resnet(k, &m->mid[1], x);
     trace(k, x, "mid", -1);

@@ -4,7 +4,8 @@
  *     decode  [n,h,w,4] latents / scaling -> [n,8h,8w,3], about -1..1
  *
  * Levels, widths, layers and groups come from the config and the file.  Stride-2
- * convolutions pad right and bottom only; the middle has one single-head attention.
+ * convolutions pad right and bottom only; the middle has one single-head attention or,
+ * where the config says so, none.
  * Sources: Esser et al. 2021 (the network), Rombach et al. 2022 (KL variant). */
 #ifndef VBG_MODELS_VAE_H
 #define VBG_MODELS_VAE_H
@@ -18,6 +19,7 @@ typedef struct vbg_vae_config {
     int channels, latent, levels, layers, groups; /* 3, 4, 4, 2, 32 */
     int width[VBG_VAE_LEVELS];
     double scaling; /* latents of the UNet = sample * scaling */
+    bool attention; /* in the middle blocks (mid_block_add_attention) */
 } vbg_vae_config;
 
 /* Reads a diffusers config.json.  Errors: VBG_EFORMAT. */
@@ -50,7 +52,8 @@ typedef struct vbg_vae {
 } vbg_vae;
 
 /* Binds to a component; both spellings of the attention are accepted.  A file
- * without encoder is fine, then has_encoder is false.  m borrows from w.
+ * without encoder is fine, then has_encoder is false (unless parameters stand in for it).
+ * m borrows from w.
  * Errors: VBG_EFORMAT naming all missing and misshapen tensors. */
 vbg_status vbg_vae_bind(vbg_vae *m, const vbg_vae_config *cfg, const vbg_weights *w,
                         const char *component, vbg_err *err);

@@ -4,5 +4,6 @@
 #include <stddef.h>
 
 const vbg_command vbg_train_commands[] = {
+    { "base", "a small Stable Diffusion model: autoencoder", vbg_train_base },
     { NULL, NULL, NULL },
 };

@@ -11,4 +11,6 @@ typedef struct vbg_command {
 /* In the order of --help; the last has no name. */
 extern const vbg_command vbg_train_commands[];
 
+int vbg_train_base(int argc, char **argv);
+
 #endif
