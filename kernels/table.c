@@ -23,6 +23,7 @@ void vbg_kernels_init(vbg_kernels *k, vbg_isa cap)
     if (isa < VBG_ISA_AVX2)
         return;
     vbg_gemm_init_avx2(&k->gemm);
+    vbg_train_init_avx2(&k->train);
     vbg_attention_init_avx2(&k->attention);
     vbg_caa_init_avx2(&k->caa);
     vbg_pointwise_init_avx2(&k->pointwise);
@@ -36,6 +37,7 @@ void vbg_kernels_init(vbg_kernels *k, vbg_isa cap)
     if (isa < VBG_ISA_AVX512)
         return;
     vbg_gemm_init_avx512(&k->gemm);
+    vbg_train_init_avx512(&k->train);
     vbg_attention_init_avx512(&k->attention);
     vbg_caa_init_avx512(&k->caa);
     vbg_pointwise_init_avx512(&k->pointwise);
@@ -48,6 +50,7 @@ void vbg_kernels_init(vbg_kernels *k, vbg_isa cap)
     if (isa < VBG_ISA_AVX512_BF16)
         return;
     vbg_gemm_init_avx512_bf16(&k->gemm);
+    vbg_train_init_avx512_bf16(&k->train);
     vbg_attention_init_avx512_bf16(&k->attention);
     vbg_caa_init_avx512_bf16(&k->caa);
     vbg_pointwise_init_avx512_bf16(&k->pointwise);

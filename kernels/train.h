@@ -61,6 +61,9 @@ typedef struct vbg_train_kernels {
     void (*depthwise_grad)(const vbg_depthwise_grad_args *a, size_t r0, size_t r1);
 } vbg_train_kernels;
 
+/* The plain packing, also taken by the fast ones for odd small numbers of channels. */
+void vbg_pack_blocks_ref(const vbg_pack_args *a, size_t b0, size_t b1);
+
 /* Each fills in what its level has and leaves the rest as it was. */
 void vbg_train_init_ref(vbg_train_kernels *k);
 void vbg_train_init_avx2(vbg_train_kernels *k);

@@ -39,7 +39,7 @@ static void interleave(void *dst, size_t block, const void *const *px, size_t co
         }
 }
 
-static void pack(const vbg_pack_args *a, size_t b0, size_t b1)
+void vbg_pack_blocks_ref(const vbg_pack_args *a, size_t b0, size_t b1)
 {
     const vbg_pack_dims d = vbg_pack_shape(a->t, a->c, a->taps);
     const size_t size = vbg_dtype_size(a->t), bytes = d.k * BLOCK * size;
@@ -126,7 +126,7 @@ void vbg_train_init_ref(vbg_train_kernels *k)
 {
     *k = (vbg_train_kernels){ .transpose = transpose,
                               .interleave = interleave,
-                              .pack = pack,
+                              .pack = vbg_pack_blocks_ref,
                               .add_taps = add_taps,
                               .repeat = repeat,
                               .fold = fold,

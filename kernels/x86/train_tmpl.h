@@ -1,0 +1,367 @@
+/* Turning, packing and adding up for any vector width: included by train_<isa>.c after
+ * simd.h.  16-bit values are moved in pairs of pixels, as 32-bit lanes. */
+#include "kernels/train.h"
+
+enum { BLOCK = 16, MAX_TAPS = 64, SIDES = VBG_TURN / VF };
+
+#ifdef __AVX512F__
+/* Lanes: a[j] below, b[j] above; zero from n on. */
+VF_INLINE vf join_bf16(const uint16_t *a, const uint16_t *b, size_t n)
+{
+    __mmask16 m = vf_mask(n);
+    __m512i low = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(m, a));
+    __m512i high = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(m, b));
+    return _mm512_castsi512_ps(_mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
+}
+
+/* Values rounded to bf16, low below and high above in each lane. */
+VF_INLINE vf narrow_pair(vf low, vf high)
+{
+#ifdef __AVX512BF16__
+    static const uint16_t zip[32] = { 0,  16, 1,  17, 2,  18, 3,  19, 4,  20, 5,
+                                      21, 6,  22, 7,  23, 8,  24, 9,  25, 10, 26,
+                                      11, 27, 12, 28, 13, 29, 14, 30, 15, 31 };
+    __m512i both = (__m512i)_mm512_cvtne2ps_pbh(high, low);
+    return _mm512_castsi512_ps(_mm512_permutexvar_epi16(_mm512_loadu_si512(zip), both));
+#else
+    __m512i l = _mm512_cvtepu16_epi32(vf_narrow16(low));
+    __m512i h = _mm512_cvtepu16_epi32(vf_narrow16(high));
+    return _mm512_castsi512_ps(_mm512_or_si512(l, _mm512_slli_epi32(h, 16)));
+#endif
+}
+
+/* p[at[j]] for j < n, else zero. */
+VF_INLINE vf pick_n(const float *p, const int32_t *at, size_t n)
+{
+    return _mm512_mask_i32gather_ps(vf_zero(), vf_mask(n), _mm512_loadu_si512(at), p, 4);
+}
+#else
+VF_INLINE vf join_bf16(const uint16_t *a, const uint16_t *b, size_t n)
+{
+    uint16_t pair[2][VF] = { { 0 } };
+
+    memcpy(pair[0], a, n * sizeof *a);
+    memcpy(pair[1], b, n * sizeof *b);
+    vi low = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(void *)pair[0]));
+    vi high = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(void *)pair[1]));
+    return _mm256_castsi256_ps(_mm256_or_si256(low, _mm256_slli_epi32(high, 16)));
+}
+
+VF_INLINE vf narrow_pair(vf low, vf high)
+{
+    vi l = _mm256_cvtepu16_epi32(vf_narrow16(low));
+    vi h = _mm256_cvtepu16_epi32(vf_narrow16(high));
+    return _mm256_castsi256_ps(_mm256_or_si256(l, _mm256_slli_epi32(h, 16)));
+}
+
+VF_INLINE vf pick_n(const float *p, const int32_t *at, size_t n)
+{
+    vi index = _mm256_loadu_si256((const __m256i *)(const void *)at);
+
+    return _mm256_mask_i32gather_ps(vf_zero(), p, index, _mm256_castsi256_ps(vf_mask(n)),
+                                    4);
+}
+#endif
+
+/* Pixels first.. (for bf16: pairs of them) of up to VF channels from j on, as rows of
+ * lanes; then turned. */
+VF_INLINE void turn_square(char *dst, size_t ldd, const void *const *px, size_t j,
+                           size_t n, vbg_dtype t)
+{
+    vf r[VF];
+
+    VF_UNROLL
+    for (size_t i = 0; i < VF; i++) {
+        if (t == VBG_F32)
+            r[i] = vf_load_n((const float *)px[i] + j, n);
+        else
+            r[i] = join_bf16((const uint16_t *)px[2 * i] + j,
+                             (const uint16_t *)px[2 * i + 1] + j, n);
+    }
+    vf_transpose(r);
+    if (n == VF) {
+        VF_UNROLL
+        for (size_t i = 0; i < VF; i++)
+            vf_store((float *)(void *)(dst + i * ldd), r[i]);
+        return;
+    }
+    float rows[VF][VF];
+    VF_UNROLL
+    for (size_t i = 0; i < VF; i++)
+        vf_store(rows[i], r[i]);
+    for (size_t i = 0; i < n; i++)
+        memcpy(dst + i * ldd, rows[i], sizeof rows[i]);
+}
+
+static void transpose(void *dst, size_t ldd, const void *const *px, size_t cols,
+                      vbg_dtype t)
+{
+    const size_t size = vbg_dtype_size(t);
+    char *to = dst;
+
+    for (size_t j = 0; j < cols; j += VF) {
+        const size_t n = cols - j < VF ? cols - j : VF;
+        char *row = to + j * ldd * size;
+        if (t == VBG_F32)
+            for (size_t s = 0; s < SIDES; s++)
+                turn_square(row + s * VF * 4, ldd * size, px + s * VF, j, n, VBG_F32);
+        else
+            for (size_t s = 0; s < SIDES / 2; s++)
+                turn_square(row + s * VF * 4, ldd * size, px + s * 2 * VF, j, n,
+                            VBG_BF16);
+    }
+}
+
+/* n of the 16 channels of one block; what is missing is zero. */
+VF_INLINE void interleave_block(float *dst, const void *const *px, size_t j, size_t n,
+                                vbg_dtype t)
+{
+    const size_t rows = t == VBG_F32 ? VBG_TURN : VBG_TURN / 2;
+
+    for (size_t i = 0; i < rows; i++, dst += BLOCK)
+        for (size_t v = 0; v < BLOCK; v += VF) {
+            const size_t left = n < v ? 0 : n - v, m = left < VF ? left : VF;
+            vf r;
+            if (t == VBG_F32)
+                r = vf_load_n((const float *)px[i] + j + v, m);
+            else
+                r = join_bf16((const uint16_t *)px[2 * i] + j + v,
+                              (const uint16_t *)px[2 * i + 1] + j + v, m);
+            vf_store(dst + v, r);
+        }
+}
+
+static void interleave(void *dst, size_t block, const void *const *px, size_t cols,
+                       vbg_dtype t)
+{
+    const size_t size = vbg_dtype_size(t);
+
+    for (size_t j = 0; j < cols; j += BLOCK) {
+        float *to = (float *)(void *)((char *)dst + j / BLOCK * block * size);
+        const size_t n = cols - j < BLOCK ? cols - j : BLOCK;
+        if (t == VBG_F32)
+            interleave_block(to, px, j, n, VBG_F32);
+        else if (n == BLOCK)
+            interleave_block(to, px, j, BLOCK, VBG_BF16);
+        else
+            interleave_block(to, px, j, n, VBG_BF16);
+    }
+}
+
+/* ---- weights ---- */
+
+/* Values of up to 16 output channels of one block at p. */
+typedef struct lanes {
+    int32_t at[BLOCK];
+    size_t n;
+    bool together; /* neighbours in memory */
+} lanes;
+
+VF_INLINE vf lanes_load(const lanes *l, const float *p, size_t v)
+{
+    const size_t left = l->n < v ? 0 : l->n - v, n = left < VF ? left : VF;
+
+    return l->together ? vf_load_n(p + v, n) : pick_n(p, l->at + v, n);
+}
+
+/* Input channels i (and i+1 for bf16) of tap k, packed. */
+VF_INLINE void pack_step(const vbg_pack_args *a, const lanes *l, const float *w,
+                         float *block, size_t cp, size_t i, size_t k, vbg_dtype t)
+{
+    const float *p = w + i * a->si + a->tap[k];
+    float *to = block + (t == VBG_F32 ? k * cp + i : (k * cp + i) / 2) * BLOCK;
+
+    VF_UNROLL
+    for (size_t v = 0; v < BLOCK; v += VF) {
+        vf r = lanes_load(l, p, v);
+        if (t == VBG_BF16)
+            r = narrow_pair(r, i + 1 < a->c ? lanes_load(l, p + a->si, v) : vf_zero());
+        vf_store(to + v, r);
+    }
+}
+
+static void pack(const vbg_pack_args *a, size_t b0, size_t b1)
+{
+    const vbg_pack_dims d = vbg_pack_shape(a->t, a->c, a->taps);
+    const size_t size = vbg_dtype_size(a->t), bytes = d.k * BLOCK * size;
+
+    for (size_t b = b0; b < b1; b++) {
+        const size_t o0 = b * BLOCK, n = a->oc - o0 < BLOCK ? a->oc - o0 : BLOCK;
+        const float *w = a->w + o0 / a->group * a->sg + o0 % a->group * a->so;
+        char *block = (char *)a->dst + b * bytes;
+        lanes l = { .n = n, .together = a->so == 1 && a->group == a->oc };
+        for (size_t o = 0; o < n; o++)
+            l.at[o] = (int32_t)(a->w - w +
+                                (ptrdiff_t)((o0 + o) / a->group * a->sg +
+                                            (o0 + o) % a->group * a->so));
+        if (d.cp != a->c || d.k != d.cp * a->taps)
+            memset(block, 0, bytes);
+        float *to = (float *)(void *)block;
+        for (size_t i = 0; i < a->c && a->t == VBG_F32; i++)
+            for (size_t k = 0; k < a->taps; k++)
+                pack_step(a, &l, w, to, d.cp, i, k, VBG_F32);
+        for (size_t i = 0; i < a->c && a->t == VBG_BF16; i += 2)
+            for (size_t k = 0; k < a->taps; k++)
+                pack_step(a, &l, w, to, d.cp, i, k, VBG_BF16);
+    }
+}
+
+/* Few channels are packed without padding; an odd number of them pairs up across taps. */
+static void pack_any(const vbg_pack_args *a, size_t b0, size_t b1)
+{
+    if (a->t == VBG_BF16 && a->c < BLOCK && a->c % 2)
+        vbg_pack_blocks_ref(a, b0, b1);
+    else
+        pack(a, b0, b1);
+}
+
+/* ---- sums ---- */
+
+/* Channels i0.. of outputs o0..: no squares beyond n_i x n_o are read or written. */
+typedef struct square {
+    size_t o0, n_o, i0, n_i;
+} square;
+
+/* Every tap of the square turned into turned[k][o][i], then added in grad's order. */
+static void add_square(float *grad, const float *sum, size_t oc, size_t c, size_t taps,
+                       const int32_t *at, square q)
+{
+    float turned[MAX_TAPS][VF][VF];
+
+    for (size_t k = 0; k < taps; k++) {
+        vf r[VF];
+        for (size_t i = 0; i < VF; i++)
+            r[i] = i < q.n_i ? vf_load_n(sum + (k * c + q.i0 + i) * oc + q.o0, q.n_o)
+                             : vf_zero();
+        vf_transpose(r);
+        VF_UNROLL
+        for (size_t i = 0; i < VF; i++)
+            vf_store(turned[k][i], r[i]);
+    }
+    for (size_t o = 0; o < q.n_o; o++) {
+        float *g = grad + ((q.o0 + o) * c + q.i0) * taps;
+        const size_t count = q.n_i * taps;
+        for (size_t j = 0; j < count; j += VF) {
+            const size_t n = count - j < VF ? count - j : VF;
+            vf v = pick_n(turned[0][o], at + j, n);
+            vf_store_n(g + j, vf_add(vf_load_n(g + j, n), v), n);
+        }
+    }
+}
+
+static void add_taps(float *grad, const float *sum, size_t oc, size_t c, size_t taps,
+                     size_t o0, size_t o1)
+{
+    int32_t at[MAX_TAPS * VF + VF] = { 0 };
+
+    for (size_t j = 0; j < taps * VF; j++)
+        at[j] = (int32_t)(j % taps * VF * VF + j / taps);
+    for (size_t o = o0; o < o1; o += VF)
+        for (size_t i = 0; i < c; i += VF)
+            add_square(grad, sum, oc, c, taps, at,
+                       (square){ .o0 = o,
+                                 .n_o = o1 - o < VF ? o1 - o : VF,
+                                 .i0 = i,
+                                 .n_i = c - i < VF ? c - i : VF });
+}
+
+/* ---- depthwise ---- */
+
+enum { MAX_K = 7 };
+
+/* One row of dy against one row of x: where they are, and which columns of dy have all
+ * taps inside the picture. */
+typedef struct dw_row {
+    size_t x, dy; /* elements of their first pixels */
+    int inside0, inside1;
+} dw_row;
+
+/* Output columns [x0, x1), all taps inside when whole. */
+VF_INLINE void dw_columns(vf acc[MAX_K], const vbg_depthwise_grad_args *g,
+                          const dw_row *r, int x0, int x1, size_t j, size_t n, int kw,
+                          bool whole)
+{
+    const vbg_conv_args *a = g->a;
+
+    for (int ox = x0; ox < x1; ox++) {
+        const vf d = vf_get_n(g->dy, a->xt, r->dy + (size_t)ox * g->lddy + j, n);
+        VF_UNROLL
+        for (int k = 0; k < MAX_K; k++) {
+            int x = ox * a->stride_x + k * a->dil_x - a->pad_left;
+            if (k >= kw || (!whole && (x < 0 || x >= a->w_in)))
+                continue;
+            vf v = vf_get_n(a->x, a->xt, r->x + (size_t)x * a->ldx + j, n);
+            acc[k] = vf_fma(v, d, acc[k]);
+        }
+    }
+}
+
+/* Channels j.. of one row of taps. */
+VF_INLINE void dw_taps(const vbg_depthwise_grad_args *g, const dw_row *r, float *sum,
+                       size_t j, size_t n, int kw)
+{
+    const size_t oc = (size_t)g->a->oc;
+    vf acc[MAX_K];
+
+    VF_UNROLL
+    for (int k = 0; k < MAX_K; k++)
+        acc[k] = vf_zero();
+    dw_columns(acc, g, r, 0, r->inside0, j, n, kw, false);
+    dw_columns(acc, g, r, r->inside0, r->inside1, j, n, kw, true);
+    dw_columns(acc, g, r, r->inside1, g->a->ow, j, n, kw, false);
+    VF_UNROLL
+    for (int k = 0; k < MAX_K; k++) {
+        float *s = sum + (size_t)k * oc + j;
+        if (k < kw)
+            vf_store_n(s, vf_add(vf_load_n(s, n), acc[k]), n);
+    }
+}
+
+static void dw_row_run(const vbg_depthwise_grad_args *g, const dw_row *r, float *sum)
+{
+    const size_t oc = (size_t)g->a->oc;
+
+    for (size_t j = 0; j < oc; j += VF) {
+        const size_t n = oc - j < VF ? oc - j : VF;
+        if (g->a->kw == 3 && n == VF)
+            dw_taps(g, r, sum, j, VF, 3);
+        else
+            dw_taps(g, r, sum, j, n, g->a->kw);
+    }
+}
+
+static void depthwise_grad(const vbg_depthwise_grad_args *g, size_t r0, size_t r1)
+{
+    const vbg_conv_args *a = g->a;
+    const int reach = (a->kw - 1) * a->dil_x;
+    /* first column whose first tap is inside, first whose last tap is not */
+    int in0 = (a->pad_left + a->stride_x - 1) / a->stride_x;
+    int in1 = a->w_in - 1 + a->pad_left - reach;
+
+    in1 = in1 < 0 ? 0 : in1 / a->stride_x + 1;
+    in0 = in0 < 0 ? 0 : in0 < a->ow ? in0 : a->ow;
+    in1 = in1 < a->ow ? in1 : a->ow;
+    for (size_t r = r0; r < r1; r++) {
+        const size_t image = r / (size_t)a->oh;
+        for (int ky = 0; ky < a->kh; ky++) {
+            const int y = (int)(r % (size_t)a->oh) * a->stride_y + ky * a->dil_y;
+            if (y < a->pad_top || y - a->pad_top >= a->h)
+                continue;
+            const size_t row = image * (size_t)a->h + (size_t)(y - a->pad_top);
+            const dw_row at = { .x = row * (size_t)a->w_in * a->ldx,
+                                .dy = r * (size_t)a->ow * g->lddy,
+                                .inside0 = in0,
+                                .inside1 = in1 > in0 ? in1 : in0 };
+            dw_row_run(g, &at, g->sum + (size_t)(ky * a->kw) * (size_t)a->oc);
+        }
+    }
+}
+
+static void fill(vbg_train_kernels *k)
+{
+    k->transpose = transpose;
+    k->interleave = interleave;
+    k->pack = pack_any;
+    k->add_taps = add_taps;
+    k->depthwise_grad = depthwise_grad;
+}

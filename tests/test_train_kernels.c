@@ -1,0 +1,197 @@
+/* Turning, packing and adding up: every level against the reference, in poisoned
+ * buffers of exactly the bytes that may be written. */
+#include "tests/guard.h"
+
+#include "kernels/table.h"
+
+static const size_t widths[] = { 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 48, 65, 320 };
+static const vbg_dtype types[] = { VBG_F32, VBG_BF16 };
+
+enum { WIDTHS = sizeof widths / sizeof *widths };
+
+static void same(const guarded *got, const guarded *want, const char *what, int isa,
+                 size_t width)
+{
+    cr_assert(memcmp(got->base, want->base, got->total * vbg_dtype_size(got->t)) == 0,
+              "%s of %zu %s, instruction set %d", what, width, vbg_dtype_name(got->t),
+              isa);
+}
+
+/* Both turnings of 32 pixels that lie in disorder. */
+static void turnings(const vbg_train_kernels *k, const vbg_train_kernels *ref, int isa,
+                     size_t cols, vbg_dtype t)
+{
+    const size_t ld = cols + 5, blocks = (cols + 15) / 16, ldd = 37;
+    guarded x = guard_filled(t, 40, cols, ld, 0, 1, 7);
+    guarded a = guard_new(t, cols, VBG_TURN, ldd), b = guard_new(t, cols, VBG_TURN, ldd);
+    guarded c = guard_new(t, blocks, 32 * 16, 33 * 16);
+    guarded d = guard_new(t, blocks, 32 * 16, 33 * 16);
+    const void *px[VBG_TURN];
+
+    for (size_t i = 0; i < VBG_TURN; i++)
+        px[i] = (char *)guard_data(&x) + i * 11 % 40 * ld * vbg_dtype_size(t);
+    k->transpose(guard_data(&a), ldd, px, cols, t);
+    ref->transpose(guard_data(&b), ldd, px, cols, t);
+    same(&a, &b, "transpose", isa, cols);
+    k->interleave(guard_data(&c), c.ld, px, cols, t);
+    ref->interleave(guard_data(&d), d.ld, px, cols, t);
+    same(&c, &d, "interleave", isa, cols);
+    guard_free(&x);
+    guard_free(&a);
+    guard_free(&b);
+    guard_free(&c);
+    guard_free(&d);
+}
+
+typedef struct pack_case {
+    size_t oc, c, taps, groups;
+    bool back; /* the other way round, taps reversed */
+} pack_case;
+
+static const pack_case packs[] = {
+    { 1, 1, 1, 1, false },   { 16, 16, 1, 1, false },  { 17, 33, 9, 1, false },
+    { 40, 5, 9, 1, false },  { 33, 3, 49, 1, false },  { 64, 320, 1, 1, false },
+    { 20, 64, 9, 2, false }, { 1, 1, 1, 1, true },     { 16, 40, 1, 1, true },
+    { 20, 33, 9, 1, true },  { 36, 16, 4, 1, true },   { 12, 7, 9, 3, true },
+    { 64, 32, 9, 2, true },  { 320, 17, 25, 1, true }, { 6, 1, 9, 2, true },
+};
+
+static void packing(const vbg_train_kernels *k, const vbg_train_kernels *ref, int isa,
+                    const pack_case *p, vbg_dtype t)
+{
+    const size_t group = p->oc / p->groups,
+                 bytes = vbg_pack_bytes(t, p->oc, p->c, p->taps);
+    const size_t count = bytes / vbg_dtype_size(t), blocks = (p->oc + 15) / 16;
+    guarded w =
+        guard_filled(VBG_F32, 1, p->oc * p->c * p->taps, p->oc * p->c * p->taps, 0, 1, 3);
+    guarded a = guard_new(t, 1, count, count), b = guard_new(t, 1, count, count);
+    size_t tap[64];
+
+    for (size_t i = 0; i < p->taps; i++)
+        tap[i] = p->back ? p->taps - 1 - i : i;
+    vbg_pack_args args = { .dst = guard_data(&a),
+                           .t = t,
+                           .w = guard_data(&w),
+                           .oc = p->oc,
+                           .c = p->c,
+                           .taps = p->taps,
+                           .group = group,
+                           .sg = group * p->c * p->taps,
+                           .so = p->back ? p->taps : p->c * p->taps,
+                           .si = p->back ? group * p->taps : p->taps,
+                           .tap = tap };
+    for (size_t i = 0; i < blocks; i++)
+        k->pack(&args, i, i + 1);
+    args.dst = guard_data(&b);
+    ref->pack(&args, 0, blocks);
+    same(&a, &b, "pack", isa, p->oc);
+    if (!p->back) {
+        vbg_pack(guard_data(&a), t, guard_data(&w), p->oc, p->c, p->taps, 1);
+        same(&a, &b, "vbg_pack", isa, p->oc);
+    }
+    guard_free(&w);
+    guard_free(&a);
+    guard_free(&b);
+}
+
+static void adding(const vbg_train_kernels *k, const vbg_train_kernels *ref, int isa,
+                   size_t oc, size_t c, size_t taps)
+{
+    const size_t count = oc * c * taps, half = oc / 2;
+    guarded sum = guard_filled(VBG_F32, 1, count, count, 0, 1, 5);
+    guarded a = guard_filled(VBG_F32, 1, count, count, 0, 1, 6);
+    guarded b = guard_filled(VBG_F32, 1, count, count, 0, 1, 6);
+
+    k->add_taps(guard_data(&a), guard_data(&sum), oc, c, taps, 0, half);
+    k->add_taps(guard_data(&a), guard_data(&sum), oc, c, taps, half, oc);
+    ref->add_taps(guard_data(&b), guard_data(&sum), oc, c, taps, 0, oc);
+    same(&a, &b, "add_taps", isa, oc);
+    guard_free(&sum);
+    guard_free(&a);
+    guard_free(&b);
+}
+
+typedef struct depthwise_case {
+    int n, h, w, c, k, stride, dil, pad;
+} depthwise_case;
+
+static const depthwise_case depthwise[] = {
+    { 1, 1, 1, 1, 1, 1, 1, 0 },   { 2, 6, 7, 8, 3, 1, 1, 1 },
+    { 1, 9, 8, 19, 3, 2, 1, 1 },  { 1, 9, 8, 16, 5, 1, 1, 2 },
+    { 1, 9, 12, 33, 7, 2, 1, 3 }, { 2, 5, 6, 32, 3, 1, 2, 2 },
+    { 1, 3, 2, 20, 5, 1, 1, 4 },  { 1, 4, 30, 64, 3, 3, 1, 0 },
+};
+
+/* A chain of at most n*ow products in f32 for a tap and channel. */
+static void depthwise_sums(const vbg_train_kernels *k, const vbg_train_kernels *ref,
+                           int isa, const depthwise_case *d, vbg_dtype t)
+{
+    const int o_h = (d->h + 2 * d->pad - d->dil * (d->k - 1) - 1) / d->stride + 1;
+    const int o_w = (d->w + 2 * d->pad - d->dil * (d->k - 1) - 1) / d->stride + 1;
+    const size_t c = (size_t)d->c, ld = c + 3, rows = (size_t)(d->n * o_h);
+    guarded x = guard_filled(t, (size_t)(d->n * d->h * d->w), c, ld, 0, 1, 1);
+    guarded dy = guard_filled(t, rows * (size_t)o_w, c, ld + 2, 0, 1, 2);
+    guarded a = guard_filled(VBG_F32, (size_t)(d->k * d->k), c, c, 0, 1, 3);
+    guarded b = guard_filled(VBG_F32, (size_t)(d->k * d->k), c, c, 0, 1, 3);
+    const vbg_conv_args conv = { .x = guard_data(&x),
+                                 .ldx = ld,
+                                 .n = d->n,
+                                 .h = d->h,
+                                 .w_in = d->w,
+                                 .c = d->c,
+                                 .oh = o_h,
+                                 .ow = o_w,
+                                 .oc = d->c,
+                                 .kh = d->k,
+                                 .kw = d->k,
+                                 .stride_y = d->stride,
+                                 .stride_x = d->stride,
+                                 .pad_top = d->pad,
+                                 .pad_left = d->pad,
+                                 .dil_y = d->dil,
+                                 .dil_x = d->dil,
+                                 .groups = d->c,
+                                 .xt = t };
+    vbg_depthwise_grad_args args = {
+        .a = &conv, .dy = guard_data(&dy), .lddy = ld + 2, .sum = guard_data(&a)
+    };
+
+    k->depthwise_grad(&args, 0, rows / 2);
+    k->depthwise_grad(&args, rows / 2, rows);
+    args.sum = guard_data(&b);
+    ref->depthwise_grad(&args, 0, rows);
+    double products = (double)rows * o_w;
+    guard_check(&a, &b, (products + 2) * products * 0x1p-24, 0, "depthwise", (size_t)isa);
+    guard_free(&x);
+    guard_free(&dy);
+    guard_free(&a);
+    guard_free(&b);
+}
+
+static void all_of(const vbg_train_kernels *k, const vbg_train_kernels *ref, int isa)
+{
+    for (size_t i = 0; i < 2; i++) {
+        for (size_t w = 0; w < WIDTHS; w++)
+            turnings(k, ref, isa, widths[w], types[i]);
+        for (size_t p = 0; p < sizeof packs / sizeof *packs; p++)
+            packing(k, ref, isa, &packs[p], types[i]);
+        for (size_t d = 0; d < sizeof depthwise / sizeof *depthwise; d++)
+            depthwise_sums(k, ref, isa, &depthwise[d], types[i]);
+    }
+    for (size_t w = 0; w < WIDTHS; w++) {
+        adding(k, ref, isa, widths[w], widths[WIDTHS - 1 - w] % 50 + 1, 9);
+        adding(k, ref, isa, widths[w], 5, 49);
+        adding(k, ref, isa, widths[w], 17, 1);
+    }
+}
+
+Test(train_kernels, every_level)
+{
+    vbg_kernels ref, k;
+
+    vbg_kernels_init(&ref, VBG_ISA_REF);
+    for (int isa = 0; isa <= (int)vbg_isa_detect(); isa++) {
+        vbg_kernels_init(&k, (vbg_isa)isa);
+        all_of(&k.train, &ref.train, isa);
+    }
+}
