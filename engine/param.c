@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "engine/tensor.h"
-#include "kernels/gemm.h"
 
 typedef struct choice {
     char *component, *pattern;
@@ -28,6 +27,7 @@ struct vbg_params {
     choice *choices;
     size_t nchoices;
     vbg_param **param;
+    size_t *first; /* [count]: runs of packing before it (vbg_params_refresh) */
     size_t count, cap;
     place *places;
     size_t nplaces, slots; /* slots: a power of two */
@@ -70,6 +70,7 @@ void vbg_params_free(vbg_params *p)
     }
     free(p->choices);
     free(p->param);
+    free(p->first);
     free(p->places);
     free(p);
 }
@@ -324,9 +325,13 @@ static bool enter(vbg_params *p, vbg_param *m)
     if (p->count == p->cap) {
         size_t cap = p->cap ? 2 * p->cap : 64;
         vbg_param **more = realloc(p->param, cap * sizeof(vbg_param *));
-        if (!more)
+        if (more)
+            p->param = more;
+        size_t *first = realloc(p->first, cap * sizeof *first);
+        if (first)
+            p->first = first;
+        if (!more || !first)
             return false;
-        p->param = more;
         p->cap = cap;
     }
     if (!place_data(p, m->packed, m) ||
@@ -390,18 +395,85 @@ void vbg_params_zero_grad(vbg_params *p, vbg_ctx *c)
     vbg_parallel(c, p->count, zero_one, p);
 }
 
-static void refresh_one(void *arg, size_t i, int thread)
+/* Packing of what changed, cut into runs of RUN blocks of 16 output channels. */
+enum { BLOCK = 16, RUN = 4, MAX_TAPS = 64 };
+
+typedef struct refresh_job {
+    const vbg_params *p;
+    const vbg_train_kernels *k;
+} refresh_job;
+
+static bool packs_fast(const vbg_param *m)
 {
-    const vbg_params *p = arg;
+    const sizes s = layer_sizes(&m->entry);
+
+    return m->entry.layout == VBG_LAYOUT_PACK16 && s.kh * s.kw <= MAX_TAPS;
+}
+
+static size_t runs_of(const vbg_param *m)
+{
+    if (m->fresh == m->version)
+        return 0;
+    if (!packs_fast(m))
+        return 1;
+    return (layer_sizes(&m->entry).oc + RUN * BLOCK - 1) / (RUN * BLOCK);
+}
+
+static void pack_run(const refresh_job *j, const vbg_param *m, size_t run)
+{
+    const sizes s = layer_sizes(&m->entry);
+    const size_t taps = s.kh * s.kw, blocks = (s.oc + BLOCK - 1) / BLOCK, b0 = run * RUN;
+    size_t tap[MAX_TAPS];
+
+    for (size_t i = 0; i < taps; i++)
+        tap[i] = i;
+    j->k->pack(&(vbg_pack_args){ .dst = m->packed,
+                                 .t = m->dtype,
+                                 .w = m->value,
+                                 .oc = s.oc,
+                                 .c = s.c,
+                                 .taps = taps,
+                                 .group = s.oc,
+                                 .so = s.c * taps,
+                                 .si = taps,
+                                 .tap = tap },
+               b0, b0 + RUN < blocks ? b0 + RUN : blocks);
+}
+
+static void refresh_run(void *arg, size_t index, int thread)
+{
+    const refresh_job *j = arg;
+    const vbg_params *p = j->p;
+    size_t low = 0, high = p->count; /* the last parameter whose first is <= index */
 
     (void)thread;
-    if (p->param[i]->fresh != p->param[i]->version)
-        pack(p->param[i]);
+    while (high - low > 1) {
+        size_t mid = (low + high) / 2;
+        if (p->first[mid] <= index)
+            low = mid;
+        else
+            high = mid;
+    }
+    vbg_param *m = p->param[low];
+    if (packs_fast(m))
+        pack_run(j, m, index - p->first[low]);
+    else
+        pack(m);
 }
 
 void vbg_params_refresh(vbg_params *p, vbg_ctx *c)
 {
-    vbg_parallel(c, p->count, refresh_one, p);
+    refresh_job j = { p, &vbg_ctx_kernels(c)->train };
+    size_t runs = 0;
+
+    for (size_t i = 0; i < p->count; i++) {
+        p->first[i] = runs;
+        runs += runs_of(p->param[i]);
+    }
+    if (runs)
+        vbg_parallel(c, runs, refresh_run, &j);
+    for (size_t i = 0; i < p->count; i++)
+        p->param[i]->fresh = p->param[i]->version;
 }
 
 void vbg_params_attach(vbg_params *p, vbg_weights *w)
