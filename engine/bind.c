@@ -89,6 +89,8 @@ static const vbg_entry *look_up(const vbg_bind *b, const char *name,
     }
     vbg_param *m =
         vbg_params_take(b->params, e, shape ? &wanted : NULL, from.init, from.scale);
+    if (!m && !e) /* declared before by hand */
+        m = vbg_params_find(b->params, b->component, name);
     if (m && from.buffer && !m->buffer)
         vbg_param_is_buffer(m);
     return m ? &m->entry : e;

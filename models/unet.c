@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/tape.h"
+
 static const float TRANSFORMER_EPS = 1e-6f, LAYER_EPS = 1e-5f;
 
 struct vbg_unet_text {
@@ -14,6 +16,7 @@ struct vbg_unet_text {
     vbg_dtype dtype;
     size_t *k, *v; /* [transformers] offsets into data */
     char *data;
+    const vbg_tensor *state; /* instead of k, v and data: nothing worked out ahead */
 };
 
 /* What every block of one call needs. */
@@ -51,7 +54,7 @@ static vbg_tensor *after(vbg_ctx *c, vbg_tensor *old, vbg_tensor *next)
 }
 
 /* conv1 with the time embedding added: one time for all images turns into the
- * convolution's bias, else it is added per image. */
+ * convolution's bias (unless its gradient is wanted), else it is added per image. */
 static vbg_tensor *conv_with_time(const call *k, const vbg_tensor *h, const vbg_resnet *r)
 {
     vbg_ctx *c = k->c;
@@ -60,7 +63,7 @@ static vbg_tensor *conv_with_time(const call *k, const vbg_tensor *h, const vbg_
     const vbg_linear_opt f32 = { .f32_out = true };
 
     vbg_scope_open(c);
-    if (k->temb->n == 1) {
+    if (k->temb->n == 1 && !vbg_needs_grad(c, k->temb)) {
         vbg_tensor *e = vbg_linear_ex(c, k->temb, &t, f32);
         float *bias = e->data;
         for (int i = 0; bias && w.bias && i < w.oc; i++)
@@ -95,6 +98,9 @@ static vbg_tensor *resnet(const call *k, const vbg_resnet *r, const vbg_tensor *
 static vbg_tensor *text_of(const call *k, const vbg_transformer *t, bool values)
 {
     const vbg_unet_text *s = k->text;
+
+    if (s->state)
+        return vbg_linear(k->c, s->state, values ? &t->cross.v : &t->cross.k);
     const size_t at = (values ? s->v : s->k)[t->index];
 
     /* only wrapped, not touched, where there are just shapes */
@@ -299,6 +305,15 @@ vbg_tensor *vbg_unet_forward(vbg_ctx *c, const vbg_unet *m, const vbg_tensor *x,
         vbg_group_norm(c, h, &m->norm_out, m->cfg.groups, m->cfg.eps, VBG_ACT_SILU));
     vbg_conv_opt last = { .pad = 1, .f32_out = true };
     return vbg_scope_close(c, vbg_conv2d(c, h, &m->conv_out, last));
+}
+
+vbg_tensor *vbg_unet_forward_state(vbg_ctx *c, const vbg_unet *m, const vbg_tensor *x,
+                                   const double *time, int times, const vbg_tensor *state,
+                                   const vbg_unet_hooks *hooks)
+{
+    const vbg_unet_text text = { .n = state->n, .tokens = state->w, .state = state };
+
+    return vbg_unet_forward(c, m, x, time, times, &text, hooks);
 }
 
 /* ---- text ---- */

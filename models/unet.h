@@ -110,6 +110,11 @@ typedef struct vbg_unet_hooks {
 vbg_tensor *vbg_unet_forward(vbg_ctx *c, const vbg_unet *m, const vbg_tensor *x,
                              const double *time, int times, const vbg_unet_text *text,
                              const vbg_unet_hooks *hooks);
+/* The same with the text towers' states [n,1,tokens,context], one for each image: keys
+ * and values are worked out inside, so that gradients reach them (training). */
+vbg_tensor *vbg_unet_forward_state(vbg_ctx *c, const vbg_unet *m, const vbg_tensor *x,
+                                   const double *time, int times, const vbg_tensor *state,
+                                   const vbg_unet_hooks *hooks);
 
 /* Multiply-adds of one image of h x w latents, without k, v of the text (about). */
 double vbg_unet_macs(const vbg_unet *m, int h, int w, int tokens);
