@@ -115,6 +115,12 @@ vbg_tensor *vbg_batch_norm(vbg_ctx *c, const vbg_tensor *x, const vbg_batch_norm
 /* Softmax over channels. */
 vbg_tensor *vbg_softmax(vbg_ctx *c, const vbg_tensor *x);
 
+/* ---- op_unit.c ---- */
+
+/* x / max(|x|, 1e-12) and log softmax over the channels of each pixel. */
+vbg_tensor *vbg_unit_vectors(vbg_ctx *c, const vbg_tensor *x);
+vbg_tensor *vbg_log_softmax(vbg_ctx *c, const vbg_tensor *x);
+
 /* ---- op_pointwise.c ---- */
 
 vbg_tensor *vbg_activate(vbg_ctx *c, const vbg_tensor *x, vbg_act act);

@@ -310,3 +310,23 @@ Test(gradient, embedding)
                                      .arg = &m,
                                      .in = { { 2, 1, 3, 13 } } });
 }
+
+static vbg_tensor *unit_vectors(vbg_ctx *c, vbg_tensor *const *x, void *arg)
+{
+    (void)arg;
+    return vbg_unit_vectors(c, x[0]);
+}
+
+static vbg_tensor *log_softmax(vbg_ctx *c, vbg_tensor *const *x, void *arg)
+{
+    (void)arg;
+    return vbg_log_softmax(c, x[0]);
+}
+
+Test(gradient, over_channels)
+{
+    gradient_check(&(gradient_case){
+        .name = "unit vectors", .build = unit_vectors, .in = { { 2, 3, 4, 11 } } });
+    gradient_check(&(gradient_case){
+        .name = "log softmax", .build = log_softmax, .in = { { 2, 3, 4, 11 } } });
+}

@@ -74,7 +74,7 @@ static inline double vbg_act_slope_ref(double v, vbg_act act)
     case VBG_ACT_QUICK_GELU:
         return vbg_gated_slope_ref(v, 1.702 * v, 1.702);
     case VBG_ACT_HSWISH:
-        return v < -3 ? 0 : v > 3 ? 1 : v / 3 + 0.5;
+        return v < -3 ? 0 : v >= 3 ? 1 : v / 3 + 0.5;
     case VBG_ACT_HSIGMOID:
         return v <= -3 || v >= 3 ? 0 : 1.0 / 6;
     case VBG_ACT_SIGMOID:

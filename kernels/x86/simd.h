@@ -593,7 +593,7 @@ static inline vf vf_act_slope(vf x, vbg_act act)
         return vf_gated_slope(v, vf_gelu_tanh_gate(v), s);
     case VBG_ACT_HSWISH:
         s = vf_fma(v, vf_set1(1.0f / 3), vf_set1(0.5f));
-        s = vf_if_positive(vf_sub(v, vf_set1(3)), one, s);
+        s = vf_if_positive(vf_sub(vf_set1(3), v), s, one);
         return vf_if_positive(vf_sub(vf_set1(-3), v), zero, s);
     case VBG_ACT_HSIGMOID:
         s = vf_if_positive(vf_sub(vf_set1(3), v), vf_set1(1.0f / 6), zero);
