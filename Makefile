@@ -45,6 +45,13 @@ LIB_SRC  := $(wildcard engine/*.c convert/*.c) kernels/pack.c
 endif
 TOOL_SRC := $(filter-out $(wildcard tools/vbg-*.c),$(wildcard tools/*.c))
 TRAIN_SRC := $(wildcard tools/train/*.c tools/rooms/*.c) # vbg-train alone
+# Embree 3 has no .pc file: tried by compiling.  Without it `vbg-train rooms` says so.
+ifeq ($(shell echo '\#include <embree3/rtcore.h>' | $(CC) $(CPPFLAGS) -E -x c - >/dev/null 2>&1 && echo y),y)
+$(O)/tools/rooms/command.o $(O)/tests/test_rooms.o: override CPPFLAGS += -DVBG_HAVE_EMBREE
+TRAIN_LIBS += -lembree3
+else
+TRAIN_SRC := $(filter-out $(wildcard tools/rooms/core_*.c) tools/rooms/render.c,$(TRAIN_SRC))
+endif
 EVAL_SRC := $(wildcard tools/eval/*.c)
 PROGRAMS := $(patsubst tools/%.c,%,$(wildcard tools/vbg-*.c))
 GOLD_SRC := $(wildcard tests/golden/*.c)
@@ -72,6 +79,8 @@ EXAMPLES := $(patsubst examples/%.c,$(O)/bin/example_%,$(wildcard examples/*.c))
 
 $(O)/kernels/x86/%_avx2.o:        override CFLAGS += $(AVX2)
 $(O)/kernels/x86/%_avx512.o:      override CFLAGS += $(AVX512)
+$(O)/tools/rooms/%_avx2.o:        override CFLAGS += $(AVX2)
+$(O)/tools/rooms/%_avx512.o:      override CFLAGS += $(AVX512)
 $(O)/kernels/x86/%_avx512_bf16.o: override CFLAGS += $(AVX512) -mavx512bf16 -mavx512vnni
 $(O)/kernels/x86/%_amx_bf16.o:    override CFLAGS += $(AVX512) -mavx512bf16 -mavx512vnni -mavx512vbmi -mamx-tile -mamx-bf16 -mamx-int8
 
@@ -158,7 +167,7 @@ tests: $(O)/bin/make_checkpoint $(O)/bin/fault.so $(FUZZ:%=$(O)/bin/replay_%) $(
 DEPS_REQUIRED := build-essential pkg-config libpng-dev libjpeg62-turbo-dev libjansson-dev \
     libutf8proc-dev libzip-dev libconfuse-dev libexpat1-dev libexif-dev liblcms2-dev libxxhash-dev
 DEPS_OPTIONAL := nettle-dev libwebp-dev libavformat-dev libavcodec-dev libavfilter-dev libavutil-dev \
-    libswscale-dev libswresample-dev libopenblas-dev libcsv-dev
+    libswscale-dev libswresample-dev libopenblas-dev libembree-dev libcsv-dev
 DEPS_TESTS := libcriterion-dev
 deps:
 	@missing=$$(for p in $(DEPS_REQUIRED) $(DEPS_OPTIONAL) $(DEPS_TESTS); do \

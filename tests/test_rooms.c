@@ -1,0 +1,175 @@
+/* The scene renderer: colours and their names, scenes of every kind, sentences that agree
+ * with the facts, the same bits for every number of threads. */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/rooms/facts.h"
+#include "tools/rooms/kinds.h"
+#include "tools/rooms/palette.h"
+
+/* Lab of the anchors as the specification lists them, rounded. */
+static const struct {
+    int r, g, b, l, a, bb;
+} anchors[COLOURS] = {
+    { 0xF0, 0xEE, 0xE8, 94, 0, 3 },    { 0x1E, 0x1E, 0x20, 11, 1, -1 },
+    { 0x80, 0x82, 0x85, 54, 0, -2 },   { 0xB8, 0x27, 0x2C, 41, 57, 34 },
+    { 0xE0, 0x7B, 0x22, 62, 34, 61 },  { 0xEB, 0xC5, 0x34, 81, 0, 72 },
+    { 0x3F, 0x8F, 0x47, 53, -40, 31 }, { 0x2B, 0x5F, 0xA8, 40, 9, -44 },
+    { 0x6F, 0x3F, 0x93, 36, 37, -38 }, { 0xE5, 0x9B, 0xB4, 72, 31, -2 },
+    { 0x7A, 0x4B, 0x2A, 37, 17, 28 },
+};
+
+Test(rooms, palette)
+{
+    for (int i = 0; i < COLOURS; i++) {
+        const vec3 l =
+            vr_lab(vr_srgb_to_linear(anchors[i].r, anchors[i].g, anchors[i].b));
+        cr_assert_float_eq(l.x, (float)anchors[i].l, .6f, "%d L %f", i, (double)l.x);
+        cr_assert_float_eq(l.y, (float)anchors[i].a, .6f, "%d a %f", i, (double)l.y);
+        cr_assert_float_eq(l.z, (float)anchors[i].bb, 1.1f, "%d b %f", i, (double)l.z);
+    }
+}
+
+Test(rooms, paint_keeps_its_name)
+{
+    rng r = { 7 };
+
+    for (int i = 0; i < 400; i++) {
+        const int c = i % COLOURS;
+        const vec3 p = i & 1 ? vr_paint(c, &r) : vr_wall_paint(c, &r);
+        cr_assert_eq(vr_nearest_colour(p, NULL), c, "%s", vr_colour_word(c));
+        cr_assert(v3_max(p) <= .8701f);
+    }
+}
+
+/* Neighbouring seeds share nothing: the first draws are spread evenly. */
+Test(rooms, seeds_are_apart)
+{
+    scene s = { 0 };
+    float mean = 0;
+    float last = -1;
+
+    for (uint64_t seed = 0; seed < 64; seed++) {
+        vr_scene_reset(&s, seed);
+        rnd(&s.r);
+        const float v = rnd(&s.r);
+        cr_assert_neq(v, last);
+        last = v;
+        mean += v / 64;
+    }
+    cr_assert_float_eq(mean, .5f, .12f);
+    vr_scene_free(&s);
+}
+
+Test(rooms, every_kind_is_built_and_finite, .timeout = 120)
+{
+    scene s = { 0 };
+
+    for (int kind = 0; kind < KINDS_BUILT; kind++)
+        for (uint64_t seed = 1; seed < 4; seed++) {
+            vr_scene_reset(&s, seed * 1000 + (uint64_t)kind);
+            vr_build(&s, kind);
+            cr_assert_not(s.failed);
+            cr_assert_gt(s.solid.nt, 100);
+            cr_assert_lt(s.n_mats, VR_MAX_MATERIALS);
+            for (size_t i = 0; i < s.solid.nv * 4; i++)
+                cr_assert(isfinite(s.solid.pos[i]), "%s %d", vr_kind_name(kind),
+                          (int)seed);
+            for (size_t i = 0; i < s.solid.nv * 3; i++)
+                cr_assert(isfinite(s.solid.nrm[i]), "%s %d", vr_kind_name(kind),
+                          (int)seed);
+            for (size_t i = 0; i < s.solid.nt * 3; i++)
+                cr_assert_lt(s.solid.idx[i], s.solid.nv);
+            if (s.indoor)
+                cr_assert(s.eye.y > .9f);
+        }
+    vr_scene_free(&s);
+}
+
+Test(rooms, held_out_share)
+{
+    int held = 0, all = 0;
+
+    for (int kind = 0; kind < KINDS; kind++)
+        for (int colour = 0; colour < COLOURS; colour++)
+            for (int what = T_SOFA; what < T_SOFA + 20; what++) {
+                held += vr_triple_held_out(kind, colour, what);
+                all++;
+            }
+    cr_assert_float_eq((double)held / all, 1. / 12, .012);
+    cr_assert_not(vr_triple_held_out(0, NO_COLOUR, T_SOFA));
+}
+
+#ifdef VBG_HAVE_EMBREE
+
+static void render(scene *s, canvas *c, int threads)
+{
+    const render_opt o = {
+        .spp_band = 2, .spp_pole = 1, .aa = 4, .bounces = 1, .threads = threads
+    };
+    render_stats st;
+    renderer *r = NULL;
+
+    cr_assert_eq(vr_renderer_new(&r, NULL), VBG_OK);
+    cr_assert_eq(vr_render(r, s, c, &o, &st, NULL), VBG_OK);
+    cr_assert(st.mean_luminance > .05f && st.mean_luminance < .9f);
+    vr_renderer_free(r);
+}
+
+Test(rooms, same_picture_for_any_threads, .timeout = 120)
+{
+    scene s = { 0 };
+    canvas a, b;
+
+    cr_assert_eq(vr_canvas_new(&a, 256, 128, CAMERA_EQUIRECT, NULL), VBG_OK);
+    cr_assert_eq(vr_canvas_new(&b, 256, 128, CAMERA_EQUIRECT, NULL), VBG_OK);
+    vr_scene_reset(&s, 5);
+    vr_build(&s, K_LIVING);
+    render(&s, &a, 1);
+    render(&s, &b, 3);
+    cr_assert_eq(memcmp(a.rgb, b.rgb, 256 * 128 * 3), 0);
+    cr_assert_eq(memcmp(a.part, b.part, 256 * 128 * 4), 0);
+    /* floor below, ceiling above */
+    cr_assert_eq(vr_pixel_object(&s, &a, 127 * 256 + 40) == s.ceiling, false);
+    cr_assert_eq(vr_pixel_object(&s, &a, 40), s.ceiling);
+    vr_canvas_free(&a);
+    vr_canvas_free(&b);
+    vr_scene_free(&s);
+}
+
+/* No colour word in a caption that the measured region does not bear out. */
+Test(rooms, captions_do_not_lie, .timeout = 240)
+{
+    scene s = { 0 };
+    canvas c;
+    char lines[1 + VIEWS][CAPTION_BYTES];
+
+    cr_assert_eq(vr_canvas_new(&c, 512, 256, CAMERA_EQUIRECT, NULL), VBG_OK);
+    for (int kind = 0; kind < KINDS_BUILT; kind += 3) {
+        vr_scene_reset(&s, 77 + (uint64_t)kind);
+        vr_build(&s, kind);
+        render(&s, &c, 2);
+        vr_measure(&s, &c);
+        vr_captions(&s, 1, lines);
+        for (int i = 0; i <= VIEWS; i++) {
+            cr_assert_gt(strlen(lines[i]), 3);
+            for (int colour = 0; colour < COLOURS; colour++) {
+                bool borne_out = !strstr(lines[i], vr_colour_word(colour));
+                for (int k = 0; k < s.n_objs; k++)
+                    borne_out |= s.objs[k].colour == colour && s.objs[k].area > 0;
+                /* "soft grey light", "green hills", "blue light" are set phrases */
+                if (!borne_out &&
+                    (strstr(lines[i], "light") || strstr(lines[i], "hills") ||
+                     strstr(lines[i], "blue hour") || strstr(lines[i], "orange haze")))
+                    continue;
+                cr_assert(borne_out, "%s: %s", vr_kind_name(kind), lines[i]);
+            }
+        }
+    }
+    vr_canvas_free(&c);
+    vr_scene_free(&s);
+}
+
+#endif

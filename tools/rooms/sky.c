@@ -1,0 +1,355 @@
+/* Skies by time of day with clouds, and what stands on the horizon: hills, mountains,
+ * city, sea, forest.  A painted far world: near things are meshes. */
+#include "tools/rooms/noise.h"
+#include "tools/rooms/scene.h"
+
+typedef struct stops {
+    vec3 zenith, middle, horizon;
+    vec3 sun;
+    float sun_lo, sun_hi; /* elevation, degrees */
+    float glow;
+} stops;
+
+static const stops times[] = {
+    [SKY_DAY] = { { .10f, .26f, .72f },
+                  { .26f, .50f, 1.0f },
+                  { .72f, .90f, 1.15f },
+                  { 3.3f, 3.0f, 2.55f },
+                  28,
+                  62,
+                  .5f },
+    [SKY_MORNING] = { { .15f, .30f, .66f },
+                      { .42f, .56f, .86f },
+                      { 1.10f, .92f, .80f },
+                      { 3.0f, 2.25f, 1.5f },
+                      10,
+                      26,
+                      .9f },
+    [SKY_EVENING] = { { .12f, .18f, .46f },
+                      { .50f, .40f, .52f },
+                      { 1.35f, .68f, .34f },
+                      { 2.4f, 1.25f, .52f },
+                      5,
+                      13,
+                      1.3f },
+    [SKY_DUSK] = { { .030f, .045f, .14f },
+                   { .10f, .09f, .22f },
+                   { .42f, .24f, .26f },
+                   { 0, 0, 0 },
+                   -3,
+                   1,
+                   .5f },
+    [SKY_NIGHT] = { { .004f, .006f, .016f },
+                    { .008f, .012f, .028f },
+                    { .022f, .026f, .045f },
+                    { .05f, .06f, .085f },
+                    25,
+                    55,
+                    .05f },
+    [SKY_OVERCAST] = { { .60f, .66f, .74f },
+                       { .72f, .77f, .84f },
+                       { .80f, .84f, .90f },
+                       { 0, 0, 0 },
+                       30,
+                       60,
+                       0 },
+    [SKY_MARS] = { { .42f, .24f, .13f },
+                   { .58f, .36f, .20f },
+                   { .80f, .55f, .33f },
+                   { 2.3f, 1.75f, 1.2f },
+                   15,
+                   50,
+                   .25f },
+    [SKY_SPACE] = { { .001f, .001f, .002f },
+                    { .001f, .001f, .002f },
+                    { .001f, .001f, .002f },
+                    { 2.6f, 2.5f, 2.3f },
+                    10,
+                    50,
+                    0 },
+    [SKY_WATER] = { { .16f, .52f, .62f },
+                    { .05f, .26f, .36f },
+                    { .018f, .11f, .18f },
+                    { 1.0f, 1.2f, 1.1f },
+                    60,
+                    80,
+                    0 },
+};
+
+sky vr_sky_make(int time, int back, rng *r)
+{
+    const stops *t = &times[time];
+    sky k = { .time = time,
+              .back = back,
+              .zenith = t->zenith,
+              .middle = t->middle,
+              .horizon = t->horizon,
+              .sun_colour = t->sun,
+              .glow = t->glow,
+              .eye = 1.6f };
+    const float az = rnd_in(r, -VR_PI, VR_PI);
+    const float el = rnd_in(r, t->sun_lo, t->sun_hi) * VR_PI / 180;
+
+    k.sun_dir = v3(sinf(az) * cosf(el), sinf(el), -cosf(az) * cosf(el));
+    k.sun_size = time == SKY_NIGHT ? .012f : .011f;
+    k.seed = (uint32_t)rng_next(r);
+    k.cloud = chance(r, .25f) ? 0 : rnd_in(r, .2f, .75f);
+    if (time == SKY_OVERCAST)
+        k.cloud = 1.2f;
+    if (time == SKY_SPACE || time == SKY_WATER || time == SKY_MARS)
+        k.cloud = 0;
+    k.stars = time == SKY_NIGHT   ? .8f
+              : time == SKY_SPACE ? 1.2f
+              : time == SKY_DUSK  ? .1f
+                                  : 0;
+    k.haze = rnd_in(r, .5f, 1.2f);
+    k.cloud_light = v3_mad(v3_mul(k.horizon, .55f), t->sun, .30f);
+    k.cloud_dark = v3_mul(v3_mix(k.middle, k.horizon, .5f), .75f);
+    if (time == SKY_OVERCAST) {
+        k.cloud_light = v3s(.95f);
+        k.cloud_dark = v3(.52f, .56f, .62f);
+    }
+    k.land = v3(.10f, .15f, .05f);
+    const float tilt = rnd_in(r, .9f, 1.1f);
+    k.zenith = v3_mul(k.zenith, tilt);
+    k.ground = v3_mul(v3_had(k.land, v3_mad(k.middle, t->sun, .8f)), .9f);
+    k.lit_windows = time == SKY_DUSK || time == SKY_NIGHT || time == SKY_EVENING;
+    return k;
+}
+
+static vec3 gradient(const sky *k, float y)
+{
+    const float a = vr_step(0, .28f, y), b = vr_step(.18f, .95f, y);
+
+    return v3_mix(v3_mix(k->horizon, k->middle, a), k->zenith, b);
+}
+
+static vec3 air(const sky *k, vec3 d, bool disc)
+{
+    vec3 c = gradient(k, fmaxf(d.y, 0));
+    const float s = v3_dot(d, k->sun_dir);
+
+    if (v3_max(k->sun_colour) > 0 || k->time == SKY_DUSK) {
+        const float g = fmaxf(s, 0), g2 = g * g, g8 = g2 * g2 * g2 * g2;
+        const vec3 tint =
+            k->time == SKY_DUSK ? v3(.9f, .35f, .12f) : v3_mul(k->sun_colour, .30f);
+        const float low = k->time == SKY_DUSK ? expf(-fabsf(d.y) * 5) : 1;
+        c = v3_mad(c, tint,
+                   k->glow * low *
+                       (.22f * g2 * g2 + .35f * g8 * g8 + .9f * powf(g8, 16)));
+    }
+    if (disc && v3_max(k->sun_colour) > 0 && k->time != SKY_WATER) {
+        const float e = cosf(k->sun_size * (k->time == SKY_NIGHT ? 1.5f : 1));
+        const float in = vr_step(e - .00003f, e + .00003f, s);
+        c = v3_mad(
+            c, k->time == SKY_NIGHT ? v3(.9f, .9f, .82f) : v3_mul(k->sun_colour, 14), in);
+    }
+    return c;
+}
+
+static vec3 stars(const sky *k, vec3 d, float px)
+{
+    const vec3 p = v3_mul(d, 90);
+    const int x = vr_floor(p.x), y = vr_floor(p.y), z = vr_floor(p.z);
+    const uint32_t h = vr_hash2(x, y, vr_hash((uint32_t)z * 7919u + k->seed));
+    vec3 c = v3s(0);
+
+    if (h % 23 < 2) {
+        const vec3 at = v3_unit(v3((float)x + .3f + .4f * vr_unit(vr_hash(h + 1)),
+                                   (float)y + .3f + .4f * vr_unit(vr_hash(h + 2)),
+                                   (float)z + .3f + .4f * vr_unit(vr_hash(h + 3))));
+        const float dist = v3_len(v3_sub(at, d)),
+                    r = .0009f + .0007f * vr_unit(vr_hash(h + 4));
+        const float m = vr_unit(vr_hash(h + 5));
+        const vec3 tint =
+            v3_mix(v3(1, .8f, .6f), v3(.7f, .8f, 1), vr_unit(vr_hash(h + 6)));
+        c = v3_mul(tint, k->stars * (.15f + 1.2f * m * m * m) *
+                             vr_step(r + px, r - px * .5f, dist));
+    }
+    if (k->time == SKY_SPACE) { /* a band of dust */
+        const float band = expf(-6 * fabsf(d.y * .8f + d.x * .35f + .2f * d.z));
+        const float f = vr_fbm(v3(d.x * 4, d.y * 4 + 7, d.z * 4), 4, .6f, 0);
+        c = v3_mad(c, v3(.06f, .045f, .09f), band * vr_clamp(.5f + f, 0, 1.4f));
+    }
+    return c;
+}
+
+static vec3 clouds(const sky *k, vec3 d, vec3 c, float px)
+{
+    if (d.y < .02f)
+        return c;
+    const float z = (float)(k->seed & 255);
+    const float inv = 1 / (d.y + .09f), w = px * inv * inv * 2;
+    const vec3 p = v3(d.x * inv * 1.1f, z, d.z * inv * 1.1f);
+    const float warp = .35f * vr_noise(v3_mul(p, .8f));
+    const vec3 q = v3(p.x + warp, p.y, p.z - warp);
+    const float f = vr_fbm(q, 6, .52f, w);
+    const float cover = vr_step(.30f - .55f * k->cloud, .62f - .45f * k->cloud, f);
+    if (cover <= 0)
+        return c;
+    const vec3 s = v3(q.x + .16f * k->sun_dir.x, q.y + .12f, q.z + .16f * k->sun_dir.z);
+    const float thick = vr_fbm(s, 4, .52f, w);
+    const float lit = vr_clamp(.62f + 1.1f * (f - thick) - .35f * thick, 0, 1);
+    const float silver = powf(fmaxf(v3_dot(d, k->sun_dir), 0), 8) * .6f;
+    const vec3 white = v3_mad(v3_mix(k->cloud_dark, k->cloud_light, lit), k->sun_colour,
+                              .22f * silver * (1 - cover * .5f));
+    return v3_mix(c, white, cover * .93f * vr_step(.02f, .16f, d.y));
+}
+
+/* ---- the far world ---- */
+
+static float ridge(const sky *k, vec3 d, float freq, float layer, int octaves)
+{
+    const float l = 1 / sqrtf(d.x * d.x + d.z * d.z + 1e-6f);
+    const vec3 p =
+        v3(d.x * l * freq, layer * 9.1f + (float)(k->seed & 63), d.z * l * freq);
+    float sum = 0, a = 1;
+
+    for (int i = 0; i < octaves; i++) {
+        const float n = vr_noise(v3_mul(p, (float)(1 << i)));
+        sum += a * (1 - 2 * fabsf(n));
+        a *= .45f;
+    }
+    return sum;
+}
+
+static vec3 land_light(const sky *k, vec3 colour)
+{
+    const float up = fmaxf(k->sun_dir.y, .15f);
+    return v3_had(colour, v3_add(v3_mul(v3_mix(k->middle, k->zenith, .3f), .75f),
+                                 v3_mul(k->sun_colour, .75f * up)));
+}
+
+static vec3 hazed(const sky *k, vec3 c, float far)
+{
+    return v3_mix(c, v3_mul(v3_mix(k->horizon, k->middle, .25f), .92f),
+                  1 - expf(-far * k->haze));
+}
+
+static vec3 layers(const sky *k, vec3 d, vec3 c, float px)
+{
+    const bool snow = k->back == BACK_MOUNTAINS || k->back == BACK_SNOW;
+    const float base[3] = { snow ? .20f : .075f, snow ? .10f : .035f, .01f };
+    const float amp[3] = { snow ? .17f : .035f, snow ? .08f : .03f, .022f };
+
+    for (int i = 0; i < 3; i++) {
+        const float fl = (float)i;
+        const float r = ridge(k, d, 2.2f + 2.2f * fl, fl, snow ? 6 : 4);
+        const float trees = i == 2 && k->back != BACK_DUNES
+                                ? .006f * vr_noise(v3(d.x * 160, 3, d.z * 160))
+                                : 0;
+        const float h = base[i] * .45f + amp[i] * r * .5f + trees;
+        const float in = vr_step(h + px, h - px, d.y);
+        if (in <= 0)
+            continue;
+        const float f = vr_fbm(v3(d.x * 30, d.y * 45, d.z * 30), 4, .6f, px * 30);
+        vec3 m =
+            v3_mul(k->back == BACK_DUNES ? v3(.5f, .36f, .2f) : v3(.075f, .12f, .045f),
+                   1 + .3f * f);
+        if (snow) {
+            const float side =
+                .75f + .35f * vr_clamp(ridge(k, v3(d.x + .01f, d.y, d.z), 9, fl, 3) -
+                                           ridge(k, d, 9, fl, 3) + .3f,
+                                       -1, 1);
+            const float line = i == 2 ? 9.f : .07f + .03f * f;
+            m = v3_mix(v3_mul(v3(.16f, .15f, .14f), 1 + .5f * f),
+                       v3_mul(v3(.80f, .83f, .88f), side),
+                       vr_step(line - .025f, line + .02f, d.y + .03f * f));
+            if (k->back == BACK_SNOW && i > 0)
+                m = v3_mix(m, v3(.78f, .81f, .86f), .75f);
+            if (i == 2 && k->back != BACK_SNOW)
+                m = v3_mul(v3(.04f, .075f, .04f), 1 + .5f * f);
+        }
+        c = v3_mix(
+            c, hazed(k, land_light(k, m), snow ? .55f - .2f * fl : .9f - .35f * fl), in);
+    }
+    return c;
+}
+
+static vec3 skyline(const sky *k, vec3 d, vec3 c, float px)
+{
+    const float az = atan2f(d.x, -d.z), l = 1 / sqrtf(d.x * d.x + d.z * d.z + 1e-6f);
+    const float slope = d.y * l;
+
+    for (int i = 0; i < 3; i++) {
+        const float width = .055f + .03f * (float)i;
+        const float t = az / width + (float)i * 37.3f;
+        const int n = vr_floor(t), total = vr_floor(2 * VR_PI / width);
+        const uint32_t h = vr_hash2(((n % total) + total) % total, i, k->seed);
+        const float tall = (h % 9 == 0 ? .26f : .13f) * vr_unit(vr_hash(h)) + .03f;
+        const float u = vr_fract(t);
+        const float top = (tall - .012f * (float)i) * (u > .08f && u < .92f ? 1 : .55f);
+        const float in = vr_step(top + px, top - px, slope);
+        if (in <= 0)
+            continue;
+        const float fx = vr_fract(u * (7 + 2 * (float)(h % 4))) - .5f,
+                    fy = vr_fract(slope * 110) - .5f;
+        const float win = vr_line(fx, .28f, px / width * 9) * vr_line(fy, .26f, px * 110);
+        vec3 wall = v3_mul(
+            v3_mix(v3(.30f, .27f, .24f), v3(.16f, .19f, .24f), vr_unit(vr_hash(h + 2))),
+            .6f + .6f * vr_unit(vr_hash(h + 5)));
+        vec3 m = land_light(k, v3_mix(wall, v3(.06f, .075f, .09f), win));
+        m = hazed(k, m, .75f - .25f * (float)i);
+        if (k->lit_windows &&
+            vr_hash2(vr_floor(u * 9) + n * 13, vr_floor(slope * 110), h) % 100 < 38)
+            m = v3_mad(m, v3(1, .66f, .32f),
+                       win * (k->time == SKY_EVENING ? .22f : .38f));
+        c = v3_mix(c, m, in);
+    }
+    return c;
+}
+
+static vec3 below(const sky *k, vec3 d, float px)
+{
+    const float t = k->eye / fmaxf(-d.y, 1e-4f), w = t * px;
+    const vec3 p = v3(d.x * t, 0, d.z * t);
+    vec3 m = k->land;
+
+    if (k->back == BACK_SEA) {
+        const float f = vr_fbm(v3(p.x * .25f, 5, p.z * .25f), 4, .55f, w * .25f);
+        const float q = 1 - vr_clamp(-d.y, 0, 1), fres = .02f + .98f * q * q * q * q * q;
+        const vec3 up = gradient(k, vr_clamp(-d.y + .12f + .2f * f, 0, 1));
+        const vec3 deep =
+            v3_had(v3(.02f, .10f, .13f), v3_add(k->middle, v3_mul(k->sun_colour, .5f)));
+        const vec3 c =
+            v3_mix(v3_mul(deep, 1 + .3f * f), up, vr_clamp(fres * .8f + .15f * f, 0, 1));
+        return v3_mix(c, k->horizon, vr_step(.05f, .0f, -d.y) * .5f);
+    }
+    const float f = vr_fbm(v3_mul(p, .08f), 4, .55f, w * .08f) +
+                    .5f * vr_fbm(v3_mul(p, 1.3f), 3, .6f, w * 1.3f);
+    if (k->back == BACK_CITY) {
+        const float s = vr_fbm(v3_mul(p, .03f), 2, .5f, w * .03f);
+        m = v3_mix(v3(.10f, .10f, .105f), v3(.22f, .20f, .18f), vr_step(-.2f, .2f, s));
+    }
+    m = v3_mul(m, 1 + .35f * f);
+    return hazed(k, land_light(k, m), t / 900);
+}
+
+vec3 vr_sky(const sky *k, vec3 d, bool fine, float px)
+{
+    vec3 c;
+
+    if (k->time == SKY_WATER) {
+        const float f = fine ? vr_fbm(v3(d.x * 3, d.y * 2, d.z * 3), 3, .5f, px * 3) : 0;
+        c = v3_mix(v3_mul(k->horizon, .55f),
+                   v3_mix(k->middle, k->zenith, vr_step(.2f, 1, d.y)),
+                   vr_step(-.5f, .55f, d.y + .05f * f));
+        const float rays = fine ? .5f + .5f * vr_noise(v3(d.x * 9 / (fabsf(d.y) + .3f), 2,
+                                                          d.z * 9 / (fabsf(d.y) + .3f)))
+                                : .5f;
+        return v3_mad(c, v3(.10f, .30f, .34f), rays * vr_step(.0f, .9f, d.y) * .8f);
+    }
+    if (d.y < 0 && k->back != BACK_SPACE)
+        c = below(k, d, px);
+    else
+        c = air(k, k->back == BACK_SPACE ? d : v3(d.x, fmaxf(d.y, 0), d.z), fine);
+    if (fine && k->stars > 0 && (d.y > 0 || k->back == BACK_SPACE))
+        c = v3_add(c, stars(k, d, px));
+    if (k->cloud > 0 && fine)
+        c = clouds(k, d, c, px);
+    else if (k->cloud > .9f)
+        c = v3_mix(c, v3_mix(k->cloud_dark, k->cloud_light, .45f), d.y > 0 ? .9f : 0);
+    if (k->back == BACK_SPACE || k->back == BACK_SEA || d.y > .5f)
+        return c;
+    return k->back == BACK_CITY ? skyline(k, d, c, px) : layers(k, d, c, px);
+}
