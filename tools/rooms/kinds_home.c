@@ -436,11 +436,11 @@ static void bathroom_things(room *m)
 
     if (chance(r, .7f) && vr_place_wall(m, 1.75f, .82f, .6f, .5f, &f)) {
         s->at = f;
-        s->main = vr_bathtub(&m);
+        s->main = vr_bathtub(m);
     }
     if ((s->main < 0 || chance(r, .4f)) && vr_place_corner(m, .95f, .95f, 2.1f, &f)) {
         s->at = f;
-        const int sh = vr_shower(&m);
+        const int sh = vr_shower(m);
         if (s->main < 0)
             s->main = sh;
     }
@@ -454,7 +454,7 @@ static void bathroom_things(room *m)
     }
     if (vr_place_wall(m, .5f, .75f, .9f, .4f, &f)) {
         s->at = f;
-        vr_toilet(&m);
+        vr_toilet(m);
     }
     const int towel = rnd_int(r, COLOURS);
     for (int i = 0; i < 2; i++)

@@ -223,19 +223,15 @@ void vr_book_row(room *m, float w, float h, float depth)
     scene *s = m->s;
     rng *r = m->r;
     float x = -w / 2 + .01f;
-    int mats[10];
 
-    if (s->n_mats + 10 >= VR_MAX_MATERIALS)
-        return;
-    for (int i = 0; i < 10; i++) {
+    while (m->n_books < BOOK_MATS) { /* the covers of this room */
         const int c = chance(r, .35f) ? BROWN : rnd_int(r, COLOURS);
         const vec3 base = v3_mul(vr_paint(c, r), .85f);
-        mats[i] = vr_material(
-            s, (material){ .kind = MAT_BOOK,
-                           .a = base,
-                           .b = chance(r, .5f) ? v3(.62f, .48f, .2f) : v3s(.68f),
-                           .rough = .5f });
+        const vec3 band = chance(r, .5f) ? v3(.62f, .48f, .2f) : v3s(.68f);
+        m->book_mats[m->n_books++] = vr_material(
+            s, (material){ .kind = MAT_BOOK, .a = base, .b = band, .rough = .5f });
     }
+    const int first = rnd_int(r, BOOK_MATS);
     float common = rnd_in(r, .6f, .9f);
     while (x < w / 2 - .05f) {
         const float t = rnd_in(r, .016f, .046f);
@@ -249,7 +245,7 @@ void vr_book_row(room *m, float w, float h, float depth)
                     bd = fminf(depth - .02f, rnd_in(r, .15f, .21f));
         if (x + t > w / 2 - .005f)
             break;
-        s->mat = mats[rnd_int(r, 10)];
+        s->mat = m->book_mats[(first + rnd_int(r, 12)) % BOOK_MATS];
         const frame keep = s->at;
         if (chance(r, .04f) && x + .12f < w / 2) {
             s->at = frame_roll(frame_move(keep, v3(x + .09f, 0, 0), 0), 11);

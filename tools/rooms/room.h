@@ -6,7 +6,7 @@
 #include "tools/rooms/scene.h"
 #include "tools/rooms/things.h"
 
-enum { MAX_OPENINGS = 12, MAX_TAKEN = 96 };
+enum { MAX_OPENINGS = 12, MAX_TAKEN = 96, BOOK_MATS = 40 };
 
 typedef struct opening {
     int wall;               /* 0 far (-z), 1 right, 2 near, 3 left */
@@ -29,6 +29,7 @@ typedef struct room {
     vec3 wood, wood2; /* the room's woods */
     int wood_name;
     int wood_mat, wood2_mat, metal_mat, white_mat, dark_mat;
+    int book_mats[BOOK_MATS], n_books;
     bool no_skirting, no_crown;
 } room;
 
