@@ -40,6 +40,15 @@ static const gemm_case cases[] = {
     { 64, 36, 2592, VBG_BF16, VBG_BF16, VBG_F32, .residual = true },
     { 21, 36, 64, VBG_F32, VBG_BF16, VBG_BF16, .act = VBG_ACT_SIGMOID },
     { 16, 320, 2560, VBG_BF16, VBG_BF16, VBG_BF16, .residual = true },
+    /* whole pairs of tiles whose sums leave during the next pair, every way */
+    { 70, 96, 352, VBG_BF16, VBG_BF16, VBG_BF16, .bias = true },
+    { 96, 64, 64, VBG_BF16, VBG_BF16, VBG_BF16, .scale = true, .act = VBG_ACT_RELU },
+    { 70, 96, 640, VBG_BF16, VBG_BF16, VBG_BF16, .bias = true, .residual = true },
+    { 64, 96, 320, VBG_BF16, VBG_BF16, VBG_F32, .bias = true },
+    { 80, 64, 1600, VBG_BF16, VBG_BF16, VBG_F32, .residual = true },
+    { 70, 192, 480, VBG_BF16, VBG_BF16, VBG_BF16, .bias = true, .geglu = true },
+    { 64, 64, 3000, VBG_BF16, VBG_BF16, VBG_F32, .bias = true }, /* k in pieces */
+    { 550, 48, 96, VBG_BF16, VBG_BF16, VBG_BF16, .bias = true }, /* two patches */
 };
 
 /* What one case needs; mag is the same with absolute operands. */

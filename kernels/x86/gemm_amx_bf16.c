@@ -10,7 +10,7 @@
  *           for each pair of blocks       its weights (<= 200 KB) pass through L1
  *             for each pair of tiles      2x2 products over the piece
  *
- * Plain products turn the last two loops around and take k in turns of 8 steps, so
+ * Plain products turn the last two loops around and take k in turns of 14 steps, so
  * that a pair of tiles stays in L1 while the blocks of the group pass.  Sums wait in
  * memory between the pieces of a deep k.  After the last one they leave through the
  * epilogue between the steps of the next pair (kernels/x86/tile_products.h).
@@ -25,7 +25,8 @@ enum {
     PATCH_TILES = 32,
     GROUP = 20,              /* blocks whose sums wait together      */
     GROUP_BYTES = 480 << 10, /* their weights, for plain products    */
-    SUMS_ALL = (PATCH_TILES / 2) * (GROUP / 2) * SUMS
+    SUMS_ALL = (PATCH_TILES / 2) * (GROUP / 2) * SLOT,
+    SCRAP = 256 /* floats */
 };
 
 /* ---- one patch ---- */
@@ -48,12 +49,18 @@ typedef struct call {
     int segments, count;
 } call;
 
-/* Queues what a pair has finished; what was pending before has left by then. */
-static void queue(const call *c, pending *d, const product *p, size_t block)
+/* Queues the sums of a pair; what was pending before has left by then.  Only full
+ * pairs may wait in the tiles. */
+static void queue(const call *c, pending *d, const product *p, size_t block, bool over)
 {
-    pending_store(d);
+    const bool full = p->t1 && p->b1;
+
+    if (!full)
+        tiles_out(p->sums);
     *d = (pending){ .out = &c->out,
                     .sums = p->sums,
+                    .held = full,
+                    .over = over,
                     .pixel = { p->t0->pixel, p->t1 ? p->t1->pixel : 0 },
                     .rows = { p->t0->rows, p->t1 ? p->t1->rows : 0 },
                     .o0 = block * BLOCK,
@@ -69,23 +76,19 @@ typedef struct pass {
     bool first, last;
 } pass;
 
-/* Lines of the output and residual that will be needed for the pixels of this pair,
- * or those `rows` further on. */
-static void plan_output(const call *c, product *p, size_t b, size_t rows, bool over)
+/* Lines of the output and residual that will be needed after this pair. */
+static void plan_output(const call *c, product *p, size_t b, bool over)
 {
     const tile *t[2] = { p->t0, p->t1 ? p->t1 : p->t0 };
     const size_t size = vbg_dtype_size(c->out.yt), at = b * BLOCK * size;
 
     p->y[0] = p->r[0] = NULL;
-    if (!over)
-        return;
     p->y_pitch = c->out.ldy * size;
     p->r_pitch = c->out.ep.ldr * size;
-    for (int j = 0; j < 2; j++) {
-        p->y[j] = (const char *)c->out.y + (t[j]->pixel + rows) * p->y_pitch + at;
+    for (int j = 0; j < 2 && over; j++) {
+        p->y[j] = (const char *)c->out.y + t[j]->pixel * p->y_pitch + at;
         if (c->out.ep.residual)
-            p->r[j] =
-                (const char *)c->out.ep.residual + (t[j]->pixel + rows) * p->r_pitch + at;
+            p->r[j] = (const char *)c->out.ep.residual + t[j]->pixel * p->r_pitch + at;
     }
 }
 
@@ -122,35 +125,40 @@ static void pass_by_panels(call *c, const pass *s)
     /* sums that nobody adds to later alternate between two places in L1 */
     size_t slot = 0;
     pending d = { .sums = NULL };
-    product p = { .first = s->first, .k1 = s->st->count, .source = &c->source };
+    product p = { .scrap = c->sums + SUMS_ALL,
+                  .first = s->first,
+                  .k1 = s->st->count,
+                  .source = &c->source };
 
     for (size_t b = s->b0; b < s->b1; b += stride) {
         plan_weights(c, &p, b, s->b1);
         for (int i = 0; i < c->count; i += 2, slot++) {
             plan_pair(c, &p, i);
-            p.sums = c->sums + (deep ? slot : slot % 2) * SUMS;
+            p.sums = c->sums + (deep ? slot : slot % 2) * SLOT;
             p.next_b =
                 b + stride < s->b1 ? panel_slice(c, b + stride, (size_t)i / 2) : NULL;
-            plan_output(c, &p, b, 0, s->last);
+            plan_output(c, &p, b, s->last);
             products_any(&p, s->st, &d);
-            if (s->last)
-                queue(c, &d, &p, b);
+            queue(c, &d, &p, b, s->last);
         }
     }
     pending_store(&d);
 }
 
 /* Plain products: a pair of tiles stays in L1 while the panels of the group pass,
- * in turns of at most 8 steps (16 KB of A) when k is long. */
+ * in turns of at most 14 steps (28 KB of A) when k is long. */
 static void pass_by_tiles(const call *c, const pass *s)
 {
     const size_t stride = c->geglu ? 1 : 2,
                  panels = (s->b1 - s->b0 + stride - 1) / stride;
-    const int turns = s->st->count <= 12 ? 1 : (s->st->count + 7) / 8;
+    const int turns = s->st->count <= 12 ? 1 : (s->st->count + 13) / 14;
     const int turn = (s->st->count + turns - 1) / turns;
     const bool deep = !(s->first && s->last), brief = !deep && turns == 1;
     pending d = { .sums = NULL };
-    product p = { .sums = NULL };
+    product p = { .scrap = c->sums + SUMS_ALL,
+                  .next_rows = panels >= 32   ? 1
+                               : panels >= 16 ? 2
+                                              : 4 };
 
     for (int i = 0; i < c->count; i += 2) {
         plan_pair(c, &p, i);
@@ -160,20 +168,19 @@ static void pass_by_tiles(const call *c, const pass *s)
             p.first = s->first && p.k0 == 0;
             bool over = s->last && p.k1 == s->st->count;
             for (size_t j = 0; j < panels; j++) {
-                size_t b = s->b0 + j * stride, row = 4 * j;
+                size_t b = s->b0 + j * stride, row = j * (size_t)p.next_rows;
                 size_t slot =
                     deep ? (size_t)i / 2 * panels + j : (size_t)(i / 2 % 2) * panels + j;
-                p.sums = c->sums + (brief ? j % 2 : slot) * SUMS;
+                p.sums = c->sums + (brief ? j % 2 : slot) * SLOT;
                 plan_weights(c, &p, b, s->b1);
                 p.next_b = b + c->group < c->b1
                                ? panel_slice(c, b + c->group, (size_t)i / 2)
                                : NULL;
                 p.next_a =
                     row < 2 * TILE ? p.t0->a + (2 * TILE + row) * p.next_pitch : NULL;
-                plan_output(c, &p, b, 2 * TILE, over);
+                plan_output(c, &p, b, over);
                 products_any(&p, s->st, &d);
-                if (over)
-                    queue(c, &d, &p, b);
+                queue(c, &d, &p, b, over);
             }
         }
     }
@@ -356,7 +363,8 @@ static vbg_conv_args as_conv(const vbg_gemm_args *g, int rows)
 
 static size_t scratch_bytes(const strips *s)
 {
-    return SUMS_ALL * sizeof(float) + TILE * good_pitch(s->c * 2) + 64 + s->bytes;
+    return (SUMS_ALL + SCRAP) * sizeof(float) + TILE * good_pitch(s->c * 2) + 64 +
+           s->bytes;
 }
 
 static void call_setup(call *c, const strips *s, char *scratch)
@@ -364,7 +372,7 @@ static void call_setup(call *c, const strips *s, char *scratch)
     c->s = s;
     c->block_bytes = s->k * BLOCK * 2;
     c->sums = (float *)(void *)scratch;
-    c->tail = scratch + SUMS_ALL * sizeof(float);
+    c->tail = scratch + (SUMS_ALL + SCRAP) * sizeof(float);
     c->strip = c->tail + TILE * good_pitch(s->c * 2) + 64;
     c->strip -= (uintptr_t)c->strip % 64;
     c->count = c->segments = 0;

@@ -287,8 +287,10 @@ static inline int segment_tiles(const strips *s, const char *strip, const segmen
     int n = 0;
 
     if (s->mode == PADDED) {
-        for (int y = g->y0; y < g->y1; y++)
-            for (int tx = g->x0; tx < g->x1; tx += TILE) {
+        /* Down the columns: a pair is two rows of 16, which share most of their pixels
+         * in L1, and the next pair starts with what this one read last. */
+        for (int tx = g->x0; tx < g->x1; tx += TILE)
+            for (int y = g->y0; y < g->y1; y++) {
                 size_t at = (size_t)((y - g->y0) * a->stride_y) * (size_t)g->width +
                             (size_t)((tx - g->x0) * a->stride_x);
                 out[n++] =

@@ -8,8 +8,15 @@
 #include "kernels/x86/strip.h"
 #include "kernels/x86/tiles.h"
 
-enum { BLOCK = 16, SUMS = 2 * TILE * 2 * BLOCK /* floats of a pair of tiles x blocks */ };
+#include <math.h>
 
+enum { BLOCK = 16, SUMS = 2 * TILE * 2 * BLOCK, SLOT = SUMS + 256 };
+
+#ifdef __clang__
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
 #define INLINE static inline __attribute__((always_inline))
 
 typedef struct steps {
@@ -17,15 +24,18 @@ typedef struct steps {
     size_t a[MAX_STEPS], b[MAX_STEPS];
 } steps;
 
-/* Finished sums on their way to the output: 2 tiles x 2 blocks (geglu: a and its
- * gate).  They leave a few rows at a time between the steps of the next pair, so
- * that the vector units work while the tile unit does. */
+/* The sums of the pair before: 2 tiles x 2 blocks (geglu: a and its gate).  They go
+ * from the tile registers to memory during the first step of the next pair, and when
+ * they are over, from there to the output a few rows at a time between its other
+ * steps, so that the vector units work while the tile unit does. */
 typedef struct pending {
     const vbg_store *out;
-    const float *sums; /* [2 tiles][2 blocks][16][16], NULL: nothing pending */
-    size_t pixel[2];   /* first output row of each tile */
-    int rows[2];       /* 0 in the second: one tile */
-    size_t o0, gate;   /* first channel; of the gate, with geglu */
+    float *sums;     /* [2 tiles][2 blocks][16][16], NULL: nothing pending */
+    bool held;       /* still in tiles 0 to 3 */
+    bool over;       /* no more of k comes */
+    size_t pixel[2]; /* first output row of each tile */
+    int rows[2];     /* 0 in the second: one tile */
+    size_t o0, gate; /* first channel; of the gate, with geglu */
     bool two, geglu;
 } pending;
 
@@ -43,13 +53,15 @@ typedef struct product {
     const tile *t0, *t1; /* t1 NULL: one tile  */
     const char *b0, *b1; /* b1 NULL: one block */
     float *sums;         /* [2 tiles][2 blocks][16][16] */
+    float *scrap;        /* 1 KB */
     bool first;          /* start from zero */
     int k0, k1;          /* steps */
     /* What will be needed soon; a core reads L3 at a few bytes per cycle, so a
      * panel of weights or a patch that is not in L2 yet would stop the tiles. */
     const char *next_b; /* slice of the next panel: two lines per step */
-    const char *next_a; /* four rows of the next tiles, a line each per step */
+    const char *next_a; /* some rows of the next tiles, a line each per step */
     size_t next_pitch;
+    int next_rows;    /* 1, 2 or 4 */
     const char *y[2]; /* first output row of each tile, NULL: not yet */
     const char *r[2]; /* residual */
     size_t y_pitch, r_pitch;
@@ -91,22 +103,27 @@ INLINE void look_ahead(const product *p, const steps *s, int i)
         const char *next = p->next_a + s->a[k];
         const size_t pitch = p->next_pitch;
         _mm_prefetch(next, _MM_HINT_T1);
-        _mm_prefetch(next + pitch, _MM_HINT_T1);
-        _mm_prefetch(next + 2 * pitch, _MM_HINT_T1);
-        _mm_prefetch(next + 3 * pitch, _MM_HINT_T1);
+        if (p->next_rows > 1)
+            _mm_prefetch(next + pitch, _MM_HINT_T1);
+        if (p->next_rows > 2) {
+            _mm_prefetch(next + 2 * pitch, _MM_HINT_T1);
+            _mm_prefetch(next + 3 * pitch, _MM_HINT_T1);
+        }
     }
     if (p->source) {
         walk_on(p->source);
         walk_on(p->source);
     }
-    if (p->y[0] && i < TILE / 2) {
+    if (i >= TILE / 2)
+        return;
+    if (p->y[0]) {
         const size_t at = 2 * (size_t)i * p->y_pitch;
         will_write(p->y[0] + at);
         will_write(p->y[0] + at + p->y_pitch);
         will_write(p->y[1] + at);
         will_write(p->y[1] + at + p->y_pitch);
     }
-    if (p->r[0] && i < TILE / 2) {
+    if (p->r[0]) {
         const size_t at = 2 * (size_t)i * p->r_pitch;
         _mm_prefetch(p->r[0] + at, _MM_HINT_T0);
         _mm_prefetch(p->r[0] + at + p->r_pitch, _MM_HINT_T0);
@@ -147,6 +164,30 @@ static inline void store_vector(void *y, vbg_dtype t, size_t at, vf v)
     else
         _mm256_storeu_si256((__m256i *)(void *)((uint16_t *)y + at),
                             (__m256i)_mm512_cvtneps_pbh(v));
+}
+
+/* Four of vf_gelu_fast. */
+INLINE void gelu_fast_4(vf *x)
+{
+    static const float poly[] = { 1.04195191e-07f, -3.65711199e-06f, 7.48547852e-05f,
+                                  -0.00100648864f, 0.00950539212f,   -0.0658878327f,
+                                  0.398673388f };
+    vf v[4], u[4], p[4];
+
+    UNROLL
+    for (int i = 0; i < 4; i++) {
+        v[i] = vf_min(vf_set1(4), vf_max(vf_set1(-4), x[i]));
+        u[i] = vf_mul(v[i], v[i]);
+        p[i] = vf_set1(-1.30128047e-09f);
+    }
+    UNROLL
+    for (int k = 0; k < 7; k++)
+        UNROLL
+    for (int i = 0; i < 4; i++)
+        p[i] = vf_fma(p[i], u[i], vf_set1(poly[k]));
+    UNROLL
+    for (int i = 0; i < 4; i++)
+        x[i] = vf_mul(x[i], vf_fma(p[i], v[i], vf_set1(0.5f)));
 }
 
 /* count rows of one tile, two whole blocks of 16 channels; the parts of a pair
@@ -234,10 +275,10 @@ INLINE void store_gated(const vbg_store *s, const float *sums, size_t pixel, int
     }
 }
 
-/* Lets whatever is pending leave. */
-static void pending_store(pending *d)
+/* Lets finished sums leave. */
+static void pending_rows(pending *d)
 {
-    for (int i = 0; i < 2 && d->sums; i++) {
+    for (int i = 0; i < 2; i++) {
         const float *sums = d->sums + 512 * i;
         if (d->geglu) {
             store_gated(d->out, sums, d->pixel[i], d->rows[i], d->o0, d->gate);
@@ -249,104 +290,234 @@ static void pending_store(pending *d)
                 store_single(d->out, sums + 256, d->pixel[i], d->rows[i], d->o0 + BLOCK);
         }
     }
-    d->sums = NULL;
 }
 
-/* ---- products ---- */
-
-/* How finished sums of the pair before leave during this one. */
-typedef enum leaving { ALREADY, PLAIN, RESIDUAL, GATED } leaving;
-
-/* Four rows of them: row r of 32, all whole blocks, no activation, bf16. */
-INLINE void four_rows(const pending *d, int r, leaving how)
+static void tiles_out(float *sums)
 {
-    const vbg_store *s = d->out;
-    const float *sums = d->sums + r / TILE * 512 + r % TILE * BLOCK;
-    const size_t pixel = d->pixel[r / TILE] + (size_t)(r % TILE);
-
-    if (how == GATED)
-        store_gated(s, sums, pixel, 4, d->o0, d->gate);
-    else
-        store_pair_as(s, sums, pixel, 4, d->o0, VBG_BF16, how == RESIDUAL, true);
-}
-
-/* Sums: tiles 0, 1 of the first pixels, 2, 3 of the second; A in 4, 5; B in 6, 7. */
-INLINE void products(const product *p, const steps *s, pending *d, bool two_a, bool two_b,
-                     leaving how)
-{
-    const char *a0 = p->t0->a, *a1 = two_a ? p->t1->a : NULL;
-    const char *b0 = p->b0, *b1 = p->b1;
-    const size_t pitch0 = p->t0->pitch, pitch1 = two_a ? p->t1->pitch : 0;
-    const size_t *ka = s->a + p->k0, *kb = s->b + p->k0;
-    const int n = p->k1 - p->k0;
-    float *sums = p->sums;
-
-    if (p->first) {
-        _tile_zero(0);
-        _tile_zero(1);
-        _tile_zero(2);
-        _tile_zero(3);
-    } else {
-        _tile_loadd(0, sums, 64);
-        _tile_loadd(1, sums + 256, 64);
-        _tile_loadd(2, sums + 512, 64);
-        _tile_loadd(3, sums + 768, 64);
-    }
-    for (int i = 0; i < n; i++) {
-        _tile_loadd(4, a0 + ka[i], pitch0);
-        _tile_loadd(6, b0 + kb[i], 64);
-        _tile_dpbf16ps(0, 4, 6);
-        if (two_a) {
-            _tile_loadd(5, a1 + ka[i], pitch1);
-            _tile_dpbf16ps(2, 5, 6);
-        }
-        if (two_b) {
-            _tile_loadd(7, b1 + kb[i], 64);
-            _tile_dpbf16ps(1, 4, 7);
-            if (two_a)
-                _tile_dpbf16ps(3, 5, 7);
-        }
-        look_ahead(p, s, i);
-        if (how != ALREADY && i < TILE / 2)
-            four_rows(d, 4 * i, how);
-    }
-    if (how != ALREADY) {
-        for (int i = n; i < TILE / 2; i++)
-            four_rows(d, 4 * i, how);
-        d->sums = NULL;
-    }
     _tile_stored(0, sums, 64);
     _tile_stored(1, sums + 256, 64);
     _tile_stored(2, sums + 512, 64);
     _tile_stored(3, sums + 768, 64);
 }
 
+/* Lets whatever is pending leave at once. */
+static void pending_store(pending *d)
+{
+    if (!d->sums)
+        return;
+    if (d->held)
+        tiles_out(d->sums);
+    if (d->over)
+        pending_rows(d);
+    d->sums = NULL;
+}
+
+/* ---- products ---- */
+
+/* How finished sums of the pair before leave during this one: to bf16 or f32, with a
+ * residual or without, or gated.  All of whole blocks, ALREADY: they have left. */
+typedef enum leaving { ALREADY, BF16, BF16_ADD, F32, F32_ADD, GATED } leaving;
+
+/* What the rows need, ready in registers. */
+typedef struct leave {
+    const float *sums;
+    char *y[2];
+    const char *residual[2];
+    size_t y_pitch, r_pitch;
+    channel c0, c1; /* of the two blocks; of a and its gate */
+    vf least;       /* 0 for relu, else -infinity */
+} leave;
+
+INLINE leave leave_start(const pending *d, leaving how)
+{
+    const vbg_store *s = d->out;
+    const size_t size = how == F32 || how == F32_ADD ? 4 : 2;
+    leave l = { .sums = d->sums, .y_pitch = s->ldy * size, .r_pitch = s->ep.ldr * size };
+
+    l.c0 = channel_load(&s->ep, d->o0);
+    l.c1 = channel_load(&s->ep, d->o0 + (how == GATED ? d->gate : BLOCK));
+    l.least = vf_set1(s->ep.act == VBG_ACT_RELU ? 0 : -INFINITY);
+    for (int i = 0; i < 2; i++) {
+        l.y[i] = (char *)s->y + d->pixel[i] * l.y_pitch + d->o0 * size;
+        if (how == BF16_ADD || how == F32_ADD)
+            l.residual[i] =
+                (const char *)s->ep.residual + d->pixel[i] * l.r_pitch + d->o0 * size;
+    }
+    return l;
+}
+
+/* Rows r to r+3 of 32, four chains at a time: a chain of its own for each row would
+ * fill the scheduler with waiting instructions and starve the tiles. */
+INLINE void four_rows(const leave *l, int r, leaving how)
+{
+    const int t = r / TILE, at = r % TILE;
+    const float *sums = l->sums + t * 512 + at * BLOCK;
+    const vbg_dtype type = how == F32 || how == F32_ADD ? VBG_F32 : VBG_BF16;
+    char *y = l->y[t] + (size_t)at * l->y_pitch;
+    vf v0[4], v1[4];
+
+    UNROLL
+    for (int i = 0; i < 4; i++) {
+        v0[i] = vf_fma(vf_load(sums + i * BLOCK), l->c0.scale, l->c0.bias);
+        v1[i] = vf_fma(vf_load(sums + 256 + i * BLOCK), l->c1.scale, l->c1.bias);
+    }
+    if (how == BF16_ADD || how == F32_ADD) {
+        const char *res = l->residual[t] + (size_t)at * l->r_pitch;
+        UNROLL
+        for (int i = 0; i < 4; i++, res += l->r_pitch) {
+            v0[i] = vf_add(v0[i], load_any(res, type, 0));
+            v1[i] = vf_add(v1[i], load_any(res, type, BLOCK));
+        }
+    }
+    if (how == GATED)
+        gelu_fast_4(v1);
+    UNROLL
+    for (int i = 0; i < 4; i++, y += l->y_pitch) {
+        if (how == GATED) {
+            store_vector(y, type, 0, vf_mul(v0[i], v1[i]));
+            continue;
+        }
+        v0[i] = vf_max(l->least, v0[i]);
+        v1[i] = vf_max(l->least, v1[i]);
+        if (type == VBG_F32) {
+            store_vector(y, type, 0, v0[i]);
+            store_vector(y, type, BLOCK, v1[i]);
+        } else {
+            _mm512_storeu_si512(y, (__m512i)_mm512_cvtne2ps_pbh(v1[i], v0[i]));
+        }
+    }
+}
+
+/* The first step.  A tile store beside products costs nothing, four in a row cost 20
+ * ns: the sums of the pair before leave each tile just before it is needed. */
+INLINE void first_step(const product *p, size_t ka, size_t kb, const pending *d,
+                       bool two_a, bool two_b)
+{
+    const char *a0 = p->t0->a + ka, *b0 = p->b0 + kb;
+    float *sums = p->sums, *old = two_a && two_b && d->sums && d->held ? d->sums : NULL;
+
+    _tile_loadd(4, a0, p->t0->pitch);
+    _tile_stream_loadd(6, b0, 64);
+    if (old)
+        _tile_stored(0, old, 64);
+    if (p->first)
+        _tile_zero(0);
+    else
+        _tile_loadd(0, sums, 64);
+    _tile_dpbf16ps(0, 4, 6);
+    if (two_a) {
+        _tile_loadd(5, p->t1->a + ka, p->t1->pitch);
+        if (old)
+            _tile_stored(2, old + 512, 64);
+        if (p->first)
+            _tile_zero(2);
+        else
+            _tile_loadd(2, sums + 512, 64);
+        _tile_dpbf16ps(2, 5, 6);
+    }
+    if (!two_b)
+        return;
+    _tile_stream_loadd(7, p->b1 + kb, 64);
+    if (old)
+        _tile_stored(1, old + 256, 64);
+    if (p->first)
+        _tile_zero(1);
+    else
+        _tile_loadd(1, sums + 256, 64);
+    _tile_dpbf16ps(1, 4, 7);
+    if (two_a) {
+        if (old)
+            _tile_stored(3, old + 768, 64);
+        if (p->first)
+            _tile_zero(3);
+        else
+            _tile_loadd(3, sums + 768, 64);
+        _tile_dpbf16ps(3, 5, 7);
+    }
+}
+
+/* Any other step. */
+INLINE void step(const product *p, size_t ka, size_t kb, bool two_a, bool two_b)
+{
+    _tile_loadd(4, p->t0->a + ka, p->t0->pitch);
+    _tile_stream_loadd(6, p->b0 + kb, 64);
+    _tile_dpbf16ps(0, 4, 6);
+    if (two_a) {
+        _tile_loadd(5, p->t1->a + ka, p->t1->pitch);
+        _tile_dpbf16ps(2, 5, 6);
+    }
+    if (two_b) {
+        _tile_stream_loadd(7, p->b1 + kb, 64);
+        _tile_dpbf16ps(1, 4, 7);
+        if (two_a)
+            _tile_dpbf16ps(3, 5, 7);
+    }
+}
+
+/* Sums: tiles 0, 1 of the first pixels, 2, 3 of the second; A in 4, 5; B in 6, 7. */
+INLINE void products(const product *p, const steps *s, pending *d, bool two_a, bool two_b,
+                     leaving how)
+{
+    const size_t *ka = s->a + p->k0, *kb = s->b + p->k0;
+    const int n = p->k1 - p->k0;
+    leave l;
+
+    if (how != ALREADY)
+        l = leave_start(d, how);
+    first_step(p, ka[0], kb[0], d, two_a, two_b);
+    look_ahead(p, s, 0);
+    int i = 1;
+    for (; i < n && i <= TILE / 2; i++) {
+        step(p, ka[i], kb[i], two_a, two_b);
+        look_ahead(p, s, i);
+        if (how != ALREADY)
+            four_rows(&l, 4 * (i - 1), how);
+    }
+    if (how != ALREADY)
+        for (int j = i; j <= TILE / 2; j++)
+            four_rows(&l, 4 * (j - 1), how);
+    for (; i < n; i++) {
+        step(p, ka[i], kb[i], two_a, two_b);
+        look_ahead(p, s, i);
+        if (i % 16 == 0)
+            _tile_stored(4, p->scrap, 64);
+    }
+}
+
 static leaving leaving_of(const pending *d)
 {
     const vbg_store *s = d->out;
 
-    if (!d->sums || d->rows[0] + d->rows[1] < 2 * TILE || s->yt != VBG_BF16)
+    if (!d->sums || !d->over || d->rows[0] + d->rows[1] < 2 * TILE)
         return ALREADY;
     if (d->geglu)
-        return GATED;
-    if (!d->two || s->oc - d->o0 < 2 * BLOCK || s->ep.act != VBG_ACT_NONE)
+        return s->yt == VBG_BF16 ? GATED : ALREADY;
+    if (!d->two || s->oc - d->o0 < 2 * BLOCK || s->ep.act > VBG_ACT_RELU)
         return ALREADY;
-    return s->ep.residual ? RESIDUAL : PLAIN;
+    if (s->ep.residual)
+        return s->yt == VBG_BF16 ? BF16_ADD : F32_ADD;
+    return s->yt == VBG_BF16 ? BF16 : F32;
 }
 
+/* The products of one pair; d, what was pending before, has left afterwards. */
 static void products_any(const product *p, const steps *s, pending *d)
 {
-    const leaving how = p->t1 && p->b1 ? leaving_of(d) : ALREADY;
+    const bool full = p->t1 && p->b1;
+    const leaving how = full ? leaving_of(d) : ALREADY;
 
-    if (how == ALREADY)
+    if (!full || (how == ALREADY && d->over))
         pending_store(d);
-    if (how == PLAIN)
-        products(p, s, d, true, true, PLAIN);
-    else if (how == RESIDUAL)
-        products(p, s, d, true, true, RESIDUAL);
+    if (how == BF16)
+        products(p, s, d, true, true, BF16);
+    else if (how == BF16_ADD)
+        products(p, s, d, true, true, BF16_ADD);
+    else if (how == F32)
+        products(p, s, d, true, true, F32);
+    else if (how == F32_ADD)
+        products(p, s, d, true, true, F32_ADD);
     else if (how == GATED)
         products(p, s, d, true, true, GATED);
-    else if (p->t1 && p->b1)
+    else if (full)
         products(p, s, d, true, true, ALREADY);
     else if (p->b1)
         products(p, s, d, false, true, ALREADY);
@@ -354,6 +525,7 @@ static void products_any(const product *p, const steps *s, pending *d)
         products(p, s, d, true, false, ALREADY);
     else
         products(p, s, d, false, false, ALREADY);
+    d->sums = NULL;
 }
 
 #endif
