@@ -9,10 +9,45 @@ static const float EPS = 1e-5f;
 
 enum { SPOTS = 256 }; /* per piece of table making: at most 2304 rows */
 
+/* A layer that starts at zero when the file lacks it. */
+static void bind_zero(vbg_bind *b, vbg_weight *w, int oc, int c, const char *prefix)
+{
+    static const char *const ends[] = { "weight", "bias" };
+    char name[128];
+
+    vbg_bind_layer(b, w, oc, c, 1, 1, VBG_BIND_BIAS, "%s", prefix);
+    for (int i = 0; b->params && i < 2; i++) {
+        snprintf(name, sizeof name, "%s.%s", prefix, ends[i]);
+        vbg_param *m = vbg_params_find(b->params, b->component, name);
+        if (!m || vbg_weights_find(b->file, b->component, name))
+            continue;
+        memset(m->value, 0, m->count * sizeof *m->value);
+        memset(m->packed, 0, m->entry.bytes);
+    }
+}
+
+static void bind_bands(vbg_bind *b, vbg_caa_block *m, const char *prefix)
+{
+    const size_t bands = (size_t)m->c / 4;
+    char name[128];
+
+    m->freq = vbg_bind_vector(b, bands, NULL, "%spe.freq_bands", prefix);
+    snprintf(name, sizeof name, "%spe.freq_bands", prefix);
+    vbg_param *p = b->params ? vbg_params_find(b->params, b->component, name) : NULL;
+    if (!p)
+        return;
+    vbg_param_is_buffer(p);
+    if (vbg_weights_find(b->file, b->component, name))
+        return;
+    p->entry.rank = 3; /* as MVDiffusion stores it */
+    p->entry.dim[0] = p->entry.dim[1] = 1;
+    p->entry.dim[2] = (int64_t)bands;
+    vbg_encoding_bands(p->value, m->c);
+}
+
 void vbg_caa_bind(vbg_bind *b, vbg_caa_block *m, int c, const char *prefix)
 {
-    char p[96];
-    size_t bands = (size_t)c / 4;
+    char p[96], name[128];
 
     m->c = c;
     if (c % VBG_CAA_HEAD)
@@ -21,12 +56,24 @@ void vbg_caa_bind(vbg_bind *b, vbg_caa_block *m, int c, const char *prefix)
     vbg_bind_layer(b, &m->q, c, c, 1, 1, 0, "%s.attn1.to_q", p);
     vbg_bind_layer(b, &m->k, c, c, 1, 1, 0, "%s.attn1.to_k", p);
     vbg_bind_layer(b, &m->v, c, c, 1, 1, 0, "%s.attn1.to_v", p);
-    vbg_bind_layer(b, &m->out, c, c, 1, 1, VBG_BIND_BIAS, "%s.attn1.to_out", p);
+    snprintf(name, sizeof name, "%s.attn1.to_out", p);
+    bind_zero(b, &m->out, c, c, name);
     vbg_bind_layer(b, &m->ff1, 8 * c, c, 1, 1, VBG_BIND_BIAS, "%s.ff.net.0.proj", p);
-    vbg_bind_layer(b, &m->ff2, c, 4 * c, 1, 1, VBG_BIND_BIAS, "%s.ff.net.2", p);
+    snprintf(name, sizeof name, "%s.ff.net.2", p);
+    bind_zero(b, &m->ff2, c, 4 * c, name);
     vbg_bind_norm(b, &m->norm1, c, "%s.norm1", p);
     vbg_bind_norm(b, &m->norm2, c, "%s.norm2", p);
-    m->freq = vbg_bind_vector(b, bands, NULL, "%spe.freq_bands", prefix);
+    bind_bands(b, m, prefix);
+}
+
+void vbg_caa_limit_bands(vbg_params *p, float max)
+{
+    for (size_t i = 0; i < vbg_params_count(p); i++) {
+        vbg_param *m = vbg_params_at(p, i);
+        const char *end = strstr(m->entry.name, "pe.freq_bands");
+        for (size_t k = 0; end && m->buffer && k < m->count; k++)
+            m->value[k] = m->value[k] > max ? max : m->value[k];
+    }
 }
 
 /* ---- tables ---- */

@@ -24,8 +24,13 @@ typedef struct vbg_caa_block {
     const float *freq; /* [c/4] */
 } vbg_caa_block;
 
-/* Binds PREFIXtransformer.attn1.to_q.weight, ..., PREFIXpe.freq_bands. */
+/* Binds PREFIXtransformer.attn1.to_q.weight, ..., PREFIXpe.freq_bands.  What the file
+ * lacks and the parameters declare starts as in MVDiffusion: to_out and ff.net.2 zero,
+ * so that the block is the identity; frequencies by the formula.  Those are never
+ * trained, only kept with the parameters. */
 void vbg_caa_bind(vbg_bind *b, vbg_caa_block *m, int c, const char *prefix);
+/* Frequencies of blocks among the parameters are at most max; before tables are made. */
+void vbg_caa_limit_bands(vbg_params *p, float max);
 
 /* Tables of one block at one level of a rig. */
 typedef struct vbg_caa_tables vbg_caa_tables;

@@ -26,9 +26,31 @@ typedef struct call {
     const vbg_unet_text *text;
     const vbg_unet_hooks *hooks;
     vbg_tensor *temb; /* silu of the time embedding, f32 [1 or n,1,1,4*width] */
-    vbg_tensor *skip[VBG_UNET_SKIPS];
-    int skips;
 } call;
+
+typedef struct skips {
+    vbg_tensor *x[VBG_UNET_SKIPS];
+    int count;
+} skips;
+
+/* A block that may be computed twice. */
+typedef struct segment {
+    call k;
+    const void *block;
+    int place;
+    const vbg_tensor *x;
+} segment;
+
+static vbg_tensor *run_segment(const call *k, vbg_segment *fn, const void *block,
+                               int place, const vbg_tensor *x)
+{
+    segment s = { .k = *k, .block = block, .place = place, .x = x };
+
+    if (!k->hooks || !k->hooks->checkpoint)
+        return fn(k->c, &s);
+    return vbg_checkpoint(k->c, fn, &s, sizeof s, (const vbg_tensor *[]){ x, k->temb },
+                          2);
+}
 
 static void trace(const call *k, const vbg_tensor *x, const char *fmt, ...)
     VBG_PRINTF(3, 4);
@@ -53,6 +75,12 @@ static vbg_tensor *after(vbg_ctx *c, vbg_tensor *old, vbg_tensor *next)
     return next;
 }
 
+static bool time_is_trained(const call *k, const vbg_resnet *r)
+{
+    return vbg_needs_grad(k->c, k->temb) || vbg_trainable(k->c, r->temb.data) ||
+           vbg_trainable(k->c, r->temb.bias) || vbg_trainable(k->c, r->conv1.bias);
+}
+
 /* conv1 with the time embedding added: one time for all images turns into the
  * convolution's bias (unless its gradient is wanted), else it is added per image. */
 static vbg_tensor *conv_with_time(const call *k, const vbg_tensor *h, const vbg_resnet *r)
@@ -63,7 +91,7 @@ static vbg_tensor *conv_with_time(const call *k, const vbg_tensor *h, const vbg_
     const vbg_linear_opt f32 = { .f32_out = true };
 
     vbg_scope_open(c);
-    if (k->temb->n == 1 && !vbg_needs_grad(c, k->temb)) {
+    if (k->temb->n == 1 && !time_is_trained(k, r)) {
         vbg_tensor *e = vbg_linear_ex(c, k->temb, &t, f32);
         float *bias = e->data;
         for (int i = 0; bias && w.bias && i < w.oc; i++)
@@ -77,9 +105,12 @@ static vbg_tensor *conv_with_time(const call *k, const vbg_tensor *h, const vbg_
 }
 
 /* x [n,h,w,c] -> [n,h,w,oc] */
-static vbg_tensor *resnet(const call *k, const vbg_resnet *r, const vbg_tensor *x)
+static vbg_tensor *resnet_now(vbg_ctx *c, void *arg)
 {
-    vbg_ctx *c = k->c;
+    const segment *s = arg;
+    const call *k = &s->k;
+    const vbg_resnet *r = s->block;
+    const vbg_tensor *x = s->x;
     const int groups = k->m->cfg.groups;
     const float eps = k->m->cfg.eps;
     const vbg_tensor *skip = x;
@@ -92,6 +123,11 @@ static vbg_tensor *resnet(const call *k, const vbg_resnet *r, const vbg_tensor *
         skip = vbg_linear(c, x, &r->skip);
     vbg_conv_opt k3 = { .pad = 1, .residual = skip };
     return vbg_scope_close(c, vbg_conv2d(c, h, &r->conv2, k3));
+}
+
+static vbg_tensor *resnet(const call *k, const vbg_resnet *r, const vbg_tensor *x)
+{
+    return run_segment(k, resnet_now, r, 0, x);
 }
 
 /* Text keys or values of transformer t as a tensor. */
@@ -133,10 +169,12 @@ static vbg_tensor *attend(const call *k, const vbg_transformer *t, vbg_tensor *x
 }
 
 /* x [n,h,w,c] -> the same shape */
-static vbg_tensor *transformer(const call *k, const vbg_transformer *t,
-                               const vbg_tensor *x)
+static vbg_tensor *transformer_now(vbg_ctx *c, void *arg)
 {
-    vbg_ctx *c = k->c;
+    const segment *s = arg;
+    const call *k = &s->k;
+    const vbg_transformer *t = s->block;
+    const vbg_tensor *x = s->x;
 
     vbg_scope_open(c);
     vbg_tensor *h =
@@ -152,18 +190,31 @@ static vbg_tensor *transformer(const call *k, const vbg_transformer *t,
     return vbg_scope_close(c, h);
 }
 
+static vbg_tensor *transformer(const call *k, const vbg_transformer *t,
+                               const vbg_tensor *x)
+{
+    return run_segment(k, transformer_now, t, 0, x);
+}
+
+static vbg_tensor *couple_now(vbg_ctx *c, void *arg)
+{
+    const segment *s = arg;
+
+    return s->k.hooks->couple(s->k.hooks->arg, c, s->place, s->x);
+}
+
 /* The coupling of views at a place; x is dropped. */
 static vbg_tensor *couple(const call *k, int place, vbg_tensor *x)
 {
     if (!k->hooks || !k->hooks->couple)
         return x;
-    return after(k->c, x, k->hooks->couple(k->hooks->arg, k->c, place, x));
+    return after(k->c, x, run_segment(k, couple_now, NULL, place, x));
 }
 
-static void push(call *k, vbg_tensor *x)
+static void push(skips *s, vbg_tensor *x)
 {
-    VBG_CHECK(k->skips < VBG_UNET_SKIPS, "more than %d skips", VBG_UNET_SKIPS);
-    k->skip[k->skips++] = x;
+    VBG_CHECK(s->count < VBG_UNET_SKIPS, "more than %d skips", VBG_UNET_SKIPS);
+    s->x[s->count++] = x;
 }
 
 /* A second handle of x that stays when x is dropped: skips outlive the main path. */
@@ -172,7 +223,7 @@ static vbg_tensor *share(vbg_ctx *c, const vbg_tensor *x)
     return vbg_view(c, x, x->n, x->h, x->w, x->c);
 }
 
-static vbg_tensor *down_block(call *k, int i, vbg_tensor *x)
+static vbg_tensor *down_block(const call *k, skips *s, int i, vbg_tensor *x)
 {
     const vbg_unet_block *b = &k->m->down[i];
     vbg_ctx *c = k->c;
@@ -185,19 +236,19 @@ static vbg_tensor *down_block(call *k, int i, vbg_tensor *x)
             trace(k, x, "down.%d.attentions.%d", i, j);
         }
         trace(k, x, "down.%d.skip.%d", i, j);
-        push(k, share(c, x));
+        push(s, share(c, x));
     }
     x = couple(k, i, x);
     if (b->resample) {
         vbg_conv_opt o = { .stride = 2, .pad = 1 };
         x = after(c, x, vbg_conv2d(c, x, &b->conv, o));
-        push(k, share(c, x));
+        push(s, share(c, x));
     }
     trace(k, x, "down.%d", i);
     return x;
 }
 
-static vbg_tensor *mid_block(call *k, vbg_tensor *x)
+static vbg_tensor *mid_block(const call *k, vbg_tensor *x)
 {
     vbg_ctx *c = k->c;
 
@@ -210,9 +261,9 @@ static vbg_tensor *mid_block(call *k, vbg_tensor *x)
 }
 
 /* Nearest resize to the next skip's size, then the convolution. */
-static vbg_tensor *upsample(call *k, const vbg_weight *w, vbg_tensor *x)
+static vbg_tensor *upsample(const call *k, const vbg_tensor *next, const vbg_weight *w,
+                            vbg_tensor *x)
 {
-    const vbg_tensor *next = k->skip[k->skips - 1];
     vbg_conv_opt o = { .pad = 1 };
     vbg_ctx *c = k->c;
 
@@ -223,13 +274,13 @@ static vbg_tensor *upsample(call *k, const vbg_weight *w, vbg_tensor *x)
     return after(c, x, vbg_conv2d(c, x, w, o));
 }
 
-static vbg_tensor *up_block(call *k, int i, vbg_tensor *x)
+static vbg_tensor *up_block(const call *k, skips *s, int i, vbg_tensor *x)
 {
     const vbg_unet_block *b = &k->m->up[i];
     vbg_ctx *c = k->c;
 
     for (int j = 0; j < b->count; j++) {
-        vbg_tensor *skip = k->skip[--k->skips];
+        vbg_tensor *skip = s->x[--s->count];
         x = after(c, x, vbg_concat(c, x, skip));
         vbg_drop(c, skip);
         x = after(c, x, resnet(k, &b->resnet[j], x));
@@ -238,7 +289,7 @@ static vbg_tensor *up_block(call *k, int i, vbg_tensor *x)
     }
     x = couple(k, k->m->cfg.levels + 1 + i, x);
     if (b->resample)
-        x = upsample(k, &b->conv, x);
+        x = upsample(k, s->x[s->count - 1], &b->conv, x);
     trace(k, x, "up.%d", i);
     return x;
 }
@@ -285,6 +336,7 @@ vbg_tensor *vbg_unet_forward(vbg_ctx *c, const vbg_unet *m, const vbg_tensor *x,
                              const vbg_unet_hooks *hooks)
 {
     call k = { .c = c, .m = m, .text = text, .hooks = hooks };
+    skips s = { .count = 0 };
 
     VBG_CHECK(times == 1 || times == x->n, "%d timesteps for %d images", times, x->n);
     VBG_CHECK(text->n == x->n && x->c == m->cfg.in_channels,
@@ -294,12 +346,12 @@ vbg_tensor *vbg_unet_forward(vbg_ctx *c, const vbg_unet *m, const vbg_tensor *x,
     time_embedding(&k, time, times);
     vbg_tensor *h = vbg_conv2d(c, x, &m->conv_in, (vbg_conv_opt){ .pad = 1 });
     trace(&k, h, "conv_in");
-    push(&k, share(c, h));
+    push(&s, share(c, h));
     for (int i = 0; i < m->cfg.levels; i++)
-        h = down_block(&k, i, h);
+        h = down_block(&k, &s, i, h);
     h = mid_block(&k, h);
     for (int i = 0; i < m->cfg.levels; i++)
-        h = up_block(&k, i, h);
+        h = up_block(&k, &s, i, h);
     h = after(
         c, h,
         vbg_group_norm(c, h, &m->norm_out, m->cfg.groups, m->cfg.eps, VBG_ACT_SILU));

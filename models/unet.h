@@ -102,10 +102,14 @@ typedef struct vbg_unet_hooks {
     vbg_tensor *(*couple)(void *arg, vbg_ctx *c, int place, const vbg_tensor *x);
     /* Named intermediates, for oracles; called while planning too. */
     void (*trace)(void *arg, vbg_ctx *c, const char *name, const vbg_tensor *x);
+    /* Training: resnets, transformers and couplings keep only their inputs and are
+     * computed again on the way back (engine/tape.h). */
+    bool checkpoint;
 } vbg_unet_hooks;
 
 /* x [n,h,w,in] f32, any h and w of at least 2^(levels-1) pixels or so;
- * time [1] (for all images) or [n] timesteps, times of them; hooks may be NULL.
+ * time [1] (for all images) or [n] timesteps, times of them; hooks may be NULL and, with
+ * text, must live until the way back is over.
  * Returns [n,h,w,out] f32. */
 vbg_tensor *vbg_unet_forward(vbg_ctx *c, const vbg_unet *m, const vbg_tensor *x,
                              const double *time, int times, const vbg_unet_text *text,

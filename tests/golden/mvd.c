@@ -205,15 +205,10 @@ static void run_vae(golden *g)
 }
 
 const golden_family golden_families_mvd[] = {
-    { "mvd/unet_sd2", run_unet },
-    { "mvd/unet_sd1", run_unet },
-    { "mvd/unet_inpaint", run_unet },
-    { "mvd/vae", run_vae },
-    { "mvd/posenc", run_posenc },
-    { "mvd/schedulers", run_schedulers },
-    { "mvd/caa_block", run_caa },
-    { "mvd/caa320", run_caa },
-    { "mvd/mvunet", run_mvunet },
-    { "mvd/mvpipe", run_mvpipe },
-    { NULL, NULL },
+    { "mvd/unet_sd2", run_unet },     { "mvd/unet_sd1", run_unet },
+    { "mvd/unet_inpaint", run_unet }, { "mvd/vae", run_vae },
+    { "mvd/posenc", run_posenc },     { "mvd/schedulers", run_schedulers },
+    { "mvd/caa_block", run_caa },     { "mvd/caa320", run_caa },
+    { "mvd/mvunet", run_mvunet },     { "mvd/mvpipe", run_mvpipe },
+    { "mvd/train", run_train },       { NULL, NULL },
 };

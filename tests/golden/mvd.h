@@ -30,6 +30,7 @@ void mvd_geometry(golden *g, vbg_caa_level *l, const char *prefix);
 /* A multi-view UNet with its rig, made of the oracle's weights and cameras. */
 typedef struct mvd_model {
     vbg_weights *unet_file, *caa_file;
+    vbg_params *params; /* set before opening: trained blocks; not owned */
     vbg_mvunet m;
     vbg_rig *rig;
     int views, w, h; /* latents */
@@ -39,6 +40,9 @@ typedef struct mvd_model {
 bool mvd_model_open(golden *g, mvd_model *m, const char *config, int picture, int w,
                     int h);
 void mvd_model_close(mvd_model *m);
+
+/* in.NAME of shape [batch, views, c, h, w] as [batch*views][h][w][c], owned by g. */
+float *mvd_in_views(golden *g, const char *name);
 
 /* One call of the multi-view UNet: x [n][h][w][in] f32 -> y [n][h][w][out] f32;
  * couple off: the plain UNet.  False with the oracle failed. */
@@ -52,5 +56,6 @@ void run_mvunet(golden *g);
 void run_mvpipe(golden *g);
 void run_posenc(golden *g);
 void run_schedulers(golden *g);
+void run_train(golden *g);
 
 #endif

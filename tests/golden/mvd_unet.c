@@ -19,6 +19,8 @@ bool mvd_model_open(golden *g, mvd_model *m, const char *config, int picture, in
     m->caa_file = golden_weights(g, "caa", "mv_base_model.", NULL);
     if (!cam || !m->unet_file || !m->caa_file)
         return false;
+    if (m->params)
+        vbg_params_attach(m->params, m->caa_file);
     vbg_status st = vbg_unet_config_read(&cfg, mvd_config(g, config), &err);
     if (st == VBG_OK)
         st = vbg_unet_bind(&m->m.unet, &cfg, m->unet_file, "unet", &err);
@@ -32,7 +34,9 @@ bool mvd_model_open(golden *g, mvd_model *m, const char *config, int picture, in
         if (i == 0 || l->h != vbg_rig_level(m->rig, i - 1)->h)
             mvd_geometry(g, l, name);
     }
-    for (int i = 0; i < m->m.places && st == VBG_OK; i++)
+    if (m->params && st == VBG_OK)
+        st = vbg_rig_train(m->rig, golden_ctx(g), &err);
+    for (int i = 0; i < m->m.places && st == VBG_OK && !m->params; i++)
         st = vbg_rig_tables(m->rig, golden_ctx(g), i, &err);
     if (st != VBG_OK)
         golden_fail(g, "%s", err.text);
@@ -134,8 +138,7 @@ bool mvd_model_run(golden *g, mvd_model *m, const vbg_unet_text *text, const flo
     return true;
 }
 
-/* in.NAME of shape [batch, views, c, h, w] as [batch*views][h][w][c]. */
-static float *in_views(golden *g, const char *name)
+float *mvd_in_views(golden *g, const char *name)
 {
     const vbg_st_tensor *t = golden_in(g, "%s", name);
     const float *v = golden_in_f32(g, "%s", name);
@@ -157,7 +160,8 @@ void run_mvunet(golden *g)
     const vbg_st_tensor *t = golden_in(g, "in.latents");
     const vbg_st_tensor *st = golden_in(g, "in.prompt_embd");
     const float *state = golden_in_f32(g, "in.prompt_embd");
-    const float *x = in_views(g, "in.latents"), *time = golden_in_f32(g, "in.timestep");
+    const float *x = mvd_in_views(g, "in.latents"),
+                *time = golden_in_f32(g, "in.timestep");
     mvd_model m = { 0 };
     vbg_unet_text *text = NULL;
     vbg_err err = { 0 };
