@@ -23,7 +23,7 @@ struct vbg_unet_text {
 typedef struct call {
     vbg_ctx *c;
     const vbg_unet *m;
-    const vbg_unet_text *text;
+    vbg_unet_text text; /* by value: the way back comes after the call */
     const vbg_unet_hooks *hooks;
     vbg_tensor *temb; /* silu of the time embedding, f32 [1 or n,1,1,4*width] */
 } call;
@@ -48,8 +48,8 @@ static vbg_tensor *run_segment(const call *k, vbg_segment *fn, const void *block
 
     if (!k->hooks || !k->hooks->checkpoint)
         return fn(k->c, &s);
-    return vbg_checkpoint(k->c, fn, &s, sizeof s, (const vbg_tensor *[]){ x, k->temb },
-                          2);
+    const vbg_tensor *const in[] = { x, k->temb, k->text.state };
+    return vbg_checkpoint(k->c, fn, &s, sizeof s, in, k->text.state ? 3 : 2);
 }
 
 static void trace(const call *k, const vbg_tensor *x, const char *fmt, ...)
@@ -133,7 +133,7 @@ static vbg_tensor *resnet(const call *k, const vbg_resnet *r, const vbg_tensor *
 /* Text keys or values of transformer t as a tensor. */
 static vbg_tensor *text_of(const call *k, const vbg_transformer *t, bool values)
 {
-    const vbg_unet_text *s = k->text;
+    const vbg_unet_text *s = &k->text;
 
     if (s->state)
         return vbg_linear(k->c, s->state, values ? &t->cross.v : &t->cross.k);
@@ -335,7 +335,7 @@ vbg_tensor *vbg_unet_forward(vbg_ctx *c, const vbg_unet *m, const vbg_tensor *x,
                              const double *time, int times, const vbg_unet_text *text,
                              const vbg_unet_hooks *hooks)
 {
-    call k = { .c = c, .m = m, .text = text, .hooks = hooks };
+    call k = { .c = c, .m = m, .text = *text, .hooks = hooks };
     skips s = { .count = 0 };
 
     VBG_CHECK(times == 1 || times == x->n, "%d timesteps for %d images", times, x->n);
