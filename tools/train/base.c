@@ -11,7 +11,9 @@ static const struct {
     const char *name, *purpose;
     int (*run)(int argc, char **argv);
 } parts[] = {
+    { "tokenizer", "captions to merges of a tokenizer", vbg_train_base_tokenizer },
     { "vae", "pictures to latents and back", vbg_train_base_vae },
+    { "text+unet", "captions and latents to a generator", vbg_train_base_unet },
 };
 enum { PARTS = sizeof parts / sizeof *parts };
 

@@ -3,6 +3,8 @@
 #define VBG_TOOLS_TRAIN_BASE_H
 
 /* Each has its own option table and returns the exit code. */
+int vbg_train_base_tokenizer(int argc, char **argv);
 int vbg_train_base_vae(int argc, char **argv);
+int vbg_train_base_unet(int argc, char **argv);
 
 #endif

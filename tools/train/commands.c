@@ -6,7 +6,8 @@
 #include "tools/rooms/command.h"
 
 const vbg_command vbg_train_commands[] = {
-    { "base", "a small Stable Diffusion model: autoencoder", vbg_train_base },
+    { "base", "a small Stable Diffusion model: tokenizer, autoencoder, text tower, UNet",
+      vbg_train_base },
     { "rooms", "renders rooms and landscapes with captions to learn from", vbg_train_rooms },
     { NULL, NULL, NULL },
 };

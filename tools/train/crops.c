@@ -15,19 +15,13 @@ static bool ends_with(const char *s, const char *end)
     return n >= k && strcmp(s + n - k, end) == 0;
 }
 
-/* What stands beside a picture but is none to look at. */
-static bool is_truth(const char *path)
-{
-    return ends_with(path, ".label.png") || ends_with(path, ".depth.png") ||
-           ends_with(path, ".mask.png");
-}
-
+/* Masks of people are no pictures here. */
 static void leave_out(vbg_captions *l)
 {
     size_t n = 0;
 
     for (size_t i = 0; i < l->count; i++) {
-        if (!is_truth(l->item[i].picture)) {
+        if (!ends_with(l->item[i].picture, ".mask.png")) {
             l->item[n++] = l->item[i];
             continue;
         }

@@ -9,9 +9,9 @@ typedef struct vbg_crops {
     size_t held_out;   /* the last pictures of the list are for validation */
 } vbg_crops;
 
-/* Lists the pictures below path (renderers' x.label.png, x.depth.png and x.mask.png are
- * none) whose sides are at least side; share of them, at least one, is held out.
- * Errors: those of vbg_captions_open; VBG_EFORMAT when fewer than two are there. */
+/* Lists the pictures below path (x.mask.png is none) whose sides are at least side; share
+ * of them, at least one, is held out. Errors: those of vbg_captions_open; VBG_EFORMAT
+ * when fewer than two are there. */
 vbg_status vbg_crops_open(vbg_crops *c, const char *path, int side, double share,
                           bool strict, vbg_err *err);
 void vbg_crops_close(vbg_crops *c); /* accepts zeroed */

@@ -63,6 +63,20 @@ static bool picture_suffix(const char *name)
     return false;
 }
 
+/* What renderers lay beside a picture: depths and regions, nothing to look at. */
+static bool truth_suffix(const char *name)
+{
+    static const char *const suffix[] = { ".depth.png", ".label.png" };
+    const size_t n = strlen(name);
+
+    for (size_t i = 0; i < sizeof suffix / sizeof *suffix; i++) {
+        const size_t k = strlen(suffix[i]);
+        if (n > k && strcmp(name + n - k, suffix[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
 static int by_name(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);
@@ -96,7 +110,8 @@ static vbg_status visit(vbg_paths *p, FTS *tree, FTSENT *e, const char *dir, vbg
         return vbg_fail(err, VBG_EIO, "%s: not a folder", dir);
     if (e->fts_info == FTS_D && hidden)
         fts_set(tree, e, FTS_SKIP);
-    if (!hidden && e->fts_info == FTS_F && picture_suffix(e->fts_name))
+    if (!hidden && e->fts_info == FTS_F && picture_suffix(e->fts_name) &&
+        !truth_suffix(e->fts_name))
         return append(p, e->fts_path, err);
     return VBG_OK;
 }

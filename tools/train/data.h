@@ -37,7 +37,8 @@ typedef struct vbg_paths {
     size_t count, room;
 } vbg_paths;
 
-/* All pictures (.jpg .jpeg .png .webp in any case) below dir, hidden ones left out.
+/* All pictures (.jpg .jpeg .png .webp in any case) below dir; hidden ones and renderers'
+ * x.depth.png and x.label.png are left out.
  * Errors: VBG_EIO, VBG_ENOMEM; an empty list is none. */
 vbg_status vbg_paths_pictures(vbg_paths *out, const char *dir, vbg_err *err);
 void vbg_paths_free(vbg_paths *p); /* accepts NULL; zeroes *p */

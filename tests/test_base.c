@@ -1,0 +1,214 @@
+/* The parts of vbg-train base on small pictures: tokenizer, autoencoder, text and UNet,
+ * from pictures with captions to a package that generates. */
+#define _GNU_SOURCE
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "engine/picture_io.h"
+#include "models/generate.h"
+#include "models/tokenizer.h"
+#include "tools/train/base.h"
+#include "tools/train/base_tokenizer.h"
+
+enum { PICTURES = 10, SIDE = 64 };
+
+static const char vae_config[] =
+    "{\"block_out_channels\":[8,16,16],\"latent_channels\":4,\"layers_per_block\":1,"
+    "\"norm_num_groups\":4,\"mid_block_add_attention\":false}";
+static const char unet_config[] =
+    "{\"unet\":{\"block_out_channels\":[16,32],\"attention_head_dim\":[1,1],"
+    "\"norm_num_groups\":4,\"cross_attention_dim\":16,\"down_block_types\":"
+    "[\"DownBlock2D\",\"CrossAttnDownBlock2D\"],\"up_block_types\":"
+    "[\"CrossAttnUpBlock2D\",\"UpBlock2D\"]},\"text\":{\"hidden_size\":16,"
+    "\"num_hidden_layers\":1,\"num_attention_heads\":1,\"intermediate_size\":32}}";
+
+static void write_text(const char *dir, const char *name, const char *text)
+{
+    char path[256];
+
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    FILE *f = fopen(path, "w");
+    cr_assert(f && fputs(text, f) >= 0 && fclose(f) == 0);
+}
+
+static void write_picture(const char *dir, int i)
+{
+    vbg_picture p;
+    vbg_err err = { 0 };
+    char path[256], text[64];
+    const char *colour = i % 2 ? "red" : "blue";
+
+    cr_assert(vbg_picture_new(&p, SIDE, SIDE, 3, &err) == VBG_OK);
+    for (int y = 0; y < SIDE; y++)
+        for (int x = 0; x < SIDE; x++) {
+            uint8_t *to = p.data + (size_t)y * p.stride + 3 * (size_t)x;
+            to[0] = (uint8_t)(i % 2 ? 200 : 3 * x);
+            to[1] = (uint8_t)(2 * y + 8 * i);
+            to[2] = (uint8_t)(i % 2 ? x : 220);
+        }
+    snprintf(path, sizeof path, "%s/data/p%d.png", dir, i);
+    cr_assert(vbg_picture_save(path, &p, NULL, 90, &err) == VBG_OK, "%s", err.text);
+    vbg_picture_free(&p);
+    snprintf(path, sizeof path, "data/p%d.txt", i);
+    snprintf(text, sizeof text, "a %s room, a lamp on the left, number %d", colour, i);
+    write_text(dir, path, text);
+}
+
+static char *make_folder(void)
+{
+    char *dir = strdup("/tmp/vbg-base-XXXXXX");
+
+    char data[64];
+
+    cr_assert(mkdtemp(dir) != NULL);
+    snprintf(data, sizeof data, "%s/data", dir);
+    cr_assert(mkdir(data, 0777) == 0);
+    for (int i = 0; i < PICTURES; i++)
+        write_picture(dir, i);
+    return dir;
+}
+
+static void remove_folder(char *dir)
+{
+    char command[128];
+
+    snprintf(command, sizeof command, "rm -rf %s", dir);
+    cr_assert(system(command) == 0);
+    free(dir);
+}
+
+/* "-o DIR/vae --steps 4" with DIR put in, as arguments of a command. */
+static int command(int (*run)(int, char **), const char *dir, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static int command(int (*run)(int, char **), const char *dir, const char *fmt, ...)
+{
+    char line[1024], *argv[64];
+    int argc = 0;
+    va_list ap;
+
+    (void)dir;
+    va_start(ap, fmt);
+    vsnprintf(line, sizeof line, fmt, ap);
+    va_end(ap);
+    argv[argc++] = (char[]){ "vbg-train base" };
+    argv[argc++] = (char[]){ "--quiet" };
+    for (char *p = strtok(line, " "); p && argc < 63; p = strtok(NULL, " "))
+        argv[argc++] = p;
+    argv[argc] = NULL;
+    return run(argc, argv);
+}
+
+static void train_vae(const char *dir)
+{
+    write_text(dir, "vae.json", vae_config);
+    cr_assert_eq(
+        command(vbg_train_base_vae, dir,
+                "-d %s/data -o %s/vae --config %s/vae.json --crop 32 --val-crop 32 "
+                "-b 4 --steps 12 --warmup 2 --shrink 0.5 --lr 0.003",
+                dir, dir, dir),
+        0);
+}
+
+static bool same(const char *dir, const char *a, const char *b)
+{
+    char line[600];
+
+    snprintf(line, sizeof line, "cmp -s %s/%s %s/%s", dir, a, dir, b);
+    return system(line) == 0;
+}
+
+Test(base, vae_continues_bit_for_bit)
+{
+    char *dir = make_folder();
+    const char *fmt =
+        "-d %s/data -o %s/part --config %s/vae.json --crop 32 --val-crop 32 -b 4 "
+        "--steps %d --warmup 2 --shrink 0.5 --lr 0.003 --schedule constant "
+        "--resume";
+
+    write_text(dir, "vae.json", vae_config);
+    cr_assert_eq(command(vbg_train_base_vae, dir, fmt, dir, dir, dir, 9), 0);
+    char move[256];
+    snprintf(move, sizeof move, "mv %s/part %s/whole", dir, dir);
+    cr_assert(system(move) == 0);
+    cr_assert_eq(command(vbg_train_base_vae, dir, fmt, dir, dir, dir, 4), 0);
+    cr_assert_eq(command(vbg_train_base_vae, dir, fmt, dir, dir, dir, 9), 0);
+    cr_assert(same(dir, "part/model.vbg", "whole/model.vbg"));
+    cr_assert_eq(command(vbg_train_base_vae, dir,
+                         "-d %s/data -o %s/dec --model %s/part/model.vbg --decoder-only "
+                         "--crop 32 --val-crop 32 -b 2 --steps 2",
+                         dir, dir, dir),
+                 0);
+    remove_folder(dir);
+}
+
+Test(base, text_and_unet_make_a_package)
+{
+    char *dir = make_folder(), path[256];
+    vbg_generator *g = NULL;
+    vbg_ctx_opt co = { .threads = 1, .isa = VBG_ISA_AMX_BF16, .precision = VBG_F32 };
+    vbg_generator_info info;
+    vbg_err err = { 0 };
+
+    train_vae(dir);
+    write_text(dir, "unet.json", unet_config);
+    for (int eps = 0; eps < 2; eps++)
+        cr_assert_eq(command(vbg_train_base_unet, dir,
+                             "-d %s/data -o %s/room%d --vae %s/vae/model.vbg --size 64 "
+                             "--config %s/unet.json --mirror -b 4 --steps 4 --warmup 1 "
+                             "--prediction %s --val-share 0.2",
+                             dir, dir, eps, dir, dir, eps ? "epsilon" : "v_prediction"),
+                     0);
+    snprintf(path, sizeof path, "%s/room0/model.vbg", dir);
+    cr_assert(vbg_generator_open(&g, path, &co, &err) == VBG_OK, "%s", err.text);
+    vbg_generator_get_info(g, &info);
+    cr_assert_eq(info.default_side, 64);
+    cr_assert_eq(info.schedule.prediction, VBG_PREDICT_V);
+    cr_assert(info.schedule.zero_snr);
+    vbg_generator_close(g);
+    snprintf(path, sizeof path, "%s/room0/samples/0000004.png", dir);
+    cr_assert(access(path, R_OK) == 0);
+    remove_folder(dir);
+}
+
+Test(base, wrong_use_is_refused)
+{
+    char *dir = make_folder();
+
+    cr_assert_eq(command(vbg_train_base_vae, dir, "-d %s/data", dir), 2);
+    cr_assert_eq(
+        command(vbg_train_base_vae, dir, "-d %s/data -o %s/a --crop 100", dir, dir), 2);
+    cr_assert_eq(command(vbg_train_base_unet, dir, "-d %s/data -o %s/a", dir, dir), 2);
+    cr_assert_eq(command(vbg_train_base_unet, dir,
+                         "-d %s/data -o %s/a --vae %s/data/p0.png", dir, dir, dir),
+                 1);
+    cr_assert_eq(command(vbg_train_base_vae, dir, "-d %s/nothing -o %s/a", dir, dir), 1);
+    remove_folder(dir);
+}
+
+/* The merges make the words of the texts single tokens. */
+Test(base, merges_of_a_few_words)
+{
+    static const char *const text[] = { "low low low lower", "newest newest",
+                                        "low widest" };
+    vbg_tokenizer *t = NULL;
+    vbg_err err = { 0 };
+    char *merges = NULL;
+    int learned = 0, ids[8];
+
+    cr_assert(vbg_merges_learn(&merges, &learned, text, 3, 100, &err) == VBG_OK);
+    cr_assert(strncmp(merges, "#version: 0.2\nl o\n", 18) == 0, "%s", merges);
+    cr_assert(vbg_tokenizer_open_merges(&t, merges, strlen(merges), learned, -1, false,
+                                        &err) == VBG_OK,
+              "%s", err.text);
+    cr_assert_eq(vbg_tokenizer_encode(t, "low newest", 10, ids, 8), 2);
+    cr_assert_eq(vbg_tokenizer_count(t), 512 + learned + 2);
+    vbg_tokenizer_close(t);
+    free(merges);
+}

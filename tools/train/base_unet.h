@@ -1,0 +1,80 @@
+/* What the files of `vbg-train base text+unet` share. */
+#ifndef VBG_TOOLS_TRAIN_BASE_UNET_H
+#define VBG_TOOLS_TRAIN_BASE_UNET_H
+
+#include <pthread.h>
+
+#include "engine/tape.h"
+#include "models/clip.h"
+#include "models/sampler.h"
+#include "models/tokenizer.h"
+#include "models/unet.h"
+#include "tools/train/captions.h"
+#include "tools/train/latents.h"
+#include "tools/train/loop.h"
+
+enum { VBG_BASE_DEPTH = 3, VBG_BASE_HELD_OUT = 16, VBG_BASE_TIMES = 8 };
+
+/* A micro-batch: n noisy latents, what the network is to say, captions, times. */
+typedef struct vbg_base_batch {
+    float *x, *target, *weight; /* weight [n] */
+    double *time;               /* [n] */
+    int *ids;                   /* [n][77] */
+    size_t first;               /* picture of the first, for messages */
+} vbg_base_batch;
+
+typedef struct vbg_base {
+    vbg_loop loop;
+    vbg_values *v;
+    json_t *config; /* "unet", "text", "scheduler", "merges" */
+
+    vbg_weights *vae_file, *file; /* file: nothing, or --model */
+    vbg_params *vae_params;       /* holds the VAE for the export */
+    vbg_vae vae;
+    vbg_unet unet;
+    vbg_clip_text text;
+    vbg_tape *tape;
+
+    vbg_captions list;
+    size_t train; /* the rest of the list is held out */
+    char *merges; /* text of merges.txt */
+    int merge_count;
+    vbg_tokenizer *tokenizer;
+    vbg_latents latents;
+    vbg_noise_schedule schedule;
+    vbg_sampler *tables; /* for its cumulative products alone */
+
+    int batch;
+    double dropout, gamma;
+    bool min_snr;
+    vbg_base_batch slots[VBG_BASE_DEPTH], held_out;
+    pthread_mutex_t lock; /* of order */
+    uint32_t *order;
+    uint64_t order_epoch;
+    char *prompt[8];
+} vbg_base;
+
+/* ---- base_unet_model.c ---- */
+
+/* Reads --config over the usual sizes (latent channels and side from the VAE). */
+vbg_status vbg_base_config(vbg_base *b, vbg_err *err);
+/* Tokenizer, tower and UNet from config or --model, optimiser, tape. */
+vbg_status vbg_base_model(vbg_base *b, vbg_err *err);
+
+/* ---- base_unet_step.c ---- */
+
+vbg_status vbg_base_batch_new(vbg_base_batch *out, const vbg_base *b, int n,
+                              vbg_err *err);
+void vbg_base_batch_free(vbg_base_batch *s);
+vbg_status vbg_base_load(void *arg, uint64_t job, int slot, vbg_err *err);
+vbg_status vbg_base_step(void *arg, uint64_t job, int slot, vbg_measure *m, vbg_err *err);
+vbg_status vbg_base_plan(void *arg, size_t *bytes, vbg_err *err);
+void vbg_base_describe(void *arg, uint64_t job, int slot, char *text, size_t size);
+vbg_status vbg_base_validate(void *arg, vbg_measure *m, vbg_err *err);
+
+/* ---- base_unet_out.c ---- */
+
+vbg_status vbg_base_export(void *arg, const char *path, vbg_err *err);
+vbg_status vbg_base_sample(void *arg, const char *path, vbg_err *err);
+
+#endif

@@ -1,0 +1,118 @@
+/* The package that `vbg-train base text+unet` writes, and pictures made with it. */
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/picture_io.h"
+#include "models/generate.h"
+#include "tools/train/base_unet.h"
+#include "tools/train/export.h"
+
+enum { SAMPLES = 8, STEPS = 16 };
+
+static vbg_status put_json(vbg_export *e, const char *key, const json_t *o, vbg_err *err)
+{
+    char *text = json_dumps(o, JSON_COMPACT);
+    vbg_status st = text ? vbg_writer_string(e->w, key, text, err)
+                         : vbg_fail(err, VBG_ENOMEM, "not enough memory");
+
+    free(text);
+    return st;
+}
+
+static vbg_status put_meta(vbg_base *b, vbg_export *e, vbg_err *err)
+{
+    static const char *const parts[][2] = { { "unet.config", "unet" },
+                                            { "text.config", "text" },
+                                            { "scheduler.config", "scheduler" } };
+    char tokenizer[96];
+    const char *vae = NULL;
+    vbg_status st = vbg_writer_string(e->w, "model.arch", "sd", err);
+
+    for (int i = 0; i < 3 && st == VBG_OK; i++)
+        st = put_json(e, parts[i][0], json_object_get(b->config, parts[i][1]), err);
+    if (st == VBG_OK && vbg_weights_string(b->vae_file, "vae.config", &vae))
+        st = vbg_writer_string(e->w, "vae.config", vae, err);
+    snprintf(tokenizer, sizeof tokenizer, "{\"merges\":%d,\"special_pad\":false}",
+             b->merge_count);
+    if (st == VBG_OK)
+        st = vbg_writer_string(e->w, "tokenizer.config", tokenizer, err);
+    if (st == VBG_OK)
+        st =
+            vbg_writer_bytes(e->w, "tokenizer.merges", b->merges, strlen(b->merges), err);
+    return st;
+}
+
+vbg_status vbg_base_export(void *arg, const char *path, vbg_err *err)
+{
+    vbg_base *b = arg;
+    const struct {
+        const vbg_params *p;
+        const char *component;
+    } parts[] = { { b->loop.params, "unet" },
+                  { b->loop.params, "text" },
+                  { b->vae_params, "vae" } };
+    vbg_export e;
+    vbg_status st = vbg_export_new(&e, path, VBG_BF16, err);
+
+    if (st != VBG_OK)
+        return st;
+    st = put_meta(b, &e, err);
+    for (int i = 0; i < 3 && st == VBG_OK; i++)
+        st = vbg_export_declare(&e, parts[i].p, parts[i].component, err);
+    for (int i = 0; i < 3 && st == VBG_OK; i++)
+        st = vbg_export_put_all(&e, parts[i].p, parts[i].component, NULL, err);
+    return vbg_export_end(&e, st, err);
+}
+
+/* views side by side, 4 to a row, as one picture. */
+static vbg_status sheet(const vbg_picture *view, int n, const char *path, vbg_err *err)
+{
+    const int w = view[0].w, h = view[0].h;
+    vbg_picture p = { 0 };
+    vbg_status st = vbg_picture_new(&p, 4 * w, (n + 3) / 4 * h, 3, err);
+
+    for (int i = 0; i < n && st == VBG_OK; i++)
+        for (int y = 0; y < h; y++)
+            memcpy(p.data + (size_t)(i / 4 * h + y) * p.stride + (size_t)(i % 4 * w) * 3,
+                   view[i].data + (size_t)y * view[i].stride, (size_t)w * 3);
+    if (st == VBG_OK)
+        st = vbg_picture_save(path, &p, NULL, 90, err);
+    vbg_picture_free(&p);
+    return st;
+}
+
+/* The package is written, opened and used as vbg-gen would: what is seen is what
+ * others will get. */
+vbg_status vbg_base_sample(void *arg, const char *path, vbg_err *err)
+{
+    vbg_base *b = arg;
+    vbg_gen_request r = vbg_gen_request_default();
+    vbg_picture view[SAMPLES] = { { 0 } };
+    vbg_generator *g = NULL;
+    vbg_ctx_opt co = { .threads = vbg_ctx_threads(b->loop.ctx),
+                       .isa = vbg_ctx_kernels(b->loop.ctx)->isa,
+                       .precision = vbg_ctx_act(b->loop.ctx) };
+    char model[4200];
+
+    snprintf(model, sizeof model, "%s.vbg", path);
+    vbg_status st = vbg_base_export(b, model, err);
+    if (st == VBG_OK)
+        st = vbg_generator_open(&g, model, &co, err);
+    r.flat = true;
+    r.views = r.prompts = SAMPLES;
+    r.prompt = (const char *const *)b->prompt;
+    r.steps = STEPS;
+    r.guidance = 3;
+    if (st == VBG_OK)
+        st = vbg_generate(g, &r, NULL, view, err);
+    if (st == VBG_OK)
+        st = sheet(view, SAMPLES, path, err);
+    for (int i = 0; i < SAMPLES; i++)
+        vbg_picture_free(&view[i]);
+    vbg_generator_close(g);
+    unlink(model);
+    return st;
+}
