@@ -243,4 +243,4 @@ format:
 clean:
 	rm -rf build bin
 
--include $(patsubst %.o,%.d,$(call obj,$(LIB_SRC) $(TOOL_SRC) $(GOLD_SRC) $(BENCH_SRC) $(wildcard tools/vbg-*.c tests/*.c tests/fake/*.c tests/tools/*.c tests/fuzz/*.c)))
+-include $(patsubst %.o,%.d,$(call obj,$(LIB_SRC) $(TOOL_SRC) $(TRAIN_SRC) $(EVAL_SRC) $(GOLD_SRC) $(BENCH_SRC) $(wildcard tools/vbg-*.c tests/*.c tests/fake/*.c tests/tools/*.c tests/fuzz/*.c)))
