@@ -98,13 +98,13 @@ static vbg_status list_vbg(json_t **out, const char *path, vbg_err *err)
         size_t count = 0;
         vbg_dims_count(&count, e->rank, e->dim);
         parameters += count;
-        bytes += e->bytes;
+        bytes += e->file_bytes;
         json_array_append_new(
             json_object_get(root, "tensors"),
             json_pack("{s:s,s:s,s:s,s:o,s:I,s:s}", "component", e->component, "name",
-                      e->name, "dtype", vbg_dtype_name(e->dtype), "shape",
-                      shape_of(e->rank, e->dim), "bytes", (json_int_t)e->bytes, "layout",
-                      vbg_layout_name(e->layout)));
+                      e->name, "dtype", vbg_dtype_name(e->stored), "shape",
+                      shape_of(e->rank, e->dim), "bytes", (json_int_t)e->file_bytes,
+                      "layout", vbg_layout_name(e->layout)));
     }
     set_totals(root, parameters, bytes);
     vbg_weights_close(w);

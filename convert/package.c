@@ -27,14 +27,31 @@ void vbg_package_problem(vbg_package *p, const char *fmt, ...)
                  text);
 }
 
+bool vbg_package_is_table(const char *name, int rank)
+{
+    return rank == 2 &&
+           (strstr(name, "token_embedding") || strstr(name, "position_embedding") ||
+            strstr(name, "class_embedding"));
+}
+
+vbg_dtype vbg_package_small(const char *name, int rank, const int64_t *dim)
+{
+    static const char *const keep[] = { "conv_in", "conv_out", "time_emb" };
+    int64_t count = 1;
+
+    for (int k = 0; k < rank; k++)
+        count *= dim[k];
+    for (size_t k = 0; k < sizeof keep / sizeof *keep; k++)
+        if (strstr(name, keep[k]))
+            return VBG_BF16;
+    return count < 4096 ? VBG_BF16 : VBG_I8;
+}
+
 /* Lookup tables and vectors stay row-major; [c][1][kh][kw] is depthwise; other layers
  * are packed in the type of the file. */
 static void choose_layout(vbg_item *i, vbg_dtype dtype)
 {
-    bool table = strstr(i->name, "token_embedding") ||
-                 strstr(i->name, "position_embedding") ||
-                 strstr(i->name, "class_embedding");
-    bool empty = false;
+    bool table = vbg_package_is_table(i->name, i->rank), empty = false;
 
     for (int k = 0; k < i->rank; k++)
         empty |= i->dim[k] == 0;
@@ -42,13 +59,13 @@ static void choose_layout(vbg_item *i, vbg_dtype dtype)
     i->dtype = VBG_F32;
     if (empty || strstr(i->name, "freq_bands"))
         return;
-    if (table && i->rank == 2) {
-        i->dtype = dtype;
+    if (table) {
+        i->dtype = dtype == VBG_I8 ? VBG_BF16 : dtype;
     } else if (i->rank == 4 && i->dim[1] == 1 && i->dim[0] > 1) {
         i->layout = VBG_LAYOUT_DEPTHWISE;
     } else if (!table && (i->rank == 2 || i->rank == 4)) {
         i->layout = VBG_LAYOUT_PACK16;
-        i->dtype = dtype;
+        i->dtype = dtype == VBG_I8 ? vbg_package_small(i->name, i->rank, i->dim) : dtype;
     }
 }
 

@@ -50,6 +50,13 @@ vbg_status vbg_package_open(vbg_package **out, const char *path,
                             const vbg_package_opt *opt, vbg_err *err);
 void vbg_package_close(vbg_package *p); /* accepts NULL */
 
+/* A lookup table: row-major, in the type of the layers (bf16 where those have 8 bits). */
+bool vbg_package_is_table(const char *name, int rank);
+
+/* The type of a layer in a package of 8 bits: VBG_I8, or VBG_BF16 for small ones and
+ * those where rounding shows (first and last convolution, time embedding). */
+vbg_dtype vbg_package_small(const char *name, int rank, const int64_t *dim);
+
 /* Adds an item with a name and dims; *out (valid until the next call) has the layout of
  * the rule in package.c and no values yet. */
 vbg_status vbg_package_add(vbg_package *p, vbg_item **out, const char *component,

@@ -32,6 +32,7 @@ struct vbg_weights {
     size_t count;
     unsigned char *asked; /* previews: entries that were found by name */
     struct vbg_params *params;
+    uint16_t *wide; /* layers that the file holds in 8 bits, as bf16 */
 };
 
 typedef struct section {
@@ -101,12 +102,14 @@ bool vbg_layout_bytes(size_t *bytes, vbg_dtype dtype, vbg_layout layout, int ran
         b = count * vbg_dtype_size(dtype);
         break;
     case VBG_LAYOUT_PACK16:
-        if ((dtype != VBG_F32 && dtype != VBG_BF16 && dtype != VBG_F16) ||
+        if ((dtype != VBG_F32 && dtype != VBG_BF16 && dtype != VBG_F16 &&
+             dtype != VBG_I8) ||
             !layer_dims(rank, dim, layer))
             return false;
         /* Cannot overflow: the product is at most 2^40, padding adds a factor of at
          * most 16 * 32 and the width is at most 4. */
-        b = vbg_pack_bytes(dtype, layer[0], layer[1], layer[2]);
+        b = dtype == VBG_I8 ? vbg_int8_bytes(layer[0], layer[1], layer[2])
+                            : vbg_pack_bytes(dtype, layer[0], layer[1], layer[2]);
         break;
     case VBG_LAYOUT_DEPTHWISE:
     case VBG_LAYOUT_TRANSPOSED:
@@ -336,7 +339,9 @@ static vbg_status read_index(vbg_weights *w, section s, size_t data, vbg_err *er
             return damaged(w, err, "more than 64 components");
         if (offset != at || e->bytes > w->map.bytes - VBG_FILE_TAIL - at)
             return damaged(w, err, "a tensor lies outside its place");
-        e->data = w->map.data + at;
+        e->data = e->file = w->map.data + at;
+        e->file_bytes = e->bytes;
+        e->stored = e->dtype;
         end = at + e->bytes;
         at = vbg_round_up(end, VBG_FILE_ALIGN);
         if (at > w->map.bytes - VBG_FILE_TAIL)
@@ -352,6 +357,39 @@ static vbg_status read_index(vbg_weights *w, section s, size_t data, vbg_err *er
     return VBG_OK;
 }
 
+static bool is_small(const vbg_entry *e)
+{
+    return e->dtype == VBG_I8 && e->layout == VBG_LAYOUT_PACK16;
+}
+
+/* Puts bf16 in place of layers of 8 bits. */
+static vbg_status widen(vbg_weights *w, vbg_err *err)
+{
+    size_t total = 0, d[3];
+
+    for (size_t i = 0; i < w->count; i++)
+        if (is_small(&w->entry[i]) && layer_dims(w->entry[i].rank, w->entry[i].dim, d))
+            total += vbg_round_up(vbg_pack_bytes(VBG_BF16, d[0], d[1], d[2]), 64);
+    if (total == 0)
+        return VBG_OK;
+    w->wide = vbg_alloc(total);
+    if (!w->wide)
+        return vbg_fail(err, VBG_ENOMEM, "%s: not enough memory to unpack it (%zu MB)",
+                        w->path, total >> 20);
+    uint16_t *to = w->wide;
+    for (size_t i = 0; i < w->count; i++) {
+        vbg_entry *e = &w->entry[i];
+        if (!is_small(e) || !layer_dims(e->rank, e->dim, d))
+            continue;
+        vbg_int8_widen(to, e->file, d[0], d[1], d[2]);
+        e->data = to;
+        e->dtype = VBG_BF16;
+        e->bytes = vbg_pack_bytes(VBG_BF16, d[0], d[1], d[2]);
+        to += vbg_round_up(e->bytes, 64) / sizeof *to;
+    }
+    return VBG_OK;
+}
+
 /* Checks everything in w->map; on success *out is w, else w is closed. */
 static vbg_status open_mapped(vbg_weights **out, vbg_weights *w, vbg_err *err)
 {
@@ -363,6 +401,8 @@ static vbg_status open_mapped(vbg_weights **out, vbg_weights *w, vbg_err *err)
         st = read_meta(w, meta, err);
     if (st == VBG_OK)
         st = read_index(w, index, data, err);
+    if (st == VBG_OK)
+        st = widen(w, err);
     if (st == VBG_OK)
         *out = w;
     else
@@ -413,6 +453,7 @@ void vbg_weights_close(vbg_weights *w)
     if (!w)
         return;
     vbg_map_close(&w->map);
+    vbg_free_mem(w->wide);
     free(w->path);
     free(w->meta);
     free(w->entry);
@@ -518,13 +559,27 @@ bool vbg_weights_bytes(const vbg_weights *w, const char *key, const void **data,
     return m != NULL;
 }
 
+size_t vbg_weights_meta_count(const vbg_weights *w)
+{
+    return w->meta_count;
+}
+
+const char *vbg_weights_meta_at(const vbg_weights *w, size_t i, int *type,
+                                const void **value, size_t *bytes)
+{
+    *type = (int)w->meta[i].type;
+    *value = w->meta[i].value;
+    *bytes = w->meta[i].bytes;
+    return w->meta[i].key;
+}
+
 vbg_status vbg_weights_verify(const vbg_weights *w, vbg_err *err)
 {
     char shown[200];
 
     for (size_t i = 0; i < w->count; i++) {
         const vbg_entry *e = &w->entry[i];
-        if (XXH3_64bits(e->data, e->bytes) != e->checksum)
+        if (XXH3_64bits(e->file, e->file_bytes) != e->checksum)
             return vbg_fail(err, VBG_EFORMAT,
                             "%s: checksum of %s/%s is wrong; convert the model again",
                             w->path, e->component,

@@ -6,7 +6,8 @@
  *     ...  metadata: sorted (key, type, value); types: string, i64, f64, bytes
  *     ...  index: sorted by (component, name); per tensor dtype, layout, rank,
  *          dims (PyTorch order), offset, bytes, XXH3 of the data
- *     ...  data: every tensor 64-byte aligned, gaps zero, in index order
+ *     ...  data: every tensor 64-byte aligned, gaps zero, in index order; layers may
+ *          be stored in 8 bits (engine/weights_int8.c), they are widened at opening
  *
  * Little-endian.  The exact byte layout stands in engine/weights.c beside the
  * code that checks it.  Open validates header, metadata and index completely
@@ -36,6 +37,9 @@ typedef struct vbg_entry {
     const void *data; /* mapped, 64-byte aligned */
     size_t bytes;
     uint64_t checksum;
+    vbg_dtype stored; /* in the file: VBG_I8 for layers that were widened to bf16 */
+    const void *file; /* what the checksum is of */
+    size_t file_bytes;
 } vbg_entry;
 
 typedef struct vbg_weights vbg_weights;
@@ -66,6 +70,11 @@ vbg_status vbg_weights_empty(vbg_weights **out, vbg_err *err);
 void vbg_weights_set_params(vbg_weights *w, struct vbg_params *p);
 struct vbg_params *vbg_weights_params(const vbg_weights *w);
 
+/* Key i of the metadata: its type (engine/weights_format.h), value and bytes. */
+size_t vbg_weights_meta_count(const vbg_weights *w);
+const char *vbg_weights_meta_at(const vbg_weights *w, size_t i, int *type,
+                                const void **value, size_t *bytes);
+
 /* Compares every data checksum; names the first wrong tensor. */
 vbg_status vbg_weights_verify(const vbg_weights *w, vbg_err *err);
 
@@ -84,6 +93,8 @@ vbg_status vbg_writer_int(vbg_writer *w, const char *key, int64_t value, vbg_err
 vbg_status vbg_writer_real(vbg_writer *w, const char *key, double value, vbg_err *err);
 vbg_status vbg_writer_bytes(vbg_writer *w, const char *key, const void *data,
                             size_t bytes, vbg_err *err);
+/* All metadata of an open file. */
+vbg_status vbg_writer_copy_meta(vbg_writer *w, const vbg_weights *from, vbg_err *err);
 /* dims in PyTorch order; bytes follow from dtype, layout and dims. */
 vbg_status vbg_writer_declare(vbg_writer *w, const char *component, const char *name,
                               vbg_dtype dtype, vbg_layout layout, int rank,

@@ -66,6 +66,13 @@ bool vbg_dims_count(size_t *count, int rank, const int64_t *dim);
 
 vbg_status vbg_weights_open_preview(vbg_weights **out, vbg_map *map, vbg_err *err);
 
+/* Layers of 8 bits (dtype i8, layout pack16): bytes in the file; values f32 in PyTorch
+ * order to the file's form, |error| <= scale/2 with scale = largest |value| of the output
+ * channel / 127; and that form to packed bf16 (vbg_pack_bytes). */
+size_t vbg_int8_bytes(size_t oc, size_t c, size_t taps);
+void vbg_int8_pack(void *dst, const float *w, size_t oc, size_t c, size_t taps);
+void vbg_int8_widen(uint16_t *dst, const void *src, size_t oc, size_t c, size_t taps);
+
 /* Name of a layout for listings. */
 const char *vbg_layout_name(vbg_layout layout);
 

@@ -166,6 +166,20 @@ vbg_status vbg_writer_bytes(vbg_writer *w, const char *key, const void *data,
     return add_meta(w, key, VBG_META_BYTES, data, bytes, err);
 }
 
+vbg_status vbg_writer_copy_meta(vbg_writer *w, const vbg_weights *from, vbg_err *err)
+{
+    vbg_status st = VBG_OK;
+
+    for (size_t i = 0; i < vbg_weights_meta_count(from) && st == VBG_OK; i++) {
+        const void *value;
+        size_t bytes;
+        int type;
+        const char *key = vbg_weights_meta_at(from, i, &type, &value, &bytes);
+        st = add_meta(w, key, (vbg_meta_type)type, value, bytes, err);
+    }
+    return st;
+}
+
 vbg_status vbg_writer_declare(vbg_writer *w, const char *component, const char *name,
                               vbg_dtype dtype, vbg_layout layout, int rank,
                               const int64_t *dim, vbg_err *err)
@@ -284,6 +298,10 @@ static void encode(const vbg_writer *w, const tensor_item *t, const float *value
                                                  : vbg_f32_to_f16(values[i]);
         return;
     case VBG_LAYOUT_PACK16:
+        if (t->dtype == VBG_I8) {
+            vbg_int8_pack(w->buffer, values, (size_t)t->dim[0], (size_t)t->dim[1], taps);
+            return;
+        }
         vbg_pack(w->buffer, t->dtype, values, (size_t)t->dim[0], (size_t)t->dim[1],
                  taps == 1 ? 1 : (size_t)t->dim[2], taps == 1 ? 1 : (size_t)t->dim[3]);
         return;
@@ -317,7 +335,8 @@ vbg_status vbg_writer_data(vbg_writer *w, const char *component, const char *nam
     VBG_CHECK(t && !t->written, "data of %s/%s was not announced or is given twice",
               component, name);
     const void *data = values;
-    bool floats = t->dtype == VBG_F32 || t->dtype == VBG_BF16 || t->dtype == VBG_F16;
+    bool floats = t->dtype == VBG_F32 || t->dtype == VBG_BF16 || t->dtype == VBG_F16 ||
+                  t->layout == VBG_LAYOUT_PACK16;
     if (floats && !(t->dtype == VBG_F32 && t->layout == VBG_LAYOUT_PLAIN)) {
         if (t->bytes > w->buffer_bytes) {
             vbg_free_mem(w->buffer);

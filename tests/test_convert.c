@@ -132,6 +132,30 @@ Test(convert, folder_with_caa)
     vbg_weights_close(w);
 }
 
+Test(convert, a_vbg_file_in_another_type)
+{
+    program_result r =
+        run("vbg-convert", in_dir("model"), "-o", in_dir("a.vbg"), "--dtype=f32", "-q");
+    cr_assert_eq(r.code, 0, "%s", r.text);
+    r = run("vbg-convert", in_dir("a.vbg"), "-o", in_dir("b.vbg"), "--dtype=f32", "-q");
+    cr_assert_eq(r.code, 0, "%s", r.text);
+    r = run("vbg-convert", in_dir("a.vbg"), "-o", in_dir("c.vbg"), "--dtype=int8", "-q");
+    cr_assert_eq(r.code, 0, "%s", r.text);
+    vbg_weights *a = open_out("a.vbg"), *b = open_out("b.vbg"), *c = open_out("c.vbg");
+    cr_assert_eq(vbg_weights_count(a), vbg_weights_count(b));
+    for (size_t i = 0; i < vbg_weights_count(a); i++)
+        cr_assert_eq(vbg_weights_at(a, i)->checksum, vbg_weights_at(b, i)->checksum);
+    const vbg_entry *e = vbg_weights_find(c, "unet", "mid_block.resnets.0.conv1.weight");
+    cr_assert(e && e->stored == VBG_I8 && e->dtype == VBG_BF16);
+    e = vbg_weights_find(c, "unet", "conv_in.weight");
+    cr_assert(e && e->stored == VBG_BF16);
+    vbg_weights_close(a);
+    vbg_weights_close(b);
+    vbg_weights_close(c);
+    assert_refused(run("vbg-convert", in_dir("a.vbg"), "-o", in_dir("a.vbg"), "-q", NULL),
+                   2, "same file");
+}
+
 /* f32 keeps every value, f16 too (the source is f16), bf16 rounds to nearest. */
 Test(convert, types)
 {

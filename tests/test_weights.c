@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include <criterion/criterion.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -161,6 +162,42 @@ Test(weights, layouts)
     for (size_t i = 0; i < 54; i++)
         cr_assert_eq(table[i], vbg_f32_to_bf16(value_of(7, i)));
     vbg_weights_close(w);
+    unlink(path);
+}
+
+Test(weights, layers_of_eight_bits_are_widened)
+{
+    enum { OC = 20, C = 40, TAPS = 9 };
+    const int64_t dim[4] = { OC, C, 3, 3 };
+    static float v[OC * C * TAPS], back[OC * C * TAPS];
+    char path[200];
+    vbg_err err = { "" };
+    vbg_writer *w = NULL;
+    vbg_weights *f;
+
+    for (size_t i = 0; i < OC * C * TAPS; i++) /* row 3 is zero */
+        v[i] = i / (C * TAPS) == 3 ? 0 : value_of((int)(i / (C * TAPS)), i) * 0.01f;
+    cr_assert_eq(vbg_writer_new(&w, temp_path(path, "i8.vbg"), &err), VBG_OK);
+    cr_assert_eq(vbg_writer_declare(w, "m", "x", VBG_I8, VBG_LAYOUT_PACK16, 4, dim, &err),
+                 VBG_OK, "%s", err.text);
+    cr_assert_eq(vbg_writer_data(w, "m", "x", v, &err), VBG_OK, "%s", err.text);
+    cr_assert_eq(vbg_writer_finish(w, &err), VBG_OK, "%s", err.text);
+    cr_assert_eq(vbg_weights_open(&f, path, &err), VBG_OK, "%s", err.text);
+    const vbg_entry *e = vbg_weights_find(f, "m", "x");
+    cr_assert(e && e->dtype == VBG_BF16 && e->stored == VBG_I8);
+    cr_expect_eq(e->bytes, vbg_pack_bytes(VBG_BF16, OC, C, TAPS));
+    cr_expect_eq(vbg_weights_verify(f, &err), VBG_OK, "%s", err.text);
+    vbg_unpack(back, e->data, VBG_BF16, OC, C, 3, 3);
+    for (size_t o = 0; o < OC; o++) {
+        float most = 0;
+        for (size_t i = 0; i < C * TAPS; i++)
+            most = fmaxf(most, fabsf(v[o * C * TAPS + i]));
+        for (size_t i = o * C * TAPS; i < (o + 1) * C * TAPS;
+             i++) /* + rounding to bf16 */
+            cr_assert(fabsf(back[i] - v[i]) <= most / 254 * 1.01f + fabsf(v[i]) / 256,
+                      "%g became %g", (double)v[i], (double)back[i]);
+    }
+    vbg_weights_close(f);
     unlink(path);
 }
 

@@ -7,6 +7,7 @@
 
 #include "convert/convert.h"
 #include "convert/list.h"
+#include "convert/retype.h"
 #include "engine/io.h"
 #include "models/check.h"
 #include "tools/options.h"
@@ -14,8 +15,8 @@
 static const vbg_option options[] = {
     { "output", 'o', VBG_OPT_STRING, "FILE", NULL, NULL, "the .vbg file to write",
       "output", VBG_OPT_COMMON },
-    { "dtype", 0, VBG_OPT_CHOICE, "TYPE", "bf16", "bf16|f16|f32", "how layers are stored",
-      "output", VBG_OPT_COMMON },
+    { "dtype", 0, VBG_OPT_CHOICE, "TYPE", "bf16", "bf16|f16|f32|int8",
+      "how layers are stored", "output", VBG_OPT_COMMON },
     { "list", 'l', VBG_OPT_FLAG, NULL, NULL, NULL,
       "print what is inside a model of any format", "output", VBG_OPT_COMMON },
     { "json", 0, VBG_OPT_FLAG, NULL, NULL, NULL, "with --list: as JSON", "output",
@@ -51,7 +52,8 @@ static const vbg_program program = {
     .extra =
         "IN is a diffusers folder, a .safetensors file (Stable Diffusion 1 and 2 in ldm "
         "names,\nMVDiffusion, TAESD, CLIP, BiSeNet, DeepLabV3, LR-ASPP), a .tflite file "
-        "(Selfie,\nBodyPix, DeepLab) or the id of a model in the local hub cache.\n",
+        "(Selfie,\nBodyPix, DeepLab), the id of a model in the local hub cache, or a .vbg file to "
+        "store in\nanother --dtype (int8: half of bf16, for layers that bear it).\n",
     .options = options,
     .max_positional = 1,
 };
@@ -168,9 +170,10 @@ static bool progress(void *arg, uint64_t done, uint64_t total)
 
 static vbg_dtype dtype_of(const char *name)
 {
-    return strcmp(name, "f32") == 0   ? VBG_F32
-           : strcmp(name, "f16") == 0 ? VBG_F16
-                                      : VBG_BF16;
+    return strcmp(name, "f32") == 0    ? VBG_F32
+           : strcmp(name, "f16") == 0  ? VBG_F16
+           : strcmp(name, "int8") == 0 ? VBG_I8
+                                       : VBG_BF16;
 }
 
 /* True for an existing file below folder that is no earlier conversion. */
@@ -184,6 +187,27 @@ static bool inside(const char *file, const char *folder)
     free(f);
     free(d);
     return in;
+}
+
+/* A file of our own, by its name. */
+static bool is_vbg(const char *path)
+{
+    size_t n = strlen(path);
+
+    return n > 4 && strcmp(path + n - 4, ".vbg") == 0;
+}
+
+/* The same model with layers of another type. */
+static vbg_status retype(const char *in, const char *out, vbg_dtype t, vbg_err *err)
+{
+    vbg_retype_result r;
+    double start = vbg_now();
+    vbg_status st = vbg_retype(in, out, t, &r, err);
+
+    if (st == VBG_OK)
+        vbg_note("%s: %zu tensors, %.1f million values, %.1f s", out, r.tensors,
+                 (double)r.parameters * 1e-6, vbg_now() - start);
+    return st;
 }
 
 static vbg_status convert(const vbg_values *v, const char *in, vbg_err *err)
@@ -216,6 +240,8 @@ static vbg_status convert(const vbg_values *v, const char *in, vbg_err *err)
         return vbg_fail(err, VBG_EUSAGE, "%s: output and input are the same file", out);
     if (vbg_value_flag(v, "no-clobber") && access(out, F_OK) == 0)
         return vbg_fail(err, VBG_EIO, "%s: exists, and --no-clobber is given", out);
+    if (is_vbg(in))
+        return retype(in, out, opt.package.dtype, err);
     vbg_status st = vbg_convert(in, out, &opt, &r, err);
     if (bar.total)
         vbg_progress_end(&bar);
