@@ -177,6 +177,36 @@ Test(base, text_and_unet_make_a_package)
     remove_folder(dir);
 }
 
+/* Two panoramas are sixteen captioned views. */
+Test(base, panoramas_are_views)
+{
+    char *dir = make_folder(), path[256];
+    vbg_samples s;
+    vbg_picture p;
+    vbg_err err = { 0 };
+
+    snprintf(path, sizeof path, "rm -f %s/data/*", dir);
+    cr_assert(system(path) == 0);
+    for (int i = 0; i < 2; i++) {
+        cr_assert(vbg_picture_new(&p, 128, 64, 3, &err) == VBG_OK);
+        memset(p.data, 90 + i, 64 * p.stride);
+        snprintf(path, sizeof path, "%s/data/q%d.png", dir, i);
+        cr_assert(vbg_picture_save(path, &p, NULL, 90, &err) == VBG_OK);
+        vbg_picture_free(&p);
+        snprintf(path, sizeof path, "data/q%d.txt", i);
+        write_text(dir, path, "all\nv0\nv1\nv2\nv3\nv4\nv5\nv6\nv7\n");
+    }
+    snprintf(path, sizeof path, "%s/data", dir);
+    cr_assert(vbg_samples_open(&s, path, true, &err) == VBG_OK, "%s", err.text);
+    cr_assert_eq(vbg_samples_count(&s), 16);
+    cr_assert_str_eq(vbg_samples_text(&s, 11), "v3");
+    cr_assert(vbg_samples_picture(&s, 11, 32, &p, &err), "%s", err.text);
+    cr_assert(p.w == 32 && p.h == 32 && abs(p.data[0] - 91) <= 1);
+    vbg_picture_free(&p);
+    vbg_samples_close(&s);
+    remove_folder(dir);
+}
+
 Test(base, wrong_use_is_refused)
 {
     char *dir = make_folder();

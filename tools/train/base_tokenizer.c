@@ -15,7 +15,6 @@
 #include "models/tokenizer.h"
 #include "tools/options.h"
 #include "tools/train/base.h"
-#include "tools/train/captions.h"
 
 enum { BYTES = 256, MAX_WORD = 256 };
 
@@ -311,17 +310,18 @@ static const vbg_option options[] = {
     { 0 },
 };
 
-vbg_status vbg_merges_from(char **out, int *learned, const vbg_captions *c, int merges,
+vbg_status vbg_merges_from(char **out, int *learned, const vbg_samples *s, int merges,
                            vbg_err *err)
 {
-    const char **text = calloc(c->count + 1, sizeof *text);
+    const size_t count = vbg_samples_count(s);
+    const char **text = calloc(count + 1, sizeof *text);
     vbg_status st;
 
     if (!text)
         return vbg_fail(err, VBG_ENOMEM, "not enough memory");
-    for (size_t i = 0; i < c->count; i++)
-        text[i] = c->item[i].text;
-    st = vbg_merges_learn(out, learned, text, c->count, merges, err);
+    for (size_t i = 0; i < count; i++)
+        text[i] = vbg_samples_text(s, i);
+    st = vbg_merges_learn(out, learned, text, count, merges, err);
     free(text);
     return st;
 }
@@ -329,8 +329,7 @@ vbg_status vbg_merges_from(char **out, int *learned, const vbg_captions *c, int 
 static vbg_status run(const vbg_values *v, vbg_err *err)
 {
     const char *data = vbg_value(v, "data"), *path = vbg_value(v, "out");
-    const vbg_captions_opt opt = { .strict = vbg_value_flag(v, "strict") };
-    vbg_captions c = { 0 };
+    vbg_samples s = { 0 };
     vbg_file *f = NULL;
     char *text = NULL;
     int learned = 0;
@@ -338,9 +337,9 @@ static vbg_status run(const vbg_values *v, vbg_err *err)
     if (!data || !path)
         return vbg_fail(err, VBG_EUSAGE, "--%s is missing",
                         data ? "out FILE" : "data DIR");
-    vbg_status st = vbg_captions_open(&c, data, &opt, err);
+    vbg_status st = vbg_samples_open(&s, data, vbg_value_flag(v, "strict"), err);
     if (st == VBG_OK)
-        st = vbg_merges_from(&text, &learned, &c, (int)vbg_value_int(v, "merges"), err);
+        st = vbg_merges_from(&text, &learned, &s, (int)vbg_value_int(v, "merges"), err);
     if (st == VBG_OK)
         st = vbg_file_create(&f, path, err);
     if (st == VBG_OK)
@@ -351,10 +350,10 @@ static vbg_status run(const vbg_values *v, vbg_err *err)
     }
     vbg_file_abort(f);
     if (st == VBG_OK)
-        vbg_note("%d merges from %zu captions, %d ids: %s", learned, c.count,
-                 learned + 2 * BYTES + 2, path);
+        vbg_note("%d merges from %zu captions, %d ids: %s", learned,
+                 vbg_samples_count(&s), learned + 2 * BYTES + 2, path);
     free(text);
-    vbg_captions_free(&c);
+    vbg_samples_close(&s);
     return st;
 }
 

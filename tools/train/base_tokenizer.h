@@ -2,7 +2,7 @@
 #ifndef VBG_TOOLS_TRAIN_BASE_TOKENIZER_H
 #define VBG_TOOLS_TRAIN_BASE_TOKENIZER_H
 
-#include "tools/train/captions.h"
+#include "tools/train/samples.h"
 
 /* At most `merges` merges, most frequent pair first (equally frequent: the one whose
  * symbols come first), each of a pair seen at least twice; *text is a merges.txt as
@@ -12,8 +12,8 @@
 vbg_status vbg_merges_learn(char **out, int *learned, const char *const *text,
                             size_t count, int merges, vbg_err *err);
 
-/* The same from the captions of a list. */
-vbg_status vbg_merges_from(char **out, int *learned, const vbg_captions *c, int merges,
+/* The same from the captions of samples. */
+vbg_status vbg_merges_from(char **out, int *learned, const vbg_samples *s, int merges,
                            vbg_err *err);
 
 #endif

@@ -12,8 +12,8 @@
 #include "tools/train/lock.h"
 
 static const vbg_option own[] = {
-    { "data", 'd', VBG_OPT_STRING, "DIR", NULL, NULL, "folder of pictures with captions",
-      "data", VBG_OPT_COMMON },
+    { "data", 'd', VBG_OPT_STRING, "DIR", NULL, NULL,
+      "folder of pictures or panoramas with captions", "data", VBG_OPT_COMMON },
     { "strict", 0, VBG_OPT_FLAG, NULL, NULL, NULL, "a broken sample is an error", "data",
       0 },
     { "size", 0, VBG_OPT_INT, "PIXELS", "512", "64..2048", "side of the pictures", "data",
@@ -103,15 +103,16 @@ static vbg_status open_vae(vbg_base *b, vbg_err *err)
 static vbg_status open_data(vbg_base *b, vbg_err *err)
 {
     const char *data = vbg_value(b->v, "data"), *cache = vbg_value(b->v, "cache");
-    const vbg_captions_opt opt = { .strict = vbg_value_flag(b->v, "strict") };
     vbg_latents_opt lo = { .picture = (int)vbg_value_int(b->v, "size"),
                            .mirrored = vbg_value_flag(b->v, "mirror") };
     char path[4200];
 
     if (!data)
         return vbg_fail(err, VBG_EUSAGE, "--data DIR is missing");
-    vbg_status st = vbg_captions_open(&b->list, data, &opt, err);
-    if (st == VBG_OK && b->list.count < 2)
+    vbg_status st = vbg_samples_open(&b->list, data, vbg_value_flag(b->v, "strict"), err);
+    b->count = vbg_samples_count(&b->list);
+    const size_t scene = vbg_samples_a_scene(&b->list);
+    if (st == VBG_OK && b->count < 2 * scene)
         st =
             vbg_fail(err, VBG_EFORMAT, "%s: fewer than two pictures with captions", data);
     if (st == VBG_OK)
@@ -120,8 +121,10 @@ static vbg_status open_data(vbg_base *b, vbg_err *err)
         return st;
     snprintf(path, sizeof path, "%s/latents.vbg", b->loop.opt.out);
     lo.cache = cache ? cache : path;
-    size_t held = (size_t)(vbg_value_real(b->v, "val-share") * (double)b->list.count);
-    b->train = b->list.count - (held ? held : 1);
+    /* whole scenes are held out, from the end of the list */
+    size_t held =
+        (size_t)(vbg_value_real(b->v, "val-share") * (double)(b->count / scene));
+    b->train = b->count - (held ? held : 1) * scene;
     st = vbg_latents_open(&b->latents, b->loop.ctx, &b->vae, b->vae_file, &b->list, &lo,
                           err);
     b->order = malloc(b->train * sizeof *b->order);
@@ -130,7 +133,7 @@ static vbg_status open_data(vbg_base *b, vbg_err *err)
     b->order_epoch = UINT64_MAX;
     for (size_t i = 0; i < 8; i++)
         b->prompt[i] =
-            b->list.item[b->list.count - 1 - i % (b->list.count - b->train)].text;
+            vbg_samples_text(&b->list, b->train + i * scene % (b->count - b->train));
     return st;
 }
 
@@ -158,7 +161,7 @@ static void close_base(vbg_base *b)
     vbg_weights_close(b->vae_file);
     vbg_sampler_close(b->tables);
     vbg_tokenizer_close(b->tokenizer);
-    vbg_captions_free(&b->list);
+    vbg_samples_close(&b->list);
     free(b->merges);
     free(b->order);
     json_decref(b->config);

@@ -9,7 +9,6 @@
 #include "models/sampler.h"
 #include "models/tokenizer.h"
 #include "models/unet.h"
-#include "tools/train/captions.h"
 #include "tools/train/latents.h"
 #include "tools/train/loop.h"
 
@@ -35,9 +34,9 @@ typedef struct vbg_base {
     vbg_clip_text text;
     vbg_tape *tape;
 
-    vbg_captions list;
-    size_t train; /* the rest of the list is held out */
-    char *merges; /* text of merges.txt */
+    vbg_samples list;
+    size_t count, train; /* samples; behind those to train on, the held-out ones */
+    char *merges;        /* text of merges.txt */
     int merge_count;
     vbg_tokenizer *tokenizer;
     vbg_latents latents;
@@ -51,7 +50,7 @@ typedef struct vbg_base {
     pthread_mutex_t lock; /* of order */
     uint32_t *order;
     uint64_t order_epoch;
-    char *prompt[8];
+    const char *prompt[8];
 } vbg_base;
 
 /* ---- base_unet_model.c ---- */

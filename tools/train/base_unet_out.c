@@ -103,7 +103,7 @@ vbg_status vbg_base_sample(void *arg, const char *path, vbg_err *err)
         st = vbg_generator_open(&g, model, &co, err);
     r.flat = true;
     r.views = r.prompts = SAMPLES;
-    r.prompt = (const char *const *)b->prompt;
+    r.prompt = b->prompt;
     r.steps = STEPS;
     r.guidance = 3;
     if (st == VBG_OK)

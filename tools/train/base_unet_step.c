@@ -141,8 +141,8 @@ vbg_status vbg_base_load(void *arg, uint64_t job, int slot, vbg_err *err)
         int t = (int)((i + shift) / n * train_steps);
         if (i == 0)
             s->first = picture;
-        put_ids(b, s->ids + i * VBG_TOKENS, drop ? "" : b->list.item[picture].text,
-                mirrored);
+        put_ids(b, s->ids + i * VBG_TOKENS,
+                drop ? "" : vbg_samples_text(&b->list, picture), mirrored);
         fill(b, s, (size_t)i, picture, mirrored, vbg_min_int(t, train_steps - 1), &d);
     }
     return VBG_OK;
@@ -153,7 +153,7 @@ void vbg_base_describe(void *arg, uint64_t job, int slot, char *text, size_t siz
     const vbg_base *b = arg;
 
     (void)job;
-    snprintf(text, size, "%s ...", b->list.item[b->slots[slot].first].picture);
+    snprintf(text, size, "%s ...", vbg_samples_name(&b->list, b->slots[slot].first));
 }
 
 /* ---- a step ---- */
@@ -246,7 +246,7 @@ vbg_status vbg_base_plan(void *arg, size_t *bytes, vbg_err *err)
 /* Fixed samples: held-out picture k at time k % 8 of 8, always the same noise. */
 static void fill_held_out(vbg_base *b)
 {
-    const size_t held = b->list.count - b->train;
+    const size_t held = b->count - b->train;
     const int n = VBG_BASE_HELD_OUT, steps = b->schedule.train_steps;
 
     for (int i = 0; i < n; i++) {
@@ -255,7 +255,8 @@ static void fill_held_out(vbg_base *b)
         int t = (2 * (i % VBG_BASE_TIMES) + 1) * steps / (2 * VBG_BASE_TIMES);
         if (!vbg_latents_good(&b->latents, picture))
             picture = picture_at(b, (uint64_t)i);
-        put_ids(b, b->held_out.ids + i * VBG_TOKENS, b->list.item[picture].text, false);
+        put_ids(b, b->held_out.ids + i * VBG_TOKENS, vbg_samples_text(&b->list, picture),
+                false);
         fill(b, &b->held_out, (size_t)i, picture, false, t, &d);
     }
 }

@@ -11,7 +11,7 @@
 typedef struct maker {
     vbg_ctx *c;
     const vbg_vae *vae;
-    vbg_captions *list;
+    vbg_samples *list;
     const vbg_latents_opt *opt;
     uint64_t key;
     float *picture, *out; /* of the pair (whole and mirrored) under way */
@@ -28,15 +28,15 @@ static uint64_t mix(uint64_t h, const void *data, size_t bytes)
 }
 
 /* What the latents depend on. */
-static uint64_t key_of(const vbg_weights *w, const vbg_captions *list,
+static uint64_t key_of(const vbg_weights *w, const vbg_samples *list,
                        const vbg_latents_opt *opt)
 {
     uint64_t h = 0xCBF29CE484222325u;
 
     for (size_t i = 0; i < vbg_weights_count(w); i++)
         h = mix(h, &vbg_weights_at(w, i)->checksum, sizeof(uint64_t));
-    for (size_t i = 0; i < list->count; i++)
-        h = mix(h, list->item[i].picture, strlen(list->item[i].picture) + 1);
+    for (size_t i = 0; i < vbg_samples_count(list); i++)
+        h = mix(h, vbg_samples_name(list, i), strlen(vbg_samples_name(list, i)) + 1);
     h = mix(h, &opt->picture, sizeof opt->picture);
     return mix(h, &opt->mirrored, sizeof opt->mirrored);
 }
@@ -61,7 +61,7 @@ static bool open_cache(vbg_latents *l, const maker *m)
         return false;
     }
     l->data = e->data;
-    l->count = m->list->count;
+    l->count = vbg_samples_count(m->list);
     l->side = (int)e->dim[1];
     l->channels = (int)e->dim[3];
     l->each = (size_t)(l->side * l->side * l->channels);
@@ -90,12 +90,10 @@ static vbg_status encode(vbg_ctx *c, void *arg, vbg_err *err)
 static bool read_picture(maker *m, size_t i, vbg_err *err)
 {
     const int s = m->opt->picture;
-    const vbg_crop_opt crop = { .w = s, .h = s };
     const size_t each = 3 * (size_t)s * (size_t)s;
     vbg_picture p;
-    size_t used = i;
 
-    if (vbg_captions_picture(m->list, i, &p, &crop, NULL, &used, err) != VBG_OK)
+    if (!vbg_samples_picture(m->list, i, s, &p, err))
         return false;
     for (size_t y = 0; y < (size_t)s; y++)
         for (size_t x = 0; x < (size_t)s; x++)
@@ -106,7 +104,7 @@ static bool read_picture(maker *m, size_t i, vbg_err *err)
                 m->picture[each + (row + (size_t)s - 1 - x) * 3 + k] = v;
             }
     vbg_picture_free(&p);
-    return used == i;
+    return true;
 }
 
 static vbg_status encode_all(maker *m, float *all, size_t each, vbg_err *err)
@@ -115,15 +113,15 @@ static vbg_status encode_all(maker *m, float *all, size_t each, vbg_err *err)
     vbg_progress bar;
     vbg_status st = VBG_OK;
 
-    vbg_progress_start(&bar, "latents", (long)m->list->count);
-    for (size_t i = 0; i < m->list->count && st == VBG_OK; i++) {
+    vbg_progress_start(&bar, "latents", (long)vbg_samples_count(m->list));
+    for (size_t i = 0; i < vbg_samples_count(m->list) && st == VBG_OK; i++) {
         vbg_err why = { "" };
         m->out = all + i * pair;
         if (vbg_stop_signal())
             st = vbg_fail(err, VBG_ECANCEL, "stopped");
         else if (read_picture(m, i, &why))
             st = vbg_run(m->c, encode, m, err);
-        else if (m->list->tally.strict)
+        else if (m->list->strict)
             st = vbg_fail(err, VBG_EFORMAT, "%s", why.text);
         else
             m->out[0] = NAN;
@@ -135,7 +133,8 @@ static vbg_status encode_all(maker *m, float *all, size_t each, vbg_err *err)
 
 static vbg_status write_cache(const maker *m, const float *all, vbg_err *err)
 {
-    const int64_t dim[4] = { (int64_t)(m->list->count * (1 + (size_t)m->opt->mirrored)),
+    const int64_t dim[4] = { (int64_t)(vbg_samples_count(m->list) *
+                                       (1 + (size_t)m->opt->mirrored)),
                              m->side, m->side, m->vae->cfg.latent };
     vbg_writer *w;
     vbg_status st = vbg_writer_new(&w, m->opt->cache, err);
@@ -158,7 +157,7 @@ static vbg_status write_cache(const maker *m, const float *all, vbg_err *err)
 static vbg_status make_cache(maker *m, vbg_err *err)
 {
     const size_t each = (size_t)(m->side * m->side * m->vae->cfg.latent);
-    const size_t pictures = m->list->count * (1 + (size_t)m->opt->mirrored);
+    const size_t pictures = vbg_samples_count(m->list) * (1 + (size_t)m->opt->mirrored);
     float *all = vbg_alloc(pictures * each * sizeof *all);
     vbg_status st = VBG_OK;
 
@@ -176,7 +175,7 @@ static vbg_status make_cache(maker *m, vbg_err *err)
 }
 
 vbg_status vbg_latents_open(vbg_latents *out, vbg_ctx *c, const vbg_vae *vae,
-                            const vbg_weights *weights, vbg_captions *list,
+                            const vbg_weights *weights, vbg_samples *list,
                             const vbg_latents_opt *opt, vbg_err *err)
 {
     maker m = { .c = c, .vae = vae, .list = list, .opt = opt };

@@ -3,7 +3,7 @@
 #define VBG_TOOLS_TRAIN_LATENTS_H
 
 #include "models/vae.h"
-#include "tools/train/captions.h"
+#include "tools/train/samples.h"
 
 typedef struct vbg_latents {
     vbg_weights *file;    /* the cache, mapped */
@@ -24,7 +24,7 @@ typedef struct vbg_latents_opt {
  * checksums say whether a cache fits.
  * Errors: VBG_EIO, VBG_ENOMEM, VBG_EFORMAT, VBG_ECANCEL (signal). */
 vbg_status vbg_latents_open(vbg_latents *out, vbg_ctx *c, const vbg_vae *vae,
-                            const vbg_weights *weights, vbg_captions *list,
+                            const vbg_weights *weights, vbg_samples *list,
                             const vbg_latents_opt *opt, vbg_err *err);
 void vbg_latents_close(vbg_latents *l); /* accepts zeroed */
 

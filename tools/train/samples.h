@@ -1,0 +1,34 @@
+/* Square pictures with captions, whatever the folder holds: pictures as they are, or the
+ * eight views of panoramas. */
+#ifndef VBG_TOOLS_TRAIN_SAMPLES_H
+#define VBG_TOOLS_TRAIN_SAMPLES_H
+
+#include "tools/train/captions.h"
+#include "tools/train/panoramas.h"
+
+typedef struct vbg_samples {
+    bool panoramas;
+    bool strict;
+    vbg_captions list;
+    vbg_panos panos;
+    vbg_pano_views views; /* of the panorama read last */
+    size_t loaded;        /* which that is, or SIZE_MAX */
+    int loaded_side;
+} vbg_samples;
+
+/* Lists path: a folder whose first picture is twice as wide as high, or a Matterport
+ * folder, holds panoramas.  Errors: those of vbg_captions_open and vbg_panos_open. */
+vbg_status vbg_samples_open(vbg_samples *s, const char *path, bool strict, vbg_err *err);
+void vbg_samples_close(vbg_samples *s); /* accepts zeroed */
+
+size_t vbg_samples_count(const vbg_samples *s);
+/* Samples that show one scene (8 of a panorama) follow each other. */
+size_t vbg_samples_a_scene(const vbg_samples *s);
+const char *vbg_samples_name(const vbg_samples *s, size_t i);
+const char *vbg_samples_text(const vbg_samples *s, size_t i);
+/* The middle of sample i, side x side; new.  False when it cannot be read; not
+ * thread-safe. */
+bool vbg_samples_picture(vbg_samples *s, size_t i, int side, vbg_picture *out,
+                         vbg_err *err);
+
+#endif
