@@ -7,7 +7,9 @@
 #include "tools/options.h"
 #include "video/background.h"
 #include "video/camera.h"
+#include "video/follow.h"
 #include "video/mask.h"
+#include "video/relight.h"
 
 /* What both need, read from the options. */
 typedef struct vbg_run_setup {
@@ -23,6 +25,8 @@ typedef struct vbg_run_setup {
     vbg_segmenter *segmenter;    /* NULL: chroma or given masks */
     vbg_mask_opt mask_opt;       /* without sizes */
     vbg_background_opt back_opt; /* without sizes and colours */
+    vbg_follow_opt follow;
+    vbg_relight_opt relight;
     bool flip_h, flip_v;
 } vbg_run_setup;
 

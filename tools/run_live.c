@@ -67,8 +67,9 @@ static bool differ(const vbg_values *a, const vbg_values *b, const char *name)
 /* Makes the session follow new values, or changes nothing at all. */
 static vbg_status apply(app *a, vbg_values *now, vbg_err *err)
 {
-    static const char *const behind[] = { "background",      "blur",      "fit",
-                                          "background-type", "start-yaw", "text" };
+    static const char *const behind[] = {
+        "background", "blur", "fit", "background-type", "start-yaw", "slide-time", "text"
+    };
     vbg_run_setup next = *a->s;
     vbg_background *b = NULL;
     vbg_camera_want want;
@@ -92,6 +93,7 @@ static vbg_status apply(app *a, vbg_values *now, vbg_err *err)
     if (other_camera)
         vbg_live_set_camera(a->live, next.camera, &want);
     vbg_live_set_mask(a->live, &next.mask_opt);
+    vbg_live_set_look(a->live, &next.follow, &next.relight);
     vbg_live_set_flip(a->live, next.flip_h, next.flip_v);
     vbg_values_swap(a->s->v, now);
     next.v = a->s->v;
@@ -163,7 +165,7 @@ static void describe(const app *a, char *text, size_t size)
              (long long)s->frames, s->frames_s, s->masks_s, s->mask_age_ms,
              s->latency_p50_ms, s->latency_p95_ms, (long long)s->background,
              (long long)s->skipped, (long long)s->damaged, (long long)s->dropped,
-             s->motion.yaw * 180 / 3.14159265358979323846, s->camera_on ? "on" : "off",
+             s->view.yaw * 180 / 3.14159265358979323846, s->camera_on ? "on" : "off",
              s->person ? "yes" : "no", s->paused ? "yes" : "no", s->readers);
 }
 
@@ -223,7 +225,7 @@ static void show(app *a)
     a->shown = now;
     const int t = (int)(now - a->start);
     const char *slash = strrchr(a->s->background, '/');
-    const double yaw = s.motion.yaw * 180 / 3.14159265358979323846;
+    const double yaw = s.view.yaw * 180 / 3.14159265358979323846;
     vbg_status_line("%d:%02d:%02d  %.1f fps  mask %.1f/s %.0f ms old  latency %.0f/%.0f "
                     "ms  yaw %+.1f  %s%s",
                     t / 3600, t / 60 % 60, t % 60, s.frames_s, s.masks_s, s.mask_age_ms,
@@ -299,6 +301,8 @@ static vbg_status start(app *a, vbg_err *err)
                          .ctx_opt = s->ctx_opt,
                          .mask = s->mask_opt,
                          .fov_x = s->back_opt.fov_x,
+                         .follow = s->follow,
+                         .relight = s->relight,
                          .latest = strcmp(vbg_value(s->v, "mask-mode"), "latest") == 0,
                          .flip_h = s->flip_h,
                          .flip_v = s->flip_v,

@@ -77,6 +77,13 @@ static int word_index(const char *words, const char *text)
     return 0;
 }
 
+/* A given mask is taken as it is unless asked otherwise. */
+static double unless_given_mask(const vbg_run_setup *s, const vbg_values *v,
+                                const char *name)
+{
+    return s->mask && !vbg_value_given(v, name) ? 0 : vbg_value_real(v, name);
+}
+
 vbg_status vbg_run_read(vbg_run_setup *s, const vbg_values *v, vbg_err *err)
 {
     const char *chroma = vbg_value(v, "chroma"), *flip = vbg_value(v, "flip");
@@ -91,15 +98,21 @@ vbg_status vbg_run_read(vbg_run_setup *s, const vbg_values *v, vbg_err *err)
     s->back_opt.fov_x = vbg_value_real(v, "fov") * rad;
     s->back_opt.yaw = vbg_value_real(v, "start-yaw") * rad;
     s->back_opt.blur = vbg_value_real(v, "blur");
+    s->back_opt.slide_s = vbg_value_real(v, "slide-time");
+    s->follow.mode =
+        (vbg_follow_mode)word_index("camera|head|none", vbg_value(v, "follow"));
+    s->follow.recenter_s = vbg_value_real(v, "recenter");
+    s->relight = (vbg_relight_opt){ .spill = unless_given_mask(s, v, "despill"),
+                                    .wrap = unless_given_mask(s, v, "light-wrap"),
+                                    .match = vbg_value_real(v, "match-light") };
+    s->mask_opt.smooth = vbg_value_real(v, "mask-smooth");
     s->flip_h = strchr(flip, 'h') != NULL;
     s->flip_v = strchr(flip, 'v') != NULL;
     s->mask_opt.threshold =
         vbg_value_given(v, "threshold") ? vbg_value_real(v, "threshold") : -1;
     s->mask_opt.close = (int)vbg_value_int(v, "close");
     s->mask_opt.grow = (int)vbg_value_int(v, "grow");
-    /* A given mask is taken as it is unless asked otherwise. */
-    s->mask_opt.feather =
-        s->mask && !vbg_value_given(v, "feather") ? 0 : vbg_value_real(v, "feather");
+    s->mask_opt.feather = unless_given_mask(s, v, "feather");
     s->mask_opt.plain = vbg_value_flag(v, "plain-mask");
     s->mask_opt.chroma = chroma != NULL;
     if (chroma && !vbg_colour_parse(s->mask_opt.key, chroma))

@@ -50,7 +50,10 @@ static vbg_status open_chain(session *o, vbg_err *err)
 {
     const vbg_run_setup *s = o->s;
     vbg_background_opt back = s->back_opt;
-    vbg_chain_opt chain = { .mask = s->mask_opt, .fov_x = s->back_opt.fov_x };
+    vbg_chain_opt chain = { .mask = s->mask_opt,
+                            .fov_x = s->back_opt.fov_x,
+                            .follow = s->follow,
+                            .relight = s->relight };
     vbg_status st;
 
     back.w = chain.mask.w = o->info.w;

@@ -1,19 +1,23 @@
 /* Backgrounds: opened once, converted once to the frames' codes, viewed per frame. */
+#define _POSIX_C_SOURCE 200809L
 #include "video/background.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 #include "engine/picture_resize.h"
 #include "video/blur.h"
 #include "video/colour.h"
+#include "video/moving.h"
 #include "video/viewport.h"
 
 #define PI 3.14159265358979323846
 
-typedef enum kind { COLOUR, FLAT, SPHERE, BLUR } kind;
+typedef enum kind { COLOUR, FLAT, SPHERE, BLUR, VIDEO, SLIDES } kind;
 
 struct vbg_background {
     kind kind;
@@ -25,6 +29,9 @@ struct vbg_background {
     bool strip;
     vbg_own_blur *blur;
     vbg_blurrer *soften; /* of views that change */
+    double zoom;         /* 0: 1 */
+    vbg_loop *loop;
+    vbg_slides *slides;
 };
 
 bool vbg_colour_parse(uint8_t rgb[3], const char *text)
@@ -285,6 +292,45 @@ static vbg_status open_blur(vbg_background *b, const char *spec, vbg_err *err)
     return vbg_own_blur_new(&b->blur, b->opt.w, b->opt.h, sigma, err);
 }
 
+static bool is_folder(const char *path)
+{
+    struct stat info;
+
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+/* A regular file that begins like no picture: perhaps a video. */
+static bool is_clip(const char *path)
+{
+    unsigned char head[16];
+    struct stat info;
+
+    if (stat(path, &info) != 0 || !S_ISREG(info.st_mode))
+        return false;
+    FILE *f = fopen(path, "rbe");
+    const size_t n = f ? fread(head, 1, sizeof head, f) : 0;
+    if (f)
+        fclose(f);
+    return n > 0 && !vbg_picture_known(head, n);
+}
+
+static vbg_status open_moving(vbg_background *b, const char *spec, vbg_err *err)
+{
+    vbg_status st = vbg_picture_new(&b->view, b->opt.w, b->opt.h, 3, err);
+
+    if (st == VBG_OK && is_folder(spec)) {
+        b->kind = SLIDES;
+        if (b->opt.slide_s <= 0)
+            b->opt.slide_s = 10;
+        return vbg_slides_open(&b->slides, spec, &b->opt, err);
+    }
+    b->kind = VIDEO;
+    if (st == VBG_OK && b->opt.blur >= 0.5)
+        st = vbg_blurrer_new(&b->soften, b->opt.w, b->opt.h, 3, fmin(b->opt.blur, 200),
+                             err);
+    return st == VBG_OK ? vbg_loop_open(&b->loop, spec, &b->opt, err) : st;
+}
+
 vbg_status vbg_background_open(vbg_background **out, const char *spec,
                                const vbg_background_opt *opt, vbg_err *err)
 {
@@ -296,6 +342,15 @@ vbg_status vbg_background_open(vbg_background **out, const char *spec,
     if (!b)
         return VBG_ENOMEM;
     const bool blur = strncmp(spec, "blur", 4) == 0 && (!spec[4] || spec[4] == ':');
+    if (!blur && !vbg_colour_parse(rgb, spec) &&
+        ((opt->yuv && is_clip(spec)) || (!opt->no_folder && is_folder(spec)))) {
+        st = open_moving(b, spec, err);
+        if (st == VBG_OK)
+            *out = b;
+        else
+            vbg_background_close(b);
+        return st;
+    }
     if (!blur && !vbg_colour_parse(rgb, spec)) {
         vbg_picture picture;
         vbg_picture_info info;
@@ -330,35 +385,55 @@ void vbg_background_close(vbg_background *b)
     vbg_viewport_free(b->viewport);
     vbg_own_blur_free(b->blur);
     vbg_blurrer_free(b->soften);
+    vbg_loop_close(b->loop);
+    vbg_slides_close(b->slides);
     free(b);
 }
 
 bool vbg_background_turns(const vbg_background *b)
 {
-    return b->kind == SPHERE;
+    return b->kind == SPHERE || b->kind == SLIDES; /* a slide may be a panorama */
 }
 
 const char *vbg_background_kind(const vbg_background *b)
 {
-    return b->kind == SPHERE ? (b->strip ? "strip" : "sphere")
-           : b->kind == FLAT ? "flat"
-           : b->kind == BLUR ? "blur"
-                             : "colour";
+    return b->kind == SPHERE   ? (b->strip ? "strip" : "sphere")
+           : b->kind == FLAT   ? "flat"
+           : b->kind == BLUR   ? "blur"
+           : b->kind == VIDEO  ? "video"
+           : b->kind == SLIDES ? "slides"
+                               : "colour";
+}
+
+void vbg_background_zoom(vbg_background *b, double zoom)
+{
+    b->zoom = fmin(2, fmax(0.5, zoom));
 }
 
 const vbg_picture *vbg_background_view(vbg_background *b, vbg_ctx *c, double yaw,
                                        double pitch, double roll,
                                        const vbg_raw_frame *raw, const vbg_mask *mask)
 {
+    const double time_s = raw ? raw->frame.time_s : vbg_now();
+
     if (b->kind == SPHERE) {
+        const double zoom = b->zoom > 0 ? b->zoom : 1;
+        const double fov = 2 * atan(tan(b->opt.fov_x / 2) / zoom);
         const vbg_pinhole camera = { b->opt.w,
                                      b->opt.h,
-                                     b->opt.fov_x,
+                                     fov,
                                      remainder(yaw + b->yaw + b->opt.yaw, 2 * PI),
                                      vbg_viewport_ease_pitch(pitch + b->pitch, b->limit),
                                      roll };
         vbg_viewport_render(b->viewport, c, &b->view, &camera);
         if (b->soften)
+            vbg_blurrer_run(b->soften, vbg_ctx_kernels(c), &b->view, &b->view);
+    } else if (b->kind == SLIDES) {
+        vbg_background *slide = vbg_slides_show(b->slides, time_s);
+        vbg_background_zoom(slide, b->zoom > 0 ? b->zoom : 1);
+        return vbg_background_view(slide, c, yaw, pitch, roll, raw, mask);
+    } else if (b->kind == VIDEO) {
+        if (vbg_loop_show(b->loop, vbg_ctx_kernels(c), &b->view, time_s) && b->soften)
             vbg_blurrer_run(b->soften, vbg_ctx_kernels(c), &b->view, &b->view);
     } else if (b->kind == BLUR) {
         vbg_own_blur_run(b->blur, vbg_ctx_kernels(c), &b->view, raw, mask);

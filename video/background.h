@@ -1,5 +1,6 @@
-/* What stands behind the person: a panorama that follows the camera, a flat picture, one
- * colour, or the frame's own background, blurred. */
+/* What stands behind the person: a panorama that follows the camera, a flat picture, a
+ * video in a loop, a folder of pictures in turn, one colour, or the frame's own
+ * background, blurred. */
 #ifndef VBG_VIDEO_BACKGROUND_H
 #define VBG_VIDEO_BACKGROUND_H
 
@@ -28,6 +29,8 @@ typedef struct vbg_background_opt {
     vbg_background_type type;
     bool yuv;               /* views hold Y U V codes; else R G B */
     bool bt709, full_range; /* of the codes */
+    double slide_s;         /* how long each picture of a folder is shown; 0: 10 s */
+    bool no_folder;         /* refuse folders */
     double blur;            /* sigma in pixels of the frame; 0: none */
     double yaw;             /* radians: where the first frame looks, besides what the
                                picture asks for */
@@ -35,9 +38,9 @@ typedef struct vbg_background_opt {
 
 typedef struct vbg_background vbg_background;
 
-/* spec: a picture's path, "#rrggbb" or a few names ("black", "white", "green", "blue",
- * "gray"), "blur" or "blur:SIGMA" (pixels of the frame, 1..256; 20).
- * Errors: those of vbg_picture_load, VBG_EUSAGE, VBG_ENOMEM. */
+/* spec: a path of a picture, a video or a folder of pictures, "#rrggbb" or a few names
+ * ("black", "white", "green", "blue", "gray"), "blur" or "blur:SIGMA" (pixels of the
+ * frame, 1..256; 20). Errors: those of vbg_picture_load, VBG_EUSAGE, VBG_ENOMEM. */
 vbg_status vbg_background_open(vbg_background **out, const char *spec,
                                const vbg_background_opt *opt, vbg_err *err);
 /* The same from a picture in memory (RGB, copied). */
@@ -48,14 +51,18 @@ void vbg_background_close(vbg_background *b); /* accepts NULL */
 
 /* True when the view depends on the camera (a panorama). */
 bool vbg_background_turns(const vbg_background *b);
-/* "sphere", "strip", "flat", "colour" or "blur". */
+/* "sphere", "strip", "flat", "video", "slides", "colour" or "blur". */
 const char *vbg_background_kind(const vbg_background *b);
 
-/* The picture behind raw for a camera at these angles; valid until the next call.
- * mask is used by "blur" only.  Pitch is eased at the limits of the panorama. */
+/* The picture behind raw for a camera at these angles; valid until the next call.  raw
+ * NULL: the picture of this moment.  mask is used by "blur" only.  Pitch is eased at the
+ * limits of the panorama. */
 const vbg_picture *vbg_background_view(vbg_background *b, vbg_ctx *c, double yaw,
                                        double pitch, double roll,
                                        const vbg_raw_frame *raw, const vbg_mask *mask);
+
+/* Narrows (above 1) or widens the view of a panorama, 0.5..2; 1 at first. */
+void vbg_background_zoom(vbg_background *b, double zoom);
 
 /* A colour as in spec.  False when it is none. */
 bool vbg_colour_parse(uint8_t rgb[3], const char *text);

@@ -14,6 +14,9 @@ struct vbg_chain {
     vbg_tracker *tracker;
     vbg_resizer *shrink; /* alpha for the tracker */
     vbg_picture small;
+    vbg_follow follow;
+    vbg_tracker_state motion;
+    vbg_relight *relight;
 };
 
 enum { TRACK_MASK_SCALE = 4 };
@@ -30,7 +33,10 @@ vbg_status vbg_chain_new(vbg_chain **out, vbg_ctx *c, const vbg_chain_opt *opt,
         return vbg_fail(err, VBG_ENOMEM, "out of memory");
     ch->ctx = c;
     ch->opt = *opt;
+    ch->opt.follow.fov_x = opt->fov_x;
     st = vbg_masker_new(&ch->masker, &opt->mask, err);
+    if (st == VBG_OK)
+        st = vbg_relight_new(&ch->relight, w, h, err);
     if (st == VBG_OK)
         st = vbg_picture_new(&ch->mask.alpha, w, h, 1, err);
     if (st == VBG_OK && opt->track && w >= 64 && h >= 64) {
@@ -59,6 +65,7 @@ void vbg_chain_free(vbg_chain *ch)
     vbg_tracker_free(ch->tracker);
     vbg_resizer_free(ch->shrink);
     vbg_picture_free(&ch->small);
+    vbg_relight_free(ch->relight);
     free(ch);
 }
 
@@ -70,6 +77,19 @@ const vbg_mask *vbg_chain_mask(const vbg_chain *ch)
 vbg_status vbg_chain_set_mask(vbg_chain *ch, const vbg_mask_opt *opt, vbg_err *err)
 {
     return vbg_masker_set(ch->masker, opt, err);
+}
+
+void vbg_chain_set_look(vbg_chain *ch, const vbg_follow_opt *follow,
+                        const vbg_relight_opt *relight)
+{
+    ch->opt.follow = *follow;
+    ch->opt.follow.fov_x = ch->opt.fov_x;
+    ch->opt.relight = *relight;
+}
+
+void vbg_chain_recenter(vbg_chain *ch)
+{
+    vbg_follow_recenter(&ch->follow, &ch->motion);
 }
 
 void vbg_chain_find(vbg_chain *ch, const vbg_raw_frame *raw, const vbg_frame *given,
@@ -86,8 +106,9 @@ void vbg_chain_follow(vbg_chain *ch, const vbg_raw_frame *raw, const vbg_mask *m
 {
     const vbg_yuv *v = &raw->frame.yuv;
     const double start = vbg_now();
+    const bool person = vbg_mask_usable(mask, raw);
 
-    if (ch->tracker && vbg_mask_usable(mask, raw)) {
+    if (ch->tracker && person) {
         vbg_resizer_u8(ch->shrink, vbg_ctx_kernels(ch->ctx), &ch->small, &mask->alpha);
         const vbg_tracker_mask m = { ch->small.data, ch->small.stride, ch->small.w,
                                      ch->small.h };
@@ -95,19 +116,25 @@ void vbg_chain_follow(vbg_chain *ch, const vbg_raw_frame *raw, const vbg_mask *m
     } else if (ch->tracker) {
         vbg_tracker_update(ch->tracker, v->plane[0], v->stride[0], NULL, &report->motion);
     }
+    ch->motion = report->motion;
+    vbg_follow_update(&ch->follow, &ch->opt.follow, &report->view, &report->motion,
+                      person ? &mask->alpha : NULL, raw->frame.time_s);
     report->track_s = vbg_now() - start;
 }
 
 void vbg_chain_show(vbg_chain *ch, vbg_background *back, const vbg_raw_frame *raw,
                     const vbg_mask *mask, vbg_out_frame *out, vbg_chain_report *report)
 {
-    const vbg_tracker_state *m = &report->motion;
+    const vbg_outlook *v = &report->view;
     const double start = vbg_now();
+    vbg_background_zoom(back, v->zoom);
     const vbg_picture *view =
-        vbg_background_view(back, ch->ctx, m->yaw, m->pitch, m->roll, raw, mask);
+        vbg_background_view(back, ch->ctx, v->yaw, v->pitch, v->roll, raw, mask);
     const double seen = vbg_now();
 
-    report->person = vbg_compose(ch->ctx, out, raw, mask, view);
+    const vbg_raw_frame *lit =
+        vbg_relight_run(ch->relight, ch->ctx, &ch->opt.relight, raw, mask, view);
+    report->person = vbg_compose(ch->ctx, out, lit, mask, view);
     report->view_s = seen - start;
     report->compose_s = vbg_now() - seen;
 }

@@ -128,6 +128,8 @@ static void start_state(vbg_live *l)
     l->flip_h = l->opt.flip_h;
     l->flip_v = l->opt.flip_v;
     l->background = l->opt.background;
+    l->follow = l->opt.follow;
+    l->relight = l->opt.relight;
     l->status.readers = -1;
 }
 
@@ -238,6 +240,15 @@ void vbg_live_set_mask(vbg_live *l, const vbg_mask_opt *opt)
     pthread_mutex_lock(&l->lock);
     l->mask_opt = *opt;
     l->mask_opt_new = true;
+    pthread_mutex_unlock(&l->lock);
+}
+
+void vbg_live_set_look(vbg_live *l, const vbg_follow_opt *follow,
+                       const vbg_relight_opt *relight)
+{
+    pthread_mutex_lock(&l->lock);
+    l->follow = *follow;
+    l->relight = *relight;
     pthread_mutex_unlock(&l->lock);
 }
 

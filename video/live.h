@@ -30,7 +30,9 @@ typedef struct vbg_live_opt {
     vbg_ctx_opt ctx_opt; /* how further contexts are made */
     vbg_mask_opt mask;   /* w and h are filled in */
     double fov_x;        /* radians */
-    bool latest;         /* never wait for a mask: use the newest one there is */
+    vbg_follow_opt follow;
+    vbg_relight_opt relight;
+    bool latest; /* never wait for a mask: use the newest one there is */
     bool flip_h, flip_v;
     bool on_demand; /* camera off while the sinks know that nobody reads */
     /* The background to start with; becomes the session's. */
@@ -46,7 +48,7 @@ typedef struct vbg_live_status {
     double frames_s, masks_s;              /* rates of the last second */
     double mask_age_ms;                    /* of the last composite */
     double latency_p50_ms, latency_p95_ms; /* frame in hand to last sink, last 300 */
-    vbg_tracker_state motion;
+    vbg_outlook view;
     bool camera_on, paused, idle;
     bool person; /* in the last written frame */
     bool ended;  /* a reader has seen enough: stop */
@@ -73,6 +75,8 @@ void vbg_live_pause(vbg_live *l, bool on);
 /* From the next frame on.  The old background is closed. */
 void vbg_live_set_background(vbg_live *l, vbg_background *b);
 void vbg_live_set_mask(vbg_live *l, const vbg_mask_opt *opt);
+void vbg_live_set_look(vbg_live *l, const vbg_follow_opt *follow,
+                       const vbg_relight_opt *relight);
 /* Another camera, by path. */
 void vbg_live_set_camera(vbg_live *l, const char *path, const vbg_camera_want *want);
 void vbg_live_set_flip(vbg_live *l, bool h, bool v);

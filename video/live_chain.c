@@ -4,8 +4,16 @@
 
 #include "video/live_internal.h"
 
-/* The next raw frame's slot, or -1 to stop.  Settings are taken over here. */
-static int take_raw(vbg_live *l, vbg_mask_opt *opt, bool *opt_new)
+/* What was set since the last frame. */
+typedef struct settings {
+    vbg_mask_opt mask;
+    vbg_follow_opt follow;
+    vbg_relight_opt relight;
+    bool mask_new, recenter;
+} settings;
+
+/* The next raw frame's slot, or -1 to stop. */
+static int take_raw(vbg_live *l, settings *s)
 {
     vbg_mailbox *b = &l->raw_box;
 
@@ -20,9 +28,14 @@ static int take_raw(vbg_live *l, vbg_mask_opt *opt, bool *opt_new)
     b->waiting = b->reading;
     b->reading = slot;
     b->fresh = false;
-    *opt = l->mask_opt;
-    *opt_new = l->mask_opt_new;
-    l->mask_opt_new = false;
+    *s = (settings){ .mask = l->mask_opt,
+                     .follow = l->follow,
+                     .relight = l->relight,
+                     .mask_new = l->mask_opt_new && !l->opt.latest,
+                     .recenter = l->recenter };
+    if (!l->opt.latest)
+        l->mask_opt_new = false;
+    l->recenter = false;
     pthread_mutex_unlock(&l->lock);
     return slot;
 }
@@ -55,25 +68,6 @@ static const vbg_mask *newest_mask(vbg_live *l, const vbg_raw_frame *raw)
     return m;
 }
 
-/* After the tracker: what recentering took away, and the view for everybody. */
-static void settle_view(vbg_live *l, vbg_tracker_state *m)
-{
-    pthread_mutex_lock(&l->lock);
-    if (l->recenter) {
-        l->yaw_off = m->yaw;
-        l->pitch_off = m->pitch;
-        l->roll_off = m->roll;
-        l->recenter = false;
-    }
-    m->yaw -= l->yaw_off;
-    m->pitch -= l->pitch_off;
-    m->roll -= l->roll_off;
-    l->yaw = m->yaw;
-    l->pitch = m->pitch;
-    l->roll = m->roll;
-    pthread_mutex_unlock(&l->lock);
-}
-
 static void publish(vbg_live *l, const vbg_raw_frame *raw, const vbg_mask *mask,
                     const vbg_chain_report *r)
 {
@@ -93,7 +87,7 @@ static void publish(vbg_live *l, const vbg_raw_frame *raw, const vbg_mask *mask,
             l->frame_rate.per_s > 0 ? 1000 / l->frame_rate.per_s : 1000.0 / 30;
         l->status.mask_age_ms = (double)(raw->index - mask->index) * period;
     }
-    l->status.motion = r->motion;
+    l->status.view = l->seen = r->view;
     b->writing = b->waiting;
     b->waiting = slot;
     b->fresh = true;
@@ -114,16 +108,19 @@ static void tell(vbg_live *l, bool *failing, const vbg_mask *mask, const vbg_err
 void *vbg_live_chain_thread(void *arg)
 {
     vbg_live *l = arg;
-    bool failing = false, opt_new;
-    vbg_mask_opt opt;
+    bool failing = false;
+    settings set;
     int slot;
 
-    while ((slot = take_raw(l, &opt, &opt_new)) >= 0) {
+    while ((slot = take_raw(l, &set)) >= 0) {
         const vbg_raw_frame *raw = &l->raw[slot];
         vbg_chain_report r = { .index = raw->index, .time_s = raw->frame.time_s };
         const vbg_mask *mask;
-        if (opt_new && !l->opt.latest)
-            vbg_chain_set_mask(l->chain, &opt, NULL);
+        if (set.mask_new)
+            vbg_chain_set_mask(l->chain, &set.mask, NULL);
+        vbg_chain_set_look(l->chain, &set.follow, &set.relight);
+        if (set.recenter)
+            vbg_chain_recenter(l->chain);
         if (l->opt.latest) {
             mask = newest_mask(l, raw);
         } else {
@@ -132,7 +129,6 @@ void *vbg_live_chain_thread(void *arg)
             tell(l, &failing, mask, &r.mask_err);
         }
         vbg_chain_follow(l->chain, raw, mask, &r);
-        settle_view(l, &r.motion);
         pthread_mutex_lock(&l->lock);
         vbg_out_frame *out = l->out[l->out_box.writing];
         pthread_mutex_unlock(&l->lock);

@@ -46,8 +46,9 @@ struct vbg_live {
     double times[VBG_LIVE_TIMES];
     int time_count;
     int64_t epoch;
-    double yaw, pitch, roll;             /* last view */
-    double yaw_off, pitch_off, roll_off; /* what recentering took away */
+    vbg_outlook seen; /* the last view */
+    vbg_follow_opt follow;
+    vbg_relight_opt relight;
     /* mask mode latest */
     bool mask_busy;
     int mask_writing, mask_ready, mask_reading;

@@ -86,12 +86,12 @@ static void write_all(vbg_live *l, const vbg_out_frame *f, bool person)
 static void write_alone(vbg_live *l)
 {
     pthread_mutex_lock(&l->lock);
-    const double yaw = l->yaw, pitch = l->pitch, roll = l->roll;
+    const vbg_outlook v = l->seen;
     const int64_t index = l->next_index;
     pthread_mutex_unlock(&l->lock);
     pthread_mutex_lock(&l->view);
-    const vbg_picture *back =
-        vbg_background_view(l->background, l->out_ctx, yaw, pitch, roll, NULL, NULL);
+    const vbg_picture *back = vbg_background_view(l->background, l->out_ctx, v.yaw,
+                                                  v.pitch, v.roll, NULL, NULL);
     vbg_compose_background(l->out_ctx, l->alone, back, index, vbg_now());
     pthread_mutex_unlock(&l->view);
     write_all(l, l->alone, false);

@@ -10,6 +10,7 @@
 #include "video/guided.h"
 #include "video/morphology.h"
 #include "video/resize.h"
+#include "video/steady.h"
 
 struct vbg_masker {
     vbg_mask_opt opt;
@@ -20,6 +21,7 @@ struct vbg_masker {
     vbg_resizer *widen; /* plain widening of prob, or of a given mask */
     int given_w, given_h;
     vbg_blurrer *feather;
+    vbg_steady *steady; /* networks only */
 };
 
 static bool is_network(const vbg_mask_opt *o)
@@ -83,6 +85,7 @@ vbg_status vbg_masker_set(vbg_masker *m, const vbg_mask_opt *opt, vbg_err *err)
         m->feather = b;
     }
     m->opt.feather = opt->feather;
+    m->opt.smooth = opt->smooth;
     m->opt.threshold = opt->threshold;
     m->opt.close = opt->close;
     m->opt.grow = opt->grow;
@@ -102,6 +105,8 @@ vbg_status vbg_masker_new(vbg_masker **out, const vbg_mask_opt *opt, vbg_err *er
         st = open_network(m, err);
         if (st == VBG_OK)
             st = open_widening(m, true, err);
+        if (st == VBG_OK)
+            st = vbg_steady_new(&m->steady, opt->w, opt->h, m->prob.w, m->prob.h, err);
     } else if (opt->chroma) {
         st = vbg_image_new(&m->prob, (opt->w + 1) / 2, (opt->h + 1) / 2, 1, err);
         if (st == VBG_OK)
@@ -129,6 +134,7 @@ void vbg_masker_free(vbg_masker *m)
     vbg_refiner_free(m->refiner);
     vbg_resizer_free(m->widen);
     vbg_blurrer_free(m->feather);
+    vbg_steady_free(m->steady);
     free(m);
 }
 
@@ -334,6 +340,8 @@ vbg_status vbg_masker_run(vbg_masker *m, vbg_ctx *c, const vbg_raw_frame *raw,
             st = vbg_fail(err, VBG_EFORMAT, "the network takes everything for a person");
         if (st != VBG_OK)
             return st;
+        if (m->steady && m->opt.smooth > 0)
+            vbg_steady_run(m->steady, c, raw, &m->prob, m->opt.smooth);
         if (m->opt.threshold >= 0)
             cut(&m->prob, m->opt.threshold);
         else if (is_network(&m->opt))

@@ -11,8 +11,10 @@
 #define VBG_VIDEO_PIPELINE_H
 
 #include "video/background.h"
+#include "video/follow.h"
 #include "video/mask.h"
 #include "video/reader.h"
+#include "video/relight.h"
 #include "video/tracker.h"
 #include "video/video_out.h"
 
@@ -20,16 +22,19 @@ typedef struct vbg_chain_opt {
     vbg_mask_opt mask;
     vbg_background *background; /* borrowed */
     double fov_x;               /* radians */
-    bool track;                 /* follow the camera (a panorama, a motion log) */
+    vbg_follow_opt follow;      /* fov_x is filled in */
+    vbg_relight_opt relight;
+    bool track; /* follow the camera (a panorama, a motion log) */
 } vbg_chain_opt;
 
 /* What one frame told. */
 typedef struct vbg_chain_report {
     int64_t index;
     double time_s;
-    vbg_tracker_state motion;
-    bool person;      /* the mask was good, the person is shown */
-    vbg_err mask_err; /* why not */
+    vbg_tracker_state motion; /* of the camera */
+    vbg_outlook view;         /* what is shown of the room */
+    bool person;              /* the mask was good, the person is shown */
+    vbg_err mask_err;         /* why not */
     double mask_s, track_s, view_s, compose_s;
 } vbg_chain_report;
 
@@ -57,6 +62,11 @@ void vbg_chain_show(vbg_chain *ch, vbg_background *back, const vbg_raw_frame *ra
                     const vbg_mask *mask, vbg_out_frame *out, vbg_chain_report *report);
 /* As vbg_masker_set. */
 vbg_status vbg_chain_set_mask(vbg_chain *ch, const vbg_mask_opt *opt, vbg_err *err);
+/* From the next frame on. */
+void vbg_chain_set_look(vbg_chain *ch, const vbg_follow_opt *follow,
+                        const vbg_relight_opt *relight);
+/* The present view becomes the middle. */
+void vbg_chain_recenter(vbg_chain *ch);
 
 /* The alpha of the last step (for stills). */
 const vbg_mask *vbg_chain_mask(const vbg_chain *ch);

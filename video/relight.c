@@ -1,0 +1,252 @@
+/* Spill, light wrap and lighting match. */
+#include "video/relight.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "video/image.h"
+
+enum { SCALE = 4, RADIUS = 3, STRIP = 32, FIELDS = 8 };
+
+/* Fields of a small pixel: alpha, person (Y U V, weighted by alpha squared), their
+ * weight, background (Y U V). */
+enum { A, PY, PU, PV, PW, BY, BU, BV };
+
+struct vbg_relight {
+    vbg_raw_frame lit;
+    int w, h;                 /* small */
+    vbg_image small, blurred; /* FIELDS planes below each other */
+    double mean[3];           /* smoothed match: additions */
+    bool matched;
+    /* of the run */
+    const vbg_raw_frame *raw;
+    const vbg_picture *alpha;
+    vbg_relight_opt opt;
+};
+
+vbg_status vbg_relight_new(vbg_relight **out, int w, int h, vbg_err *err)
+{
+    vbg_relight *r = calloc(1, sizeof *r);
+    vbg_status st;
+
+    *out = NULL;
+    if (!r)
+        return vbg_fail(err, VBG_ENOMEM, "out of memory");
+    r->w = (w + SCALE - 1) / SCALE;
+    r->h = (h + SCALE - 1) / SCALE;
+    st = vbg_frame_new(&r->lit.frame, w, h, err);
+    if (st == VBG_OK)
+        st = vbg_image_new(&r->small, r->w, r->h * FIELDS, 1, err);
+    if (st == VBG_OK)
+        st = vbg_image_new(&r->blurred, r->w, r->h * FIELDS, 1, err);
+    if (st == VBG_OK)
+        *out = r;
+    else
+        vbg_relight_free(r);
+    return st;
+}
+
+void vbg_relight_free(vbg_relight *r)
+{
+    if (!r)
+        return;
+    vbg_frame_free(&r->lit.frame);
+    vbg_image_free(&r->small);
+    vbg_image_free(&r->blurred);
+    free(r);
+}
+
+static float *field(const vbg_image *p, const vbg_relight *r, int f, int y)
+{
+    return vbg_image_row(p, f * r->h + y);
+}
+
+static const uint8_t *row_of(const vbg_yuv *v, int p, int y)
+{
+    return v->plane[p] + (size_t)y * v->stride[p];
+}
+
+/* One pixel in each block stands for it: light is smooth. */
+static void gather(vbg_relight *r, const vbg_picture *back)
+{
+    const vbg_yuv *v = &r->raw->frame.yuv;
+
+    for (int y = 0; y < r->h; y++) {
+        const int fy = vbg_min_int(y * SCALE + SCALE / 2, v->h - 1);
+        const uint8_t *a = vbg_picture_row(r->alpha, fy), *b = vbg_picture_row(back, fy);
+        const uint8_t *l = row_of(v, 0, fy), *u = row_of(v, 1, fy / 2),
+                      *w = row_of(v, 2, fy / 2);
+        float *d[FIELDS];
+        for (int f = 0; f < FIELDS; f++)
+            d[f] = field(&r->small, r, f, y);
+        for (int x = 0; x < r->w; x++) {
+            const int fx = vbg_min_int(x * SCALE + SCALE / 2, v->w - 1);
+            const float alpha = (float)a[fx] / 255, k = alpha * alpha * alpha;
+            d[A][x] = alpha;
+            d[PY][x] = k * (float)l[fx];
+            d[PU][x] = k * (float)u[fx / 2];
+            d[PV][x] = k * (float)w[fx / 2];
+            d[PW][x] = k;
+            for (int i = 0; i < 3; i++)
+                d[BY + i][x] = b[3 * fx + i];
+        }
+    }
+}
+
+/* Means over 2 RADIUS + 1 in both directions, the border repeated; small -> blurred. */
+static void blur(vbg_relight *r)
+{
+    const int n = 2 * RADIUS + 1;
+    float line[4096];
+
+    for (int y = 0; y < r->h * FIELDS; y++) {
+        float *s = vbg_image_row(&r->small, y), sum = 0;
+        const int w = vbg_min_int(r->w, 4096);
+        memcpy(line, s, (size_t)w * sizeof *line);
+        for (int k = -RADIUS; k <= RADIUS; k++)
+            sum += line[vbg_min_int(vbg_max_int(k, 0), w - 1)];
+        for (int x = 0; x < w; x++) {
+            s[x] = sum / (float)n;
+            sum += line[vbg_min_int(x + RADIUS + 1, w - 1)] -
+                   line[vbg_max_int(x - RADIUS, 0)];
+        }
+    }
+    for (int f = 0; f < FIELDS; f++)
+        for (int y = 0; y < r->h; y++) {
+            float *d = field(&r->blurred, r, f, y);
+            memset(d, 0, (size_t)r->w * sizeof *d);
+            for (int k = -RADIUS; k <= RADIUS; k++) {
+                const float *s =
+                    field(&r->small, r, f, vbg_min_int(vbg_max_int(y + k, 0), r->h - 1));
+                for (int x = 0; x < r->w; x++)
+                    d[x] += s[x] / (float)n;
+            }
+        }
+}
+
+/* How far the person's light is from the room's, carried over smoothly. */
+static void measure(vbg_relight *r, double share)
+{
+    double p[3] = { 0 }, b[3] = { 0 }, weight = 0, room = 0;
+
+    for (int y = 0; y < r->h; y++) {
+        const float *a = field(&r->small, r, A, y), *k = field(&r->small, r, PW, y);
+        for (int x = 0; x < r->w; x++) {
+            weight += k[x];
+            room += 1 - a[x];
+            for (int i = 0; i < 3; i++) {
+                p[i] += field(&r->small, r, PY + i, y)[x];
+                b[i] += (1 - a[x]) * field(&r->small, r, BY + i, y)[x];
+            }
+        }
+    }
+    if (weight < 20 || room < 20)
+        return;
+    for (int i = 0; i < 3; i++) {
+        double d = b[i] / room - p[i] / weight;
+        /* a hint of the room, not its colour: at most 24 levels, tint less */
+        const double most = i ? 6 : 24;
+        d = fmax(-most, fmin(most, (i ? 0.3 : 0.4) * d));
+        r->mean[i] += (r->matched ? share : 1) * (d - r->mean[i]);
+    }
+    r->matched = true;
+}
+
+/* The small field at full-size pixel (x, y) of a plane that is halved or not. */
+static float at(const vbg_relight *r, int f, float x, float y)
+{
+    x = fminf(fmaxf(x, 0), (float)(r->w - 1));
+    y = fminf(fmaxf(y, 0), (float)(r->h - 1));
+    const int x0 = (int)x, y0 = (int)y, x1 = vbg_min_int(x0 + 1, r->w - 1);
+    const int y1 = vbg_min_int(y0 + 1, r->h - 1);
+    const float fx = x - (float)x0, fy = y - (float)y0;
+    const float *a = field(&r->blurred, r, f, y0), *b = field(&r->blurred, r, f, y1);
+    const float top = a[x0] + fx * (a[x1] - a[x0]), low = b[x0] + fx * (b[x1] - b[x0]);
+
+    return top + fy * (low - top);
+}
+
+static uint8_t clip(float v)
+{
+    return (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v + 0.5f);
+}
+
+/* One pixel near the outline. */
+static uint8_t edge_pixel(const vbg_relight *r, int p, float sx, float sy, float c,
+                          float alpha)
+{
+    const float weight = at(r, PW, sx, sy), wide = at(r, A, sx, sy);
+
+    if (weight > 0.02f)
+        c += (float)r->opt.spill * (1 - alpha) * (at(r, PY + p, sx, sy) / weight - c);
+    c += (float)r->opt.wrap * 0.5f * (1 - wide) * (at(r, BY + p, sx, sy) - c);
+    return clip(c + (float)r->opt.match * (float)r->mean[p]);
+}
+
+static void plane_rows(vbg_relight *r, int p, int y0, int y1)
+{
+    const vbg_yuv *v = &r->raw->frame.yuv;
+    const int half = p ? 2 : 1, w = p ? (v->w + 1) / 2 : v->w;
+    const float add = (float)r->opt.match * (float)r->mean[p];
+
+    for (int y = y0; y < y1; y++) {
+        const uint8_t *s = row_of(v, p, y);
+        const uint8_t *alpha = vbg_picture_row(r->alpha, vbg_min_int(y * half, v->h - 1));
+        uint8_t *d = r->lit.frame.yuv.plane[p] + (size_t)y * r->lit.frame.yuv.stride[p];
+        const float sy = ((float)(y * half) - SCALE / 2) / SCALE;
+        const float *wide =
+            field(&r->blurred, r, A, vbg_min_int(y * half / SCALE, r->h - 1));
+        for (int bx = 0; bx * SCALE / half < w; bx++) {
+            const int x0 = bx * SCALE / half;
+            const int x1 = vbg_min_int(w, (bx + 1) * SCALE / half);
+            const float a = wide[vbg_min_int(bx, r->w - 1)];
+            if (a < 0.004f) { /* nobody: never shown */
+                memcpy(d + x0, s + x0, (size_t)(x1 - x0));
+            } else if (a > 0.996f) {
+                for (int x = x0; x < x1; x++)
+                    d[x] = clip((float)s[x] + add);
+            } else {
+                for (int x = x0; x < x1; x++)
+                    d[x] = edge_pixel(
+                        r, p, ((float)(x * half) - SCALE / 2) / SCALE, sy, s[x],
+                        (float)alpha[vbg_min_int(x * half, v->w - 1)] / 255);
+            }
+        }
+    }
+}
+
+static void strip(void *arg, size_t index, int thread)
+{
+    vbg_relight *r = arg;
+    const int h = r->raw->frame.yuv.h, y0 = (int)index * STRIP;
+    const int y1 = vbg_min_int(y0 + STRIP, h);
+
+    (void)thread;
+    plane_rows(r, 0, y0, y1);
+    plane_rows(r, 1, y0 / 2, (y1 + 1) / 2);
+    plane_rows(r, 2, y0 / 2, (y1 + 1) / 2);
+}
+
+const vbg_raw_frame *vbg_relight_run(vbg_relight *r, vbg_ctx *c,
+                                     const vbg_relight_opt *opt, const vbg_raw_frame *raw,
+                                     const vbg_mask *mask, const vbg_picture *back)
+{
+    if ((opt->spill <= 0 && opt->wrap <= 0 && opt->match <= 0) ||
+        !vbg_mask_usable(mask, raw))
+        return raw;
+    r->raw = raw;
+    r->alpha = &mask->alpha;
+    r->opt = *opt;
+    gather(r, back);
+    if (opt->match > 0)
+        measure(r, 0.05);
+    blur(r);
+    vbg_parallel(c, (size_t)((raw->frame.yuv.h + STRIP - 1) / STRIP), strip, r);
+    r->lit.index = raw->index;
+    r->lit.epoch = raw->epoch;
+    r->lit.frame.time_s = raw->frame.time_s;
+    r->lit.frame.yuv.bt709 = raw->frame.yuv.bt709;
+    r->lit.frame.yuv.full_range = raw->frame.yuv.full_range;
+    return &r->lit;
+}
