@@ -22,8 +22,12 @@ PKG_libav   := libavformat libavcodec libavfilter libavutil libswscale libswresa
 PKG_nettle  := nettle
 PKG_libwebp := libwebp
 HAVE := $(foreach p,$(OPTIONAL),$(if $(shell pkg-config --exists $(PKG_$(p)) && echo y),$(p)))
+# Loaded while running, when asked for: headers only.
+ifeq ($(shell pkg-config --exists sdl2 && echo y),y)
+DLOPEN := sdl2
+endif
 PKGS := $(REQUIRED) $(foreach p,$(HAVE),$(PKG_$(p)))
-DEFS := $(foreach p,$(HAVE),-DVBG_HAVE_$(shell echo $(p) | tr a-z A-Z))
+DEFS := $(foreach p,$(HAVE) $(DLOPEN),-DVBG_HAVE_$(shell echo $(p) | tr a-z A-Z))
 # libcsv has no pkg-config file.
 ifneq ($(wildcard /usr/include/csv.h),)
 DEFS += -DVBG_HAVE_LIBCSV
@@ -34,7 +38,7 @@ VERSION := 0.1.0
 override CPPFLAGS += -I. -Iinclude -DVBG_VERSION='"$(VERSION)"' $(DEFS)
 override CFLAGS   += -std=c11 -fopenmp -ffp-contract=off -fPIC -fvisibility=hidden -MMD -MP -pthread $(WARN) $(CFLAGS_$(MODE))
 LIBS  := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm -fopenmp -pthread
-INCS  := $(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
+INCS  := $(shell pkg-config --cflags $(PKGS) $(DLOPEN) 2>/dev/null | sed 's/-I/-isystem /g')
 
 AVX2   := -mavx2 -mfma -mf16c
 AVX512 := $(AVX2) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512
@@ -61,7 +65,7 @@ BENCH_SRC := $(wildcard bench/*.c)
 obj = $(patsubst %.c,$(O)/%.o,$(1))
 LIB := $(O)/libvbg.a
 
-.PHONY: all check check-golden check-fast demo bench fuzz fuzz-run perf deps install clean format tests
+.PHONY: all check soak check-golden check-fast demo bench fuzz fuzz-run perf deps install clean format tests
 all: $(PROGRAMS:%=$(B)/%)
 
 $(LIB): $(call obj,$(LIB_SRC))
@@ -97,7 +101,7 @@ $(B)/%: $(O)/bin/%
 	@mkdir -p $(B)
 	@ln -sf ../$< $@
 .SECONDARY:
-$(O)/bin/vbg-bench: $(call obj,tools/vbg-bench.c $(TOOL_SRC) $(BENCH_SRC)) $(LIB)
+$(O)/bin/vbg-bench: $(call obj,tools/vbg-bench.c $(TOOL_SRC) $(BENCH_SRC)) $(O)/libfake.a $(LIB)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) $(BENCH_LIBS)
 # An archive: what a test takes from the trainer comes without the rest.
@@ -167,7 +171,7 @@ tests: $(O)/bin/make_checkpoint $(O)/bin/fault.so $(FUZZ:%=$(O)/bin/replay_%) $(
 DEPS_REQUIRED := build-essential pkg-config libpng-dev libjpeg62-turbo-dev libjansson-dev \
     libutf8proc-dev libzip-dev libconfuse-dev libexpat1-dev libexif-dev liblcms2-dev libxxhash-dev
 DEPS_OPTIONAL := nettle-dev libwebp-dev libavformat-dev libavcodec-dev libavfilter-dev libavutil-dev \
-    libswscale-dev libswresample-dev libopenblas-dev libembree-dev libcsv-dev
+    libswscale-dev libswresample-dev libopenblas-dev libembree-dev libcsv-dev libsdl2-dev
 DEPS_TESTS := libcriterion-dev
 deps:
 	@missing=$$(for p in $(DEPS_REQUIRED) $(DEPS_OPTIONAL) $(DEPS_TESTS); do \
@@ -182,6 +186,12 @@ check:
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory tests
 	@VBG_SHARED=$(VBG_SHARED) O=$(O) sh tests/check.sh
+
+# An hour of the virtual camera (108,000 frames), faster than real time: memory, threads
+# and descriptors stay as they are.
+SOAK_FRAMES ?= 108000
+soak: $(O)/bin/test_live_memory
+	SOAK_FRAMES=$(SOAK_FRAMES) $< --filter 'live_memory/soak' --verbose
 
 # Every oracle below GOLDEN (the whole golden folder or one family folder).
 GOLDEN ?= $(if $(wildcard $(VBG_SHARED)/golden/tolerances.json),$(VBG_SHARED)/golden,tests/golden/data)
@@ -235,6 +245,8 @@ install: all $(O)/$(SO)
 	    $(O)/bin/$$p --generate complete-zsh > $(DESTDIR)$(DATADIR)/zsh/site-functions/_$$p && \
 	    $(O)/bin/$$p --generate complete-fish > $(DESTDIR)$(DATADIR)/fish/vendor_completions.d/$$p.fish || exit 1; \
 	done
+	$(INSTALL) -d $(DESTDIR)$(LIBDIR)/systemd/user
+	sed 's|/usr/bin/|$(PREFIX)/bin/|' tools/vbg-run.service > $(DESTDIR)$(LIBDIR)/systemd/user/vbg-run.service
 	for m in $(wildcard weights/*.vbg); do $(INSTALL) -m 644 $$m $(DESTDIR)$(DATADIR)/vbg/models/ || exit 1; done
 
 format:

@@ -61,6 +61,7 @@ int bench_run(bench *b);         /* bench/run.c: parts of vbg-run */
 int bench_run_picture(bench *b); /* bench/run_picture.c: its picture operations */
 int bench_run_motion(bench *b);  /* bench/run_motion.c: tracking and viewport */
 int bench_run_chain(bench *b);   /* bench/run_chain.c: all of it, frame by frame */
+int bench_run_live(bench *b);    /* bench/run_live.c: the virtual camera */
 int bench_generate(bench *b);    /* bench/gen.c: parts of vbg-gen */
 
 /* Rows of bench_kernels that are bound by memory (bench/memory.c): norms, GEGLU, sums,

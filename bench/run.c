@@ -7,5 +7,7 @@ int bench_run(bench *b)
 
     if (code == 0)
         code = bench_run_picture(b);
-    return code ? code : bench_run_chain(b);
+    if (code == 0)
+        code = bench_run_chain(b);
+    return code ? code : bench_run_live(b);
 }

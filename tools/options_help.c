@@ -138,6 +138,11 @@ void vbg_print_version(FILE *f, vbg_isa cap)
 #else
           " -webp"
 #endif
+#ifdef VBG_HAVE_SDL2
+          " +sdl2"
+#else
+          " -sdl2"
+#endif
           "\n",
           f);
 }

@@ -44,6 +44,10 @@ vbg_status vbg_run_live(vbg_run_setup *s, const vbg_device *device, int *code,
                         vbg_err *err);
 /* --list-cameras. */
 void vbg_run_list_cameras(const vbg_device *device, const vbg_camera_want *want);
+/* Keys of the terminal, when standard input is one and belongs to us: 0 is none. */
+void vbg_run_keys_start(void);
+int vbg_run_key(void);
+void vbg_run_keys_stop(void);
 /* What is asked of a camera. */
 void vbg_run_want(vbg_camera_want *want, const vbg_values *v);
 /* vbg-run doctor: what is missing for a virtual camera, and the command that mends it.

@@ -11,6 +11,7 @@
 #include "tools/control.h"
 #include "tools/run.h"
 #include "video/live.h"
+#include "video/preview.h"
 
 static volatile sig_atomic_t hang_ups, toggles;
 
@@ -19,6 +20,7 @@ typedef struct app {
     const vbg_device *device;
     vbg_live *live;
     vbg_control *control;
+    vbg_sink *preview; /* NULL: none */
     int w, h;
     double fps, start, shown, told;
     int notes;
@@ -244,6 +246,42 @@ static void show(app *a)
     }
 }
 
+/* ---- keys ---- */
+
+static void on_key(app *a, int key)
+{
+    vbg_run_setup *s = a->s;
+
+    if (key == 'q') {
+        a->quit = true;
+    } else if (key == ' ') {
+        pause_session(a, !a->paused);
+    } else if (key == 'h' || key == 'v') {
+        s->flip_h ^= key == 'h';
+        s->flip_v ^= key == 'v';
+        vbg_live_set_flip(a->live, s->flip_h, s->flip_v);
+    } else if (key == 'r') {
+        vbg_live_recenter(a->live);
+    } else if (key == 'i') {
+        char text[1024];
+        describe(a, text, sizeof text);
+        vbg_note("%s", text);
+    } else if (key == '?') {
+        vbg_note("keys: q quit, space pause, h v flip, r re-centre, i statistics%s",
+                 a->preview ? ", f full screen" : "");
+    }
+}
+
+static void take_keys(app *a)
+{
+    int key;
+
+    while ((key = vbg_run_key()) != 0)
+        on_key(a, key);
+    while (a->preview && (key = vbg_preview_key(a->preview)) != 0)
+        on_key(a, key);
+}
+
 /* ---- start ---- */
 
 /* Sizes and rate: as asked, else the camera's, else 720p at 30. */
@@ -307,7 +345,8 @@ static vbg_status start(app *a, vbg_err *err)
                          .flip_h = s->flip_h,
                          .flip_v = s->flip_v,
                          .on_demand = !vbg_value_flag(s->v, "always-on") };
-    vbg_sink *sink = NULL;
+    vbg_sink *sinks[2] = { NULL };
+    int n = 0;
     vbg_status st;
 
     memcpy(opt.camera, s->camera, sizeof opt.camera);
@@ -320,15 +359,19 @@ static vbg_status start(app *a, vbg_err *err)
         st = vbg_control_open(&a->control, vbg_value(s->v, "socket"), err);
     if (st == VBG_OK)
         st = open_background(&opt.background, a, s, err);
-    if (st == VBG_OK)
-        st = open_sink(a, &sink, err);
+    if (st == VBG_OK && s->output && (st = open_sink(a, &sinks[n], err)) == VBG_OK)
+        n++;
+    if (st == VBG_OK && vbg_value_flag(s->v, "preview") &&
+        (st = vbg_sink_preview(&sinks[n], "vbg-run", err)) == VBG_OK)
+        a->preview = sinks[n++];
     if (st != VBG_OK) {
+        vbg_sink_close(sinks[0]);
         vbg_background_close(opt.background);
         return st;
     }
     opt.w = a->w;
     opt.h = a->h;
-    return vbg_live_start(&a->live, &opt, &sink, 1, err);
+    return vbg_live_start(&a->live, &opt, sinks, n, err);
 }
 
 static void summary(const app *a, const vbg_live_status *s)
@@ -338,8 +381,8 @@ static void summary(const app *a, const vbg_live_status *s)
     vbg_status_clear();
     vbg_note("%s: %lld frames of %dx%d in %.0f s, %lld of them background alone; latency "
              "%.0f/%.0f ms",
-             a->s->output, (long long)s->frames, a->w, a->h, t, (long long)s->background,
-             s->latency_p50_ms, s->latency_p95_ms);
+             a->s->output ? a->s->output : "preview", (long long)s->frames, a->w, a->h, t,
+             (long long)s->background, s->latency_p50_ms, s->latency_p95_ms);
 }
 
 vbg_status vbg_run_live(vbg_run_setup *s, const vbg_device *device, int *code,
@@ -358,6 +401,7 @@ vbg_status vbg_run_live(vbg_run_setup *s, const vbg_device *device, int *code,
     }
     if (a.control)
         vbg_detail("control socket: %s", vbg_control_path(a.control));
+    vbg_run_keys_start();
     while (!a.quit && !vbg_stop_signal()) {
         vbg_control_serve(a.control, 50, on_command, &a);
         if (hang_ups) {
@@ -372,8 +416,10 @@ vbg_status vbg_run_live(vbg_run_setup *s, const vbg_device *device, int *code,
             toggles = 0;
             pause_session(&a, !a.paused);
         }
+        take_keys(&a);
         show(&a);
     }
+    vbg_run_keys_stop();
     vbg_live_get_status(a.live, &end);
     s->stuck = !vbg_live_stop(a.live);
     vbg_control_close(a.control);

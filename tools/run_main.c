@@ -33,6 +33,8 @@ static const vbg_option options[] = {
       "size of the virtual camera (the camera's)", "output", CONF },
     { "output-format", 0, VBG_OPT_CHOICE, "TYPE", "y4m", "y4m|raw",
       "what goes to standard output", "output", CONF },
+    { "preview", 0, VBG_OPT_FLAG, NULL, NULL, NULL,
+      "show the picture in a window (cameras; SDL2)", "output", CONF },
     { "always-on", 0, VBG_OPT_FLAG, NULL, NULL, NULL,
       "keep the camera on while nobody looks", "output", CONF },
     { "background", 'b', VBG_OPT_STRING, "WHAT", NULL, NULL,
@@ -164,7 +166,7 @@ static vbg_status check(const vbg_values *v, vbg_err *err)
     const int masks = (mask != NULL) + (vbg_value(v, "chroma") != NULL) +
                       vbg_value_given(v, "segmenter");
 
-    if (!in || !out)
+    if (!in || (!out && !vbg_value_flag(v, "preview")))
         return vbg_fail(err, VBG_EUSAGE, "name the %s with --%s", in ? "output" : "input",
                         in ? "output" : "input");
     const bool blur = vbg_value_real(v, "blur") > 0; /* alone: of the own room */
@@ -198,7 +200,7 @@ static vbg_status check(const vbg_values *v, vbg_err *err)
             return vbg_fail(err, VBG_EUSAGE, "%s: exists, and --no-clobber was given",
                             outs[o]);
     }
-    if (strcmp(out, "-") == 0 && isatty(1))
+    if (out && strcmp(out, "-") == 0 && isatty(1))
         return vbg_fail(err, VBG_EUSAGE, "a video is not written to a terminal; pipe it");
     return VBG_OK;
 }
@@ -249,7 +251,7 @@ static vbg_status find_camera(vbg_run_setup *s, const vbg_device *d, bool *is,
 /* What only one of the ways can do. */
 static vbg_status check_live(const vbg_run_setup *s, vbg_err *err)
 {
-    const bool device = strncmp(s->output, "/dev/", 5) == 0;
+    const bool device = s->output && strncmp(s->output, "/dev/", 5) == 0;
 
     if (s->mask || s->mask_out || s->motion_log)
         return vbg_fail(err, VBG_EUSAGE, "--%s is for clips, not for a camera",
@@ -258,7 +260,8 @@ static vbg_status check_live(const vbg_run_setup *s, vbg_err *err)
                                       : "motion-log");
     if (device && vbg_same_place(s->camera, s->output))
         return vbg_fail(err, VBG_EUSAGE, "%s: input and output are the same", s->output);
-    if (!device && strcmp(s->output, "-") != 0 && !vbg_video_writable(s->output))
+    if (s->output && !device && strcmp(s->output, "-") != 0 &&
+        !vbg_video_writable(s->output))
         return vbg_fail(err, VBG_EUSAGE,
                         "%s: a camera goes to a virtual camera (/dev/video10), to - or "
                         "into a video",
@@ -271,6 +274,10 @@ static vbg_status route(const vbg_run_setup *s, bool *stills, bool *folder, vbg_
 {
     struct stat info;
 
+    if (!s->output)
+        return vbg_fail(err, VBG_EUSAGE, "name the output with --output");
+    if (vbg_value_flag(s->v, "preview"))
+        return vbg_fail(err, VBG_EUSAGE, "--preview is for cameras");
     if (strncmp(s->output, "/dev/video", 10) == 0)
         return vbg_fail(err, VBG_EUSAGE, "%s: only a camera goes to a virtual camera",
                         s->output);
