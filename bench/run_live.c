@@ -7,6 +7,7 @@
  *     live_period          time per frame with a camera that is never waited for
  * Frames are those of a recorded clip where the test data is at hand and libav reads it,
  * else drawn.  The mask is the segmenter's (--segmenter), else keyed out by colour. */
+#define _GNU_SOURCE
 #include "bench/bench.h"
 
 #include <linux/videodev2.h>

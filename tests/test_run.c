@@ -357,6 +357,26 @@ Test(run, full_disk, .fini = remove_scratch, .timeout = 60)
     cr_expect(access(in_scratch("out.y4m"), F_OK) != 0);
 }
 
+/* Does the process hold this file open? */
+static bool has_open(pid_t pid, const char *file)
+{
+    char dir[64], path[400], target[400];
+    struct dirent *e;
+    bool found = false;
+
+    snprintf(dir, sizeof dir, "/proc/%ld/fd", (long)pid);
+    DIR *d = opendir(dir);
+    while (d && !found && (e = readdir(d))) {
+        snprintf(path, sizeof path, "%s/%.200s", dir, e->d_name);
+        const ssize_t n = readlink(path, target, sizeof target - 1);
+        target[n > 0 ? n : 0] = 0;
+        found = strcmp(target, file) == 0;
+    }
+    if (d)
+        closedir(d);
+    return found;
+}
+
 /* SIGINT: the file is finished, playable, shorter; exit code 130. */
 Test(run, interrupt_finishes_the_file, .fini = remove_scratch, .timeout = 60)
 {
@@ -374,6 +394,8 @@ Test(run, interrupt_finishes_the_file, .fini = remove_scratch, .timeout = 60)
     cr_assert_eq(
         posix_spawn(&pid, program, NULL, NULL, (char *const *)(uintptr_t)argv, environ),
         0);
+    for (int i = 0; i < 2000 && !has_open(pid, clip); i++)
+        usleep(10000); /* a busy machine takes its time to start it */
     usleep(300000);
     kill(pid, SIGINT);
     cr_assert_eq(waitpid(pid, &status, 0), pid);
