@@ -22,9 +22,9 @@
 #include "kernels/x86/tile_products.h"
 
 enum {
-    PATCH_TILES = 32,
     GROUP = 20,              /* blocks whose sums wait together      */
-    GROUP_BYTES = 480 << 10, /* their weights, for plain products    */
+    GROUP_BYTES = 256 << 10, /* their weights, for plain products    */
+    GROUP_LEAST = 12,        /* blocks that a pair of tiles in L1 is worth */
     SUMS_ALL = (PATCH_TILES / 2) * (GROUP / 2) * SLOT,
     SCRAP = 256 /* floats */
 };
@@ -100,14 +100,22 @@ static void plan_weights(const call *c, product *p, size_t b, size_t b1)
     p->b1 = c->geglu || other < b1 ? c->w + other * c->block_bytes : NULL;
 }
 
-/* A slice of two lines of every tile of the panel at block b, which will be wanted
- * after about 16 pairs. */
+/* How many lines of every tile a pair prefetches, for a whole panel to be there when
+ * the pairs of the patch have passed. */
+static int panel_lines(const call *c)
+{
+    return c->count > 30 ? 2 : c->count > 14 ? 4 : 8;
+}
+
+/* A slice of that many lines of every tile of the panel at block b, NULL: done. */
 static const char *panel_slice(const call *c, size_t b, size_t pair)
 {
-    const size_t slice = pair % 16;
-    const size_t block = slice < 8 ? b : c->geglu ? c->gate + b : b + 1;
+    const size_t lines = (size_t)panel_lines(c), half = TILE / lines;
+    const size_t block = pair < half ? b : c->geglu ? c->gate + b : b + 1;
 
-    return c->w + block * c->block_bytes + slice % 8 * 128;
+    if (pair >= 2 * half)
+        return NULL;
+    return c->w + block * c->block_bytes + pair % half * lines * 64;
 }
 
 static void plan_pair(const call *c, product *p, int i)
@@ -128,6 +136,7 @@ static void pass_by_panels(call *c, const pass *s)
     product p = { .scrap = c->sums + SUMS_ALL,
                   .first = s->first,
                   .k1 = s->st->count,
+                  .b_lines = panel_lines(c),
                   .source = &c->source };
 
     for (size_t b = s->b0; b < s->b1; b += stride) {
@@ -156,6 +165,7 @@ static void pass_by_tiles(const call *c, const pass *s)
     const bool deep = !(s->first && s->last), brief = !deep && turns == 1;
     pending d = { .sums = NULL };
     product p = { .scrap = c->sums + SUMS_ALL,
+                  .b_lines = panel_lines(c),
                   .next_rows = panels >= 32   ? 1
                                : panels >= 16 ? 2
                                               : 4 };
@@ -388,10 +398,11 @@ static void call_group(call *c)
     size_t group = c->b1 - c->b0;
 
     if (s->taps == 1 || s->mode == PATCHES) {
-        size_t fit = GROUP_BYTES / (s->chunk * BLOCK * 2) / (c->geglu ? 2 : 1) / 2 * 2;
+        size_t fit = GROUP_BYTES / (s->chunk * BLOCK * 2);
+        fit = (fit < GROUP_LEAST ? GROUP_LEAST : fit) / (c->geglu ? 2 : 1) / 2 * 2;
         if (s->chunk > 12 * DEPTH || deep)
             fit = fit < most ? fit : most;
-        group = fit < 2 ? 2 : fit;
+        group = fit;
     } else if (deep) {
         group = most;
     }

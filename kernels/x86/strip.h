@@ -26,10 +26,11 @@
 #include <string.h>
 
 enum {
-    TILE = 16,       /* pixels of a tile                                  */
-    DEPTH = 32,      /* channels of a tile                                */
-    MAX_TILES = 64,  /* of one patch: what passes over a panel of weights */
-    MAX_STEPS = 128, /* of one piece of k                                 */
+    TILE = 16,        /* pixels of a tile                                  */
+    DEPTH = 32,       /* channels of a tile                                */
+    MAX_TILES = 64,   /* of one patch: what passes over a panel of weights */
+    PATCH_TILES = 32, /* aimed at */
+    MAX_STEPS = 128,  /* of one piece of k                                 */
     STRIP_BYTES = 768 << 10
 };
 
@@ -119,6 +120,17 @@ static inline void choose_chunk(strips *s, size_t limit)
     s->pitch = good_pitch(s->chunk * 2);
 }
 
+/* PLANES: bytes of a whole patch. */
+static inline size_t patch_bytes(const strips *s)
+{
+    const vbg_conv_args *a = s->a;
+    const int rows = vbg_min_int(a->oh, vbg_max_int(1, PATCH_TILES * TILE / a->ow));
+    const int images =
+        vbg_min_int(a->n, vbg_max_int(1, PATCH_TILES * TILE / (rows * a->ow)));
+
+    return (size_t)images * segment_bytes(s, rows, a->ow);
+}
+
 static inline void plan_mode(strips *s)
 {
     const vbg_conv_args *a = s->a;
@@ -162,6 +174,12 @@ static inline strips strips_plan(const vbg_conv_args *a)
         choose_chunk(&s, limit);
         while (s.mode != DIRECT && limit > s.taps &&
                segment_bytes(&s, 1, segment_cols(&s)) > STRIP_BYTES / 4) {
+            limit /= 2;
+            choose_chunk(&s, limit);
+        }
+        /* k comes in pieces anyway: short enough for the weights to pass once only */
+        while (s.mode == PLANES && s.cp > s.chunk && limit >= 8 * s.taps &&
+               patch_bytes(&s) > STRIP_BYTES) {
             limit /= 2;
             choose_chunk(&s, limit);
         }

@@ -58,7 +58,8 @@ typedef struct product {
     int k0, k1;          /* steps */
     /* What will be needed soon; a core reads L3 at a few bytes per cycle, so a
      * panel of weights or a patch that is not in L2 yet would stop the tiles. */
-    const char *next_b; /* slice of the next panel: two lines per step */
+    const char *next_b; /* slice of the next panel: some lines of a tile per step */
+    int b_lines;        /* 2, 4 or 8 */
     const char *next_a; /* some rows of the next tiles, a line each per step */
     size_t next_pitch;
     int next_rows;    /* 1, 2 or 4 */
@@ -95,9 +96,9 @@ INLINE void look_ahead(const product *p, const steps *s, int i)
 {
     const int k = p->k0 + i;
 
-    if (p->next_b) {
-        _mm_prefetch(p->next_b + s->b[k], _MM_HINT_T1);
-        _mm_prefetch(p->next_b + s->b[k] + 64, _MM_HINT_T1);
+    for (int line = 0; p->next_b && line < p->b_lines; line += 2) {
+        _mm_prefetch(p->next_b + s->b[k] + 64 * line, _MM_HINT_T1);
+        _mm_prefetch(p->next_b + s->b[k] + 64 * line + 64, _MM_HINT_T1);
     }
     if (p->next_a) {
         const char *next = p->next_a + s->a[k];
