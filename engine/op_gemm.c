@@ -367,6 +367,7 @@ static vbg_tensor *conv_in_steps(vbg_ctx *c, const vbg_tensor *x, const vbg_weig
     vbg_weight plain = *w;
 
     plain.bn = NULL;
+    plain.idle_bias = w->bn && vbg_training(c);
     opt.act = VBG_ACT_NONE;
     if (w->bn)
         opt.residual = NULL;
@@ -411,6 +412,7 @@ static vbg_tensor *transpose_in_steps(vbg_ctx *c, const vbg_tensor *x,
     vbg_weight plain = *w;
 
     plain.bn = NULL;
+    plain.idle_bias = w->bn && vbg_training(c);
     vbg_scope_open(c);
     vbg_tensor *y =
         vbg_conv_transpose2d(c, x, &plain, stride, pad, out_pad, VBG_ACT_NONE);

@@ -506,7 +506,7 @@ static void add_bias(vbg_ctx *c, const layer *l, const vbg_tensor *dy)
 {
     vbg_param *m = vbg_trainable(c, l->w.bias);
 
-    if (!m)
+    if (!m || l->w.idle_bias)
         return;
     const vbg_tensor *s = vbg_sum_rows(c, dy, NULL, 1);
     for (int i = 0; i < l->w.oc && !vbg_planning(c); i++)

@@ -31,6 +31,8 @@ typedef struct vbg_weight {
     const float *scale, *bias;  /* [oc] or NULL; scale holds a folded batch norm */
     const void *phases;         /* see vbg_weight_phases; usually NULL */
     const vbg_batch_norm_w *bn; /* usually NULL: y = act(bn(w x + bias) + residual) */
+    bool idle_bias; /* for the backward: batch statistics take the bias away again, so
+                       its gradient is 0 and not the rounding errors of a sum */
 } vbg_weight;
 
 /* Normalisation weights, [c] each. */

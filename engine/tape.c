@@ -391,6 +391,14 @@ void vbg_record_part(vbg_ctx *c, const vbg_tensor *of, vbg_tensor *y, int channe
         *p = (part){ .of = vbg_save(c, of), .channel = channel, .image = image };
 }
 
+vbg_tensor *vbg_detach(vbg_ctx *c, const vbg_tensor *x)
+{
+    vbg_tensor *y = vbg_view(c, x, x->n, x->h, x->w, x->c);
+
+    y->var = 0;
+    return y;
+}
+
 /* ---- segments computed twice ---- */
 
 typedef struct segment {

@@ -62,6 +62,9 @@ void vbg_require_grad(vbg_ctx *c, vbg_tensor *x);
 /* Gradient of x so far, or NULL. */
 const vbg_tensor *vbg_grad(const vbg_ctx *c, const vbg_tensor *x);
 
+/* x's values without its gradient: a view that the tape does not know. */
+vbg_tensor *vbg_detach(vbg_ctx *c, const vbg_tensor *x);
+
 /* Seeds the gradient of loss (one f32 value) with 1 and runs the tape backwards.
  * vbg_backward_from: seeds y's gradient with dy, of y's shape and type. */
 void vbg_backward(vbg_ctx *c, const vbg_tensor *loss);

@@ -1,6 +1,8 @@
 /* BiSeNet version 1 in the layouts of noisrucer and CoinCheung; see bisenet.h. */
 #include "models/bisenet.h"
 
+#include "engine/tape.h"
+
 /* ---- noisrucer ---- */
 
 vbg_status vbg_bisenet_bind(vbg_bisenet *m, vbg_pool_mem *pool, const vbg_weights *w,
@@ -41,12 +43,13 @@ vbg_status vbg_bisenet_bind(vbg_bisenet *m, vbg_pool_mem *pool, const vbg_weight
 }
 
 /* Attention refinement: x * sigmoid(bn(conv(mean x))). */
-static vbg_tensor *refine(vbg_ctx *c, const vbg_weight *w, const vbg_tensor *x)
+static vbg_tensor *refine(vbg_ctx *c, const vbg_weight *w, const vbg_tensor *x,
+                          bool detach)
 {
     vbg_scope_open(c);
     vbg_tensor *a = vbg_linear_ex(c, vbg_global_mean(c, x), w,
                                   (vbg_linear_opt){ .act = VBG_ACT_SIGMOID });
-    return vbg_scope_close(c, vbg_mul(c, x, a));
+    return vbg_scope_close(c, vbg_mul(c, detach ? vbg_detach(c, x) : x, a));
 }
 
 /* [256 spatial, 256 at 1/16, 512 at 1/32], all resized to the spatial path's size. */
@@ -68,8 +71,8 @@ static vbg_tensor *join(vbg_ctx *c, const vbg_bisenet *m, const vbg_tensor *x,
     vbg_see(c, probe, "down32", down32);
     vbg_see(c, probe, "tail", tail);
 
-    vbg_tensor *a16 = refine(c, &m->attention16, down16);
-    vbg_tensor *a32 = refine(c, &m->attention32, down32);
+    vbg_tensor *a16 = refine(c, &m->attention16, down16, m->detach);
+    vbg_tensor *a32 = refine(c, &m->attention32, down32, m->detach);
     vbg_see(c, probe, "arm16", a16);
     vbg_see(c, probe, "arm32", a32);
     a32 = vbg_mul(c, a32, tail);
@@ -186,7 +189,7 @@ static vbg_tensor *refine1(vbg_ctx *c, const vbg_weight *conv, const vbg_weight 
     vbg_scope_open(c);
     vbg_tensor *f =
         vbg_conv2d(c, x, conv, (vbg_conv_opt){ .pad = 1, .act = VBG_ACT_RELU });
-    return vbg_scope_close(c, refine(c, gate, f));
+    return vbg_scope_close(c, refine(c, gate, f, false));
 }
 
 /* The context path's two results, at 1/8 and at 1/16. */
@@ -242,8 +245,22 @@ static vbg_tensor *classify(vbg_ctx *c, const vbg_bisenet_head *h, const vbg_ten
                            vbg_resize(c, y, y->h * up, y->w * up, VBG_RESIZE_BILINEAR));
 }
 
-vbg_tensor *vbg_bisenet1_forward(vbg_ctx *c, const vbg_bisenet1 *m, const vbg_tensor *x,
-                                 const vbg_probe *probe)
+/* An auxiliary map, kept in the scope outside; NULL without the head. */
+static vbg_tensor *classify_aux(vbg_ctx *c, const vbg_bisenet_head *h,
+                                const vbg_tensor *x, int up, const vbg_probe *probe,
+                                const char *name)
+{
+    if (!h->out.data)
+        return NULL;
+    vbg_tensor *y = classify(c, h, x, up, NULL, NULL);
+    vbg_see(c, probe, name, y);
+    vbg_keep(c, y);
+    return y;
+}
+
+/* aux (may be NULL): gets the auxiliary maps. */
+static vbg_tensor *forward1(vbg_ctx *c, const vbg_bisenet1 *m, const vbg_tensor *x,
+                            const vbg_probe *probe, vbg_tensor **aux)
 {
     const vbg_conv_opt half = { .stride = 2, .pad = 1, .act = VBG_ACT_RELU };
     const vbg_linear_opt relu = { .act = VBG_ACT_RELU };
@@ -261,11 +278,25 @@ vbg_tensor *vbg_bisenet1_forward(vbg_ctx *c, const vbg_bisenet1 *m, const vbg_te
     vbg_see(c, probe, "sp", sp);
 
     vbg_tensor *f = vbg_linear_ex(c, vbg_concat(c, sp, cp.at8), &m->fusion, relu);
-    f = vbg_add(c, f, refine(c, &m->fusion_gate, f), VBG_ACT_NONE);
+    f = vbg_add(c, f, refine(c, &m->fusion_gate, f, false), VBG_ACT_NONE);
     vbg_see(c, probe, "ffm", f);
-    if (probe && m->aux16.out.data)
-        vbg_see(c, probe, "aux1", classify(c, &m->aux16, cp.at8, 8, NULL, NULL));
-    if (probe && m->aux32.out.data)
-        vbg_see(c, probe, "aux2", classify(c, &m->aux32, cp.at16, 16, NULL, NULL));
+    if (aux) {
+        aux[0] = classify_aux(c, &m->aux16, cp.at8, 8, probe, "aux1");
+        aux[1] = classify_aux(c, &m->aux32, cp.at16, 16, probe, "aux2");
+    }
     return vbg_scope_close(c, classify(c, &m->out, f, 8, probe, "head.low"));
+}
+
+vbg_tensor *vbg_bisenet1_forward(vbg_ctx *c, const vbg_bisenet1 *m, const vbg_tensor *x,
+                                 const vbg_probe *probe)
+{
+    vbg_tensor *aux[2];
+
+    return forward1(c, m, x, probe, probe ? aux : NULL);
+}
+
+vbg_tensor *vbg_bisenet1_train(vbg_ctx *c, const vbg_bisenet1 *m, const vbg_tensor *x,
+                               vbg_tensor *aux[2])
+{
+    return forward1(c, m, x, NULL, aux);
 }

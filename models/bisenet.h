@@ -24,6 +24,8 @@ typedef struct vbg_bisenet {
     vbg_weight fusion, fusion_gate;      /* 3x3 to the classes; 1x1, used twice */
     vbg_weight out;                      /* 1x1 over the classes */
     int classes;
+    bool detach; /* training as the original: no gradient through what the attention
+                    modules multiply, only through their factors */
 } vbg_bisenet;
 
 /* Errors: VBG_EFORMAT naming all missing and misshapen tensors. */
@@ -58,6 +60,10 @@ vbg_status vbg_bisenet1_bind(vbg_bisenet1 *m, vbg_pool_mem *pool, const vbg_weig
  * auxiliary heads are computed too and shown as "aux1" and "aux2". */
 vbg_tensor *vbg_bisenet1_forward(vbg_ctx *c, const vbg_bisenet1 *m, const vbg_tensor *x,
                                  const vbg_probe *probe);
+/* For training: the logits and those of the auxiliary heads, f32 of the same shape (NULL
+ * where the file has none). */
+vbg_tensor *vbg_bisenet1_train(vbg_ctx *c, const vbg_bisenet1 *m, const vbg_tensor *x,
+                               vbg_tensor *aux[2]);
 
 /* ---- CoinCheung, version 2 ---- */
 
@@ -74,7 +80,7 @@ typedef struct vbg_bisenet2_aux {
 typedef struct vbg_bisenet2 {
     vbg_weight detail[8];
     vbg_weight stem, stem_left1, stem_left2, stem_fuse;
-    vbg_ge_layer ge[8];                         /* S3.0 S3.1 S4.0 S4.1 S5_4.0 .. S5_4.3 */
+    vbg_ge_layer ge[8];      /* S3.0 S3.1 S4.0 S4.1 S5_4.0 .. S5_4.3 */
     vbg_weight context_norm; /* no layer, only its batch norm */
     vbg_weight context_gap, context_last;
     vbg_weight left1_dw, left1, left2, right1, right2_dw, right2, merge;
@@ -89,5 +95,7 @@ vbg_status vbg_bisenet2_bind(vbg_bisenet2 *m, vbg_pool_mem *pool, const vbg_weig
 /* As vbg_bisenet1_forward; four auxiliary maps "aux1" to "aux4". */
 vbg_tensor *vbg_bisenet2_forward(vbg_ctx *c, const vbg_bisenet2 *m, const vbg_tensor *x,
                                  const vbg_probe *probe);
+vbg_tensor *vbg_bisenet2_train(vbg_ctx *c, const vbg_bisenet2 *m, const vbg_tensor *x,
+                               vbg_tensor *aux[4]);
 
 #endif

@@ -230,41 +230,49 @@ static vbg_tensor *aggregate(vbg_ctx *c, const vbg_bisenet2 *m, const vbg_tensor
     return vbg_scope_close(c, y);
 }
 
-/* An auxiliary head: only training and the oracles want it. */
-static void show_aux(vbg_ctx *c, const vbg_bisenet2_aux *a, const vbg_tensor *x, int up,
-                     const vbg_probe *probe, const char *name)
+/* The auxiliary map of a head: only training and the oracles want it.  Kept two scopes
+ * out, that of semantic and that of the forward. */
+static vbg_tensor *classify_aux(vbg_ctx *c, const vbg_bisenet2_aux *a,
+                                const vbg_tensor *x, int up, const vbg_probe *probe,
+                                const char *name)
 {
     const vbg_conv_opt k3 = { .pad = 1, .act = VBG_ACT_RELU };
     const vbg_conv_opt up3 = { .pad = 1, .upsample2 = true, .act = VBG_ACT_RELU };
 
-    if (!probe || !a->out.data)
-        return;
+    if (!a->out.data)
+        return NULL;
     vbg_scope_open(c);
     vbg_tensor *y = vbg_conv2d(c, vbg_conv2d(c, x, &a->conv, k3), &a->expand, up3);
     y = vbg_linear_ex(c, y, &a->out, (vbg_linear_opt){ .f32_out = true });
-    vbg_see(c, probe, name, vbg_resize(c, y, y->h * up, y->w * up, VBG_RESIZE_BILINEAR));
-    vbg_scope_close(c, NULL);
+    y = vbg_resize(c, y, y->h * up, y->w * up, VBG_RESIZE_BILINEAR);
+    vbg_see(c, probe, name, y);
+    vbg_scope_close(c, y);
+    vbg_keep(c, y);
+    vbg_keep(c, y);
+    return y;
 }
 
-/* Semantic branch to 1/32. */
+/* Semantic branch to 1/32; aux (may be NULL): gets the auxiliary maps. */
 static vbg_tensor *semantic(vbg_ctx *c, const vbg_bisenet2 *m, const vbg_tensor *x,
-                            const vbg_probe *probe)
+                            const vbg_probe *probe, vbg_tensor **aux)
 {
     static const char *const name[8] = { NULL, "seg.s3", NULL, "seg.s4",
                                          NULL, NULL,     NULL, "seg.s5_4" };
-    static const char *const aux[8] = { NULL, "aux2", NULL, "aux3",
-                                        NULL, NULL,   NULL, "aux4" };
+    static const char *const shown[8] = { NULL, "aux2", NULL, "aux3",
+                                          NULL, NULL,   NULL, "aux4" };
 
     vbg_scope_open(c);
     vbg_tensor *y = stem(c, m, x);
     vbg_see(c, probe, "seg.stem", y);
-    show_aux(c, &m->aux[0], y, 2, probe, "aux1");
+    if (aux)
+        aux[0] = classify_aux(c, &m->aux[0], y, 2, probe, "aux1");
     for (int i = 0, k = 1; i < 8; i++) {
         y = gather_expand(c, &m->ge[i], y);
         if (!name[i])
             continue;
         vbg_see(c, probe, name[i], y);
-        show_aux(c, &m->aux[k], y, 2 << k, probe, aux[i]);
+        if (aux)
+            aux[k] = classify_aux(c, &m->aux[k], y, 2 << k, probe, shown[i]);
         k++;
     }
     y = embed_context(c, m, y);
@@ -272,15 +280,15 @@ static vbg_tensor *semantic(vbg_ctx *c, const vbg_bisenet2 *m, const vbg_tensor 
     return vbg_scope_close(c, y);
 }
 
-vbg_tensor *vbg_bisenet2_forward(vbg_ctx *c, const vbg_bisenet2 *m, const vbg_tensor *x,
-                                 const vbg_probe *probe)
+static vbg_tensor *forward(vbg_ctx *c, const vbg_bisenet2 *m, const vbg_tensor *x,
+                           const vbg_probe *probe, vbg_tensor **aux)
 {
     static const int stride[8] = { 2, 1, 2, 1, 1, 2, 1, 1 };
 
     VBG_CHECK(x->h % 32 == 0 && x->w % 32 == 0, "BiSeNet of %dx%d, not in steps of 32",
               x->w, x->h);
     vbg_scope_open(c);
-    vbg_tensor *context = semantic(c, m, x, probe), *detail = NULL;
+    vbg_tensor *context = semantic(c, m, x, probe, aux), *detail = NULL;
     for (int i = 0; i < 8; i++)
         detail = vbg_conv2d(
             c, detail ? detail : x, &m->detail[i],
@@ -292,4 +300,18 @@ vbg_tensor *vbg_bisenet2_forward(vbg_ctx *c, const vbg_bisenet2 *m, const vbg_te
     y = vbg_linear_ex(c, y, &m->out.out, (vbg_linear_opt){ .f32_out = true });
     vbg_see(c, probe, "head.low", y);
     return vbg_scope_close(c, vbg_resize(c, y, y->h * 8, y->w * 8, VBG_RESIZE_BILINEAR));
+}
+
+vbg_tensor *vbg_bisenet2_forward(vbg_ctx *c, const vbg_bisenet2 *m, const vbg_tensor *x,
+                                 const vbg_probe *probe)
+{
+    vbg_tensor *aux[4];
+
+    return forward(c, m, x, probe, probe ? aux : NULL);
+}
+
+vbg_tensor *vbg_bisenet2_train(vbg_ctx *c, const vbg_bisenet2 *m, const vbg_tensor *x,
+                               vbg_tensor *aux[4])
+{
+    return forward(c, m, x, NULL, aux);
 }

@@ -59,6 +59,12 @@ typedef struct golden_pair {
     const json_t *check;
 } golden_pair;
 bool golden_metric(const golden_pair *p, double *error, double *limit, bool *ok);
+/* The rows and columns of o and r (t's values) that check names (select.c); false: all
+ * count. */
+bool golden_slice(golden *g, const json_t *check, const golden_out_value *o,
+                  const vbg_st_tensor *t, const double *r, golden_pair *out);
+/* Whether the family's "skip" leaves this tensor (or "json:PATH") out. */
+bool golden_skips(const golden *g, const char *name);
 void golden_note(golden *g, const char *fmt, ...) VBG_PRINTF(2, 3);
 const golden_out_value *golden_find_out(const golden *g, const char *name);
 

@@ -225,6 +225,20 @@ static bool set_metric(const char *m, const golden_pair *p, double *error, doubl
     return true;
 }
 
+/* Of an even number of values the mean of the two in the middle. */
+static double median_abs(const golden_pair *p)
+{
+    double *d = malloc((p->nr + 1) * sizeof *d);
+
+    VBG_CHECK(d, "out of memory");
+    for (size_t i = 0; i < p->nr; i++)
+        d[i] = difference(p, i);
+    qsort(d, p->nr, sizeof *d, by_value);
+    double v = p->nr ? 0.5 * (d[(p->nr - 1) / 2] + d[p->nr / 2]) : 0;
+    free(d);
+    return v;
+}
+
 bool golden_metric(const golden_pair *p, double *error, double *limit, bool *ok)
 {
     const char *m = json_string_value(json_object_get(p->check, "metric"));
@@ -253,6 +267,8 @@ bool golden_metric(const golden_pair *p, double *error, double *limit, bool *ok)
         *ok = *error <= *limit &&
               count_different(p) / (double)p->nr <= number(p->check, "fraction", 0);
         return true;
+    } else if (strcmp(m, "median_max_abs") == 0) {
+        *error = median_abs(p);
     } else if (strcmp(m, "quantile_abs") == 0) {
         d = malloc((p->nr + 1) * sizeof *d);
         VBG_CHECK(d, "out of memory");
