@@ -23,7 +23,7 @@ static int ascending(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static double median(const double *samples, int n)
+double bench_median(const double *samples, int n)
 {
     double sorted[BENCH_MAX_SAMPLES];
 
@@ -51,7 +51,7 @@ void bench_measure(const bench *b, bench_row *r, void (*once)(void *), void *arg
             once(arg);
         r->sample_ms[i] = 1e3 * (vbg_now() - start) / inner;
     }
-    r->ms = median(r->sample_ms, r->samples);
+    r->ms = bench_median(r->sample_ms, r->samples);
 }
 
 double bench_median_ms(const bench *b, void (*once)(void *), void *arg)

@@ -47,6 +47,8 @@ bool bench_wanted(const bench *b, const char *name, const char *shape);
 /* Median of b->repetitions (5 at least) runs after one warm-up; a call that takes
  * less than a millisecond is repeated inside each sample. */
 void bench_measure(const bench *b, bench_row *r, void (*once)(void *), void *arg);
+/* Of n <= BENCH_MAX_SAMPLES. */
+double bench_median(const double *samples, int n);
 /* The median alone, in ms: for peers. */
 double bench_median_ms(const bench *b, void (*once)(void *), void *arg);
 /* Peak of register loops on all threads, GFLOP/s; measured again at each call (a few
@@ -63,6 +65,7 @@ int bench_run_motion(bench *b);  /* bench/run_motion.c: tracking and viewport */
 int bench_run_chain(bench *b);   /* bench/run_chain.c: all of it, frame by frame */
 int bench_run_live(bench *b);    /* bench/run_live.c: the virtual camera */
 int bench_generate(bench *b);    /* bench/gen.c: parts of vbg-gen */
+int bench_train(bench *b);       /* bench/train.c: layers forward and backward */
 
 /* Rows of bench_kernels that are bound by memory (bench/memory.c): norms, GEGLU, sums,
  * resizing, for one type.  Exit code. */

@@ -25,14 +25,15 @@ static const vbg_option options[] = {
 
 static const vbg_program program = {
     .name = "vbg-bench",
-    .purpose = "measures kernels, the video chain and the generation",
-    .usage = "vbg-bench kernels|run|gen [options]",
+    .purpose = "measures kernels, the video chain, the generation and training",
+    .usage = "vbg-bench kernels|run|gen|train [options]",
     .examples = { "vbg-bench kernels --filter conv3",
                   "vbg-bench kernels -o json > k.json" },
     .extra =
         "kernels   matrix products, convolutions and attention at the shapes of SD2\n"
         "run       the parts of vbg-run at 1280x720\n"
-        "gen       the parts of vbg-gen\n",
+        "gen       the parts of vbg-gen\n"
+        "train     layers forward and backward\n",
     .options = options,
     .max_positional = 1,
 };
@@ -73,8 +74,10 @@ int main(int argc, char **argv)
         code = bench_run(&b);
     } else if (strcmp(what, "gen") == 0) {
         code = bench_generate(&b);
+    } else if (strcmp(what, "train") == 0) {
+        code = bench_train(&b);
     } else {
-        vbg_error("there is no bench \"%.40s\", only kernels, run and gen", what);
+        vbg_error("there is no bench \"%.40s\", only kernels, run, gen and train", what);
         code = 2;
     }
     if (b.count == 0 && code == 0) {
