@@ -55,9 +55,10 @@ static vbg_status job(vbg_ctx *c, void *arg, vbg_err *err)
     const vbg_conv_opt opt = { .pad = t->k / 2,
                                .stride = t->stride,
                                .upsample2 = t->upsample2 };
-    vbg_tensor *x = vbg_wrap(c, r->x, vbg_ctx_act(c), t->n, t->size, t->size, t->c);
+    vbg_tensor *raw = vbg_wrap(c, r->x, vbg_ctx_act(c), t->n, t->size, t->size, t->c);
 
     (void)err;
+    vbg_tensor *x = vbg_cast(c, raw, raw->dtype); /* among the other tensors */
     vbg_tape_start(r->tape, true);
     if (r->want_x)
         vbg_require_grad(c, x);

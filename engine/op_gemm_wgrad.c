@@ -1,30 +1,44 @@
 /* Weight gradients of linear layers and convolutions: products over pixels.
  *
  * The output pixels, and the input pixels of each phase of the stride, are laid out on
- * one grid with shared borders, image after image in one row of m positions:
+ * one grid with shared borders, image after image in one row of positions:
  *
  *     dy   v v v v v . .        v: a pixel, .: zero; width: input row + borders
  *     x    . a b c d e .        tap (ky,kx) reads x at position + ky*width + kx
  *
- * dy is packed as weights are, k = position (kernels/train.h, interleave), x turned on
- * its side (transpose) to rows of positions.  Then each tap is one long product,
+ * dy is turned on its side, rows of positions for each channel; x is packed as weights
+ * are, k = position (kernels/train.h).  Then each tap is one long product,
  *
- *     sum[tap][c][oc] = sum over positions of x^T[c][position + offset] *
- * dy[position][oc]
+ *     sum[tap][oc][c] = sum over positions of dy^T[oc][position] * x[position +
+ * offset][c]
  *
- * where zeros of dy cancel whatever x holds there.  A tap is a shift of x alone.  One tap
- * without stride or borders needs no grid, and with the roles exchanged (dy on its side,
- * x packed) it goes straight into the gradient.
+ * where zeros of dy cancel whatever x holds there.  A tap is a shift of x alone; packed
+ * bf16 comes in pairs of positions, so odd shifts read a second copy that starts one
+ * position later.  One tap without stride or borders needs no grid: positions are pixels.
  *
- * Large batches are done in chunks of about CHUNK positions, added up in order.  Cuts
- * depend on shapes only, so results do not depend on the number of threads. */
+ * The positions are cut into chunks.  Where the sums are small, a task turns and
+ * multiplies whole chunks in L2, and up to PARTS sums of consecutive chunks are added up
+ * at the end; where they are large, all threads share a chunk and cut the sums.  All
+ * cuts depend on shapes only or do not change any element, so results do not depend on
+ * the number of threads. */
 #include "engine/op_gemm.h"
 
 #include <string.h>
 
 #include "engine/op_util.h"
 
-enum { BLOCK = 16, CHUNK = 4096, TASK_TURNS = 8 };
+enum {
+    BLOCK = 16,
+    MAX_TAPS = 64,
+    TURNS = 8,                /* blocks of 32 positions of a task        */
+    CHUNK = 4096,             /* positions where threads share a chunk   */
+    LEAST = 512,              /* of a chunk of one task                  */
+    CHUNK_BYTES = 1000 << 10, /* operands of a chunk that stay in L2     */
+    SUM_BYTES = 600 << 10,    /* sums that stay there beside them        */
+    PARTS = 8,
+    O_STEP = 8, /* blocks of sums of a task: 128 rows x 32 columns */
+    C_STEP = 2
+};
 
 /* Shifts of the taps of one axis in steps of the stride, and what they need around. */
 typedef struct reach {
@@ -45,24 +59,31 @@ static reach reach_of(int k, int stride, int dil, int pad)
 }
 
 typedef struct grid {
+    vbg_ctx *c;
+    const vbg_train_kernels *k;
     const vbg_conv_args *a; /* one group */
     const vbg_tensor *dy;
-    const vbg_train_kernels *train;
-    const vbg_gemm_kernels *gemm;
-    vbg_ctx *c;
+    size_t first_c, first_oc; /* of the group */
+    bool flat;                /* positions are pixels, one tap */
     reach v, h;
-    int rows, width;   /* of an image on the grid */
-    int images, band;  /* of a chunk: images, and output rows of each */
-    size_t m, ld;      /* positions of a chunk; of a row of x^T */
-    int image, row;    /* first of the current chunk */
+    int rows, width;  /* of an image on the grid */
+    int images, band; /* of a chunk: images, and output rows of each */
+    size_t chunks;
+    size_t m, len, ld; /* positions of a chunk; with what taps reach; of a row of dy^T */
+    size_t phases, copies, taps, size; /* copies of x; bytes of an element */
+    size_t oc_blocks, c_blocks;
+    size_t dy_bytes, x_bytes;
     const char *zeros; /* a pixel of zeros */
-    size_t first_c, first_oc;
-    void *xt, *dyp;
-    float *sum;
-    bool more; /* adds to sum */
+    bool shared;       /* threads share a chunk */
+    size_t parts;      /* sums */
+    vbg_tap_args sums; /* sum: of the first part */
+    char *work;        /* shared: operands of the chunk */
 } grid;
 
-static void grid_shape(grid *g)
+/* ---- shape ---- */
+
+/* Images or bands of rows of about `target` positions. */
+static void grid_cut(grid *g, size_t target)
 {
     const vbg_conv_args *a = g->a;
     const int up = a->upsample2 ? 2 : 1, h = a->h * up, w = a->w_in * up;
@@ -72,25 +93,80 @@ static void grid_shape(grid *g)
     g->v = reach_of(a->kh, a->stride_y, a->dil_y, a->pad_top);
     g->h = reach_of(a->kw, a->stride_x, a->dil_x, a->pad_left);
     g->width = vbg_max_int(g->h.lead + pw, a->ow + g->h.last);
+    g->width += g->width % 2; /* whole pairs */
     g->rows = vbg_max_int(g->v.lead + ph, a->oh + g->v.last);
-    g->images = vbg_max_int(1, CHUNK / (g->rows * g->width));
-    g->images = vbg_min_int(g->images, a->n);
+    const size_t image = (size_t)g->rows * (size_t)g->width;
+    g->images = vbg_min_int(a->n, vbg_max_int(1, (int)(target / image)));
     g->band = a->oh;
-    if (g->rows * g->width > 2 * CHUNK) {
-        g->band = vbg_min_int(a->oh, vbg_max_int(1, CHUNK / g->width));
-        g->rows = g->v.lead + g->band + g->v.last;
+    if (image > 2 * target) { /* borders cost up to a quarter */
+        int least = 4 * (g->v.lead + g->v.last);
+        g->band = vbg_max_int(vbg_max_int(1, least), (int)(target / (size_t)g->width));
+        g->band = vbg_min_int(a->oh, g->band);
+        g->rows = g->band < a->oh ? g->v.lead + g->band + g->v.last : g->rows;
     }
     g->m = vbg_round_up((size_t)(g->images * g->rows) * (size_t)g->width, VBG_TURN);
-    size_t beyond = (size_t)((g->v.lead + g->v.last) * g->width + g->h.lead + g->h.last);
-    g->ld = vbg_round_up(g->m + beyond, VBG_TURN);
-    if (g->ld / VBG_TURN % 2 == 0) /* rows of x^T in different sets of the cache */
-        g->ld += VBG_TURN;
+    g->len = g->m + (size_t)((g->v.lead + g->v.last) * g->width + g->h.lead + g->h.last);
+    g->chunks = g->band < a->oh
+                    ? (size_t)a->n * vbg_divide_up((size_t)a->oh, (size_t)g->band)
+                    : vbg_divide_up((size_t)a->n, (size_t)g->images);
 }
 
-/* A position of the grid: image of the chunk, row and column. */
+static void flat_cut(grid *g, size_t target)
+{
+    const size_t pixels = vbg_rows(g->dy);
+
+    g->m = vbg_round_up(pixels < target ? pixels : target, VBG_TURN);
+    g->len = g->m;
+    g->chunks = vbg_divide_up(pixels, g->m);
+}
+
+static void grid_shape(grid *g)
+{
+    const vbg_conv_args *a = g->a;
+    const size_t c = (size_t)a->c, oc = (size_t)a->oc;
+
+    g->size = vbg_dtype_size(a->xt);
+    g->taps = (size_t)(a->kh * a->kw);
+    g->phases = (size_t)(a->stride_y * a->stride_x);
+    g->copies = a->xt == VBG_BF16 && a->kw > 1 ? 2 : 1;
+    g->oc_blocks = vbg_divide_up(oc, BLOCK);
+    g->c_blocks = vbg_divide_up(c, BLOCK);
+    const size_t sum = g->taps * g->oc_blocks * g->c_blocks * BLOCK * BLOCK;
+    const size_t position =
+        g->size * BLOCK * (g->oc_blocks + g->phases * g->copies * g->c_blocks);
+    size_t target = CHUNK;
+    g->shared = sum * sizeof(float) > SUM_BYTES;
+    if (!g->shared) {
+        target = CHUNK_BYTES / position;
+        target = target < LEAST ? LEAST : target < CHUNK ? target : CHUNK;
+    }
+    if (g->flat)
+        flat_cut(g, target);
+    else
+        grid_cut(g, target);
+    g->len = vbg_round_up(g->len, VBG_TURN);
+    g->ld = g->m / VBG_TURN % 2 ? g->m : g->m + VBG_TURN; /* rows in different sets */
+    g->parts = g->shared ? 1 : g->chunks < PARTS ? g->chunks : PARTS;
+    g->dy_bytes = vbg_round_up(g->oc_blocks * BLOCK * g->ld * g->size, 64);
+    g->x_bytes = g->phases * g->copies * g->c_blocks * g->len * BLOCK * g->size;
+}
+
+/* ---- turning ---- */
+
+/* A position of a chunk: image, row and column of the grid. */
 typedef struct place {
     int image, row, col;
 } place;
+
+/* Where a chunk starts: image and output row. */
+static place chunk_at(const grid *g, size_t chunk)
+{
+    if (g->band == g->a->oh)
+        return (place){ .image = (int)chunk * g->images };
+    const size_t bands = vbg_divide_up((size_t)g->a->oh, (size_t)g->band);
+    return (place){ .image = (int)(chunk / bands),
+                    .row = (int)(chunk % bands) * g->band };
+}
 
 static place place_at(const grid *g, size_t position)
 {
@@ -111,25 +187,24 @@ static void place_next(const grid *g, place *p)
     p->image++;
 }
 
-static const void *dy_at(const grid *g, const place *p)
+static const void *dy_at(const grid *g, const place *start, const place *p)
 {
     const vbg_tensor *dy = g->dy;
-    const int image = g->image + p->image, row = g->row + p->row;
+    const int image = start->image + p->image, row = start->row + p->row;
 
     if (p->image >= g->images || image >= dy->n || p->row >= g->band || row >= dy->h ||
         p->col >= dy->w)
         return g->zeros;
     size_t at =
         ((size_t)image * (size_t)dy->h + (size_t)row) * (size_t)dy->w + (size_t)p->col;
-    return (const char *)dy->data +
-           (at * dy->ld + g->first_oc) * vbg_dtype_size(dy->dtype);
+    return (const char *)dy->data + (at * dy->ld + g->first_oc) * g->size;
 }
 
-static const void *x_at(const grid *g, const place *p, int phase)
+static const void *x_at(const grid *g, const place *start, const place *p, int phase)
 {
     const vbg_conv_args *a = g->a;
-    const int up = a->upsample2 ? 1 : 0, image = g->image + p->image;
-    const int j = g->row + p->row - g->v.lead, i = p->col - g->h.lead;
+    const int up = a->upsample2 ? 1 : 0, image = start->image + p->image;
+    const int j = start->row + p->row - g->v.lead, i = p->col - g->h.lead;
     const int y = (j * a->stride_y + phase / a->stride_x) >> up;
     const int x = (i * a->stride_x + phase % a->stride_x) >> up;
 
@@ -137,136 +212,158 @@ static const void *x_at(const grid *g, const place *p, int phase)
         x >= a->w_in)
         return g->zeros;
     size_t at = ((size_t)image * (size_t)a->h + (size_t)y) * (size_t)a->w_in + (size_t)x;
-    return (const char *)a->x + (at * a->ldx + g->first_c) * vbg_dtype_size(a->xt);
+    return (const char *)a->x + (at * a->ldx + g->first_c) * g->size;
 }
 
-/* x^T of a phase: TASK_TURNS blocks of 32 positions. */
-static void turn_x(void *arg, size_t index, int thread)
+/* Addresses of the 32 pixels of x or dy at a position. */
+static void flat_pixels(const grid *g, size_t pixel, bool of_dy, const void **px)
 {
-    const grid *g = arg;
-    const vbg_conv_args *a = g->a;
-    const size_t size = vbg_dtype_size(a->xt), turns = g->ld / VBG_TURN;
-    const size_t tasks = vbg_divide_up(turns, TASK_TURNS);
-    const size_t phase = index / tasks, t0 = index % tasks * TASK_TURNS;
-    char *dst = (char *)g->xt + phase * (size_t)a->c * g->ld * size;
-    place p = place_at(g, t0 * VBG_TURN);
+    const char *base = of_dy ? g->dy->data : g->a->x;
+    const size_t step = (of_dy ? g->dy->ld : g->a->ldx) * g->size;
+    const size_t pixels = vbg_rows(g->dy);
 
-    (void)thread;
-    for (size_t t = t0; t < t0 + TASK_TURNS && t < turns; t++) {
+    for (size_t i = 0; i < VBG_TURN; i++, pixel++)
+        px[i] = pixel < pixels ? base + pixel * step : g->zeros;
+}
+
+/* Blocks [t0, t1) of dy^T. */
+static void turn_dy(const grid *g, size_t chunk, char *dst, size_t t0, size_t t1)
+{
+    const place start = g->flat ? (place){ 0 } : chunk_at(g, chunk);
+    place p = g->flat ? start : place_at(g, t0 * VBG_TURN);
+
+    for (size_t t = t0; t < t1; t++) {
         const void *px[VBG_TURN];
-        for (int i = 0; i < VBG_TURN; i++, place_next(g, &p))
-            px[i] = x_at(g, &p, (int)phase);
-        g->train->transpose(dst + t * VBG_TURN * size, g->ld, px, (size_t)a->c, a->xt);
+        if (g->flat)
+            flat_pixels(g, chunk * g->m + t * VBG_TURN, true, px);
+        for (int i = 0; i < VBG_TURN && !g->flat; i++, place_next(g, &p))
+            px[i] = dy_at(g, &start, &p);
+        g->k->transpose(dst + t * VBG_TURN * g->size, g->ld, px, (size_t)g->a->oc,
+                        g->a->xt);
     }
 }
 
-static void turn_dy(void *arg, size_t index, int thread)
+/* Blocks [t0, t1) of one copy of one phase of x. */
+static void turn_x(const grid *g, size_t chunk, size_t copy, char *dst, size_t t0,
+                   size_t t1)
 {
-    const grid *g = arg;
-    const size_t size = vbg_dtype_size(g->a->xt), t0 = index * TASK_TURNS;
-    place p = place_at(g, t0 * VBG_TURN);
+    const size_t bytes = g->c_blocks * g->len * BLOCK * g->size;
+    const place start = g->flat ? (place){ 0 } : chunk_at(g, chunk);
+    place p = g->flat ? start : place_at(g, t0 * VBG_TURN + copy % g->copies);
 
-    (void)thread;
-    for (size_t t = t0; t < t0 + TASK_TURNS && t * VBG_TURN < g->m; t++) {
+    dst += copy * bytes;
+    for (size_t t = t0; t < t1; t++) {
         const void *px[VBG_TURN];
-        for (int i = 0; i < VBG_TURN; i++, place_next(g, &p))
-            px[i] = dy_at(g, &p);
-        g->train->interleave((char *)g->dyp + t * VBG_TURN * BLOCK * size, g->m * BLOCK,
-                             px, (size_t)g->a->oc, g->a->xt);
+        if (g->flat)
+            flat_pixels(g, chunk * g->m + t * VBG_TURN, false, px);
+        for (int i = 0; i < VBG_TURN && !g->flat; i++, place_next(g, &p))
+            px[i] = x_at(g, &start, &p, (int)(copy / g->copies));
+        g->k->interleave(dst + t * VBG_TURN * BLOCK * g->size, g->len * BLOCK, px,
+                         (size_t)g->a->c, g->a->xt);
     }
 }
 
 /* ---- products ---- */
 
-/* Many products of one size, cut alike. */
-typedef struct product_job {
-    vbg_ctx *c;
-    const vbg_gemm_kernels *k;
-    const grid *g; /* taps, or NULL: the one product of gemm */
-    vbg_gemm_args gemm;
-    size_t rows, blocks, row_step, block_step;
-} product_job;
+/* The operands of a chunk at work and where each tap reads x. */
+typedef struct operands {
+    vbg_tap_args a;
+    const void *x[MAX_TAPS];
+} operands;
+
+static void operands_at(const grid *g, operands *o, const char *work, size_t part,
+                        bool first)
+{
+    const vbg_conv_args *v = g->a;
+    const char *x = work + g->dy_bytes;
+    const size_t bytes = g->c_blocks * g->len * BLOCK * g->size;
+
+    for (size_t k = 0; k < g->taps; k++) {
+        const int ty = (int)k / v->kw * v->dil_y - v->pad_top;
+        const int tx = (int)k % v->kw * v->dil_x - v->pad_left;
+        const int sy = floor_div(ty, v->stride_y), sx = floor_div(tx, v->stride_x);
+        const int phase = (ty - sy * v->stride_y) * v->stride_x + tx - sx * v->stride_x;
+        size_t at = g->flat ? 0 : (size_t)((g->v.lead + sy) * g->width + g->h.lead + sx);
+        size_t odd = g->copies == 2 ? at % 2 : 0;
+        o->x[k] =
+            x + ((size_t)phase * g->copies + odd) * bytes + (at - odd) * BLOCK * g->size;
+    }
+    o->a = g->sums;
+    o->a.dy = work;
+    o->a.x = o->x;
+    o->a.sum += part * g->taps * g->sums.tap_sum;
+    o->a.first = first && g->sums.first;
+}
+
+/* All of some chunks, by one thread. */
+static void part_task(void *arg, size_t part, int thread)
+{
+    const grid *g = arg;
+    const size_t c0 = part * g->chunks / g->parts, c1 = (part + 1) * g->chunks / g->parts;
+    char *work = vbg_scratch(g->c, thread);
+    operands o;
+
+    for (size_t chunk = c0; chunk < c1; chunk++) {
+        turn_dy(g, chunk, work, 0, g->m / VBG_TURN);
+        for (size_t i = 0; i < g->phases * g->copies; i++)
+            turn_x(g, chunk, i, work + g->dy_bytes, 0, g->len / VBG_TURN);
+        operands_at(g, &o, work, part, chunk == c0);
+        g->k->taps(&o.a, 0, g->oc_blocks, 0, g->c_blocks);
+    }
+}
+
+/* One chunk by all threads. */
+typedef struct chunk_job {
+    const grid *g;
+    operands o;
+    size_t chunk, o_step;
+} chunk_job;
+
+static void turn_task(void *arg, size_t index, int thread)
+{
+    const chunk_job *j = arg;
+    const grid *g = j->g;
+    const size_t dy_tasks = vbg_divide_up(g->m / VBG_TURN, TURNS);
+    const size_t x_turns = g->len / VBG_TURN, x_tasks = vbg_divide_up(x_turns, TURNS);
+
+    (void)thread;
+    if (index < dy_tasks) {
+        size_t t0 = index * TURNS, end = g->m / VBG_TURN;
+        turn_dy(g, j->chunk, g->work, t0, t0 + TURNS < end ? t0 + TURNS : end);
+        return;
+    }
+    index -= dy_tasks;
+    size_t t0 = index % x_tasks * TURNS;
+    turn_x(g, j->chunk, index / x_tasks, g->work + g->dy_bytes, t0,
+           t0 + TURNS < x_turns ? t0 + TURNS : x_turns);
+}
 
 static void product_task(void *arg, size_t index, int thread)
 {
-    const product_job *j = arg;
-    const size_t row_tasks = vbg_divide_up(j->rows, j->row_step);
-    const size_t block_tasks = vbg_divide_up(j->blocks, j->block_step);
-    const size_t r0 = index % row_tasks * j->row_step;
-    const size_t b0 = index / row_tasks % block_tasks * j->block_step;
-    const size_t r1 = r0 + j->row_step, b1 = b0 + j->block_step;
-    vbg_gemm_args a = j->gemm;
+    const chunk_job *j = arg;
+    const grid *g = j->g;
+    const size_t o_tasks = vbg_divide_up(g->oc_blocks, j->o_step);
+    const size_t o0 = index % o_tasks * j->o_step, b0 = index / o_tasks * C_STEP;
+    const size_t o1 = o0 + j->o_step, b1 = b0 + C_STEP;
 
-    if (j->g) {
-        const vbg_conv_args *v = j->g->a;
-        const int tap = (int)(index / row_tasks / block_tasks);
-        const int ty = tap / v->kw * v->dil_y - v->pad_top;
-        const int tx = tap % v->kw * v->dil_x - v->pad_left;
-        const int sy = floor_div(ty, v->stride_y), sx = floor_div(tx, v->stride_x);
-        const int phase = (ty - sy * v->stride_y) * v->stride_x + tx - sx * v->stride_x;
-        size_t at = (size_t)((j->g->v.lead + sy) * j->g->width + j->g->h.lead + sx);
-        at += (size_t)phase * j->rows * j->g->ld;
-        a.x = (const char *)a.x + at * vbg_dtype_size(a.xt);
-        a.y = (float *)a.y + (size_t)tap * j->rows * a.oc;
-        a.ep.residual = a.ep.residual ? a.y : NULL;
-    }
-    j->k->gemm(&a, r0, r1 < j->rows ? r1 : j->rows, b0, b1 < j->blocks ? b1 : j->blocks,
-               vbg_scratch(j->c, thread));
+    (void)thread;
+    g->k->taps(&j->o.a, o0, o1 < g->oc_blocks ? o1 : g->oc_blocks, b0,
+               b1 < g->c_blocks ? b1 : g->c_blocks);
 }
 
-/* Rectangles of at most 128 rows x 8 blocks, smaller when threads would wait. */
-static void products_run(product_job *j, size_t count)
+static void shared_chunk(grid *g, size_t chunk)
 {
-    const size_t want = 4 * (size_t)vbg_ctx_threads(j->c);
+    const size_t turns = vbg_divide_up(g->m / VBG_TURN, TURNS) +
+                         g->phases * g->copies * vbg_divide_up(g->len / VBG_TURN, TURNS);
+    chunk_job j = { .g = g, .chunk = chunk, .o_step = O_STEP };
+    const size_t pairs = vbg_divide_up(g->c_blocks, C_STEP);
 
-    j->row_step = 128;
-    j->block_step = 8;
-    while (count * vbg_divide_up(j->rows, j->row_step) *
-               vbg_divide_up(j->blocks, j->block_step) <
-           want) {
-        if (j->row_step > 32)
-            j->row_step /= 2;
-        else if (j->block_step > 2)
-            j->block_step /= 2;
-        else
-            break;
-    }
-    vbg_parallel(j->c,
-                 count * vbg_divide_up(j->rows, j->row_step) *
-                     vbg_divide_up(j->blocks, j->block_step),
-                 product_task, j);
-}
-
-static void chunk_run(grid *g)
-{
-    const vbg_conv_args *a = g->a;
-    const size_t phases = (size_t)(a->stride_y * a->stride_x);
-    const size_t turns = g->ld / VBG_TURN, taps = (size_t)(a->kh * a->kw);
-    product_job j = { .c = g->c,
-                      .k = g->gemm,
-                      .g = g,
-                      .gemm = { .x = g->xt,
-                                .ldx = g->ld,
-                                .w = g->dyp,
-                                .y = g->sum,
-                                .ldy = (size_t)a->oc,
-                                .k = g->m,
-                                .oc = (size_t)a->oc,
-                                .xt = a->xt,
-                                .wt = a->xt,
-                                .yt = VBG_F32,
-                                .ep = { .residual = g->more ? g->sum : NULL,
-                                        .ldr = (size_t)a->oc } },
-                      .rows = (size_t)a->c,
-                      .blocks = vbg_divide_up((size_t)a->oc, BLOCK) };
-
-    vbg_scratch_reserve(g->c, g->gemm->gemm_scratch(&j.gemm));
-    if (vbg_planning(g->c))
-        return;
-    vbg_parallel(g->c, phases * vbg_divide_up(turns, TASK_TURNS), turn_x, g);
-    vbg_parallel(g->c, vbg_divide_up(g->m / VBG_TURN, TASK_TURNS), turn_dy, g);
-    products_run(&j, taps);
-    g->more = true;
+    vbg_parallel(g->c, turns, turn_task, &j);
+    operands_at(g, &j.o, g->work, 0, chunk == 0);
+    while (j.o_step > 2 && pairs * vbg_divide_up(g->oc_blocks, j.o_step) <
+                               4 * (size_t)vbg_ctx_threads(g->c))
+        j.o_step /= 2;
+    vbg_parallel(g->c, pairs * vbg_divide_up(g->oc_blocks, j.o_step), product_task, &j);
 }
 
 typedef struct add_job {
@@ -274,15 +371,14 @@ typedef struct add_job {
     float *grad;
 } add_job;
 
-static void add_block(void *arg, size_t index, int thread)
+static void add_rows(void *arg, size_t r0, size_t r1, int thread)
 {
     const add_job *j = arg;
-    const vbg_conv_args *a = j->g->a;
-    const size_t oc = (size_t)a->oc, o0 = index * BLOCK;
+    vbg_tap_args a = j->g->sums;
 
     (void)thread;
-    j->g->train->add_taps(j->grad, j->g->sum, oc, (size_t)a->c, (size_t)(a->kh * a->kw),
-                          o0, o0 + BLOCK < oc ? o0 + BLOCK : oc);
+    for (size_t p = 0; p < j->g->parts; p++, a.sum += a.taps * a.tap_sum)
+        j->g->k->add_taps(j->grad, &a, r0, r1);
 }
 
 /* A tensor of count values of type t, for any use. */
@@ -302,117 +398,39 @@ static char *zero_pixel(vbg_ctx *c, size_t bytes)
     return p;
 }
 
-/* One group: its channels of x and dy. */
-static void group_grad(vbg_ctx *c, const vbg_conv_args *a, const vbg_tensor *dy,
-                       size_t first_c, size_t first_oc, float *grad)
+static void grid_run(grid *g, float *grad)
 {
-    const size_t size = vbg_dtype_size(a->xt), channels = (size_t)a->c,
-                 oc = (size_t)a->oc, phases = (size_t)(a->stride_y * a->stride_x);
-    grid g = { .a = a,
-               .dy = dy,
-               .train = &vbg_ctx_kernels(c)->train,
-               .gemm = &vbg_ctx_kernels(c)->gemm,
-               .c = c,
-               .first_c = first_c,
-               .first_oc = first_oc };
-    add_job add = { &g, grad };
+    const size_t c = (size_t)g->a->c, oc = (size_t)g->a->oc;
+    const bool direct = g->taps == 1 && g->parts == 1 && c % BLOCK == 0 &&
+                        oc % BLOCK == 0; /* straight into the gradient */
+    add_job add = { g, grad };
 
-    vbg_scope_open(c);
-    grid_shape(&g);
-    g.zeros = zero_pixel(c, (channels > oc ? channels : oc) * size);
-    g.xt = room(c, a->xt, phases * channels * g.ld);
-    g.dyp = room(c, a->xt, vbg_round_up(oc, BLOCK) * g.m);
-    g.sum = room(c, VBG_F32, (size_t)(a->kh * a->kw) * channels * oc);
-    for (g.image = 0; g.image < a->n; g.image += g.images)
-        for (g.row = 0; g.row < a->oh; g.row += g.band)
-            chunk_run(&g);
-    if (!vbg_planning(c))
-        vbg_parallel(c, vbg_divide_up(oc, BLOCK), add_block, &add);
-    vbg_scope_close(c, NULL);
-}
-
-/* ---- one tap ---- */
-
-/* dy^T and packed x of a run of pixels. */
-typedef struct flat {
-    vbg_ctx *c;
-    const vbg_train_kernels *train;
-    const vbg_conv_args *a;
-    const vbg_tensor *dy;
-    size_t pixels, first, m, ld; /* all; of the chunk; positions; of a row of dy^T */
-    const char *zeros;
-    char *dyt, *xp;
-} flat;
-
-static void turn_flat(void *arg, size_t index, int thread)
-{
-    const flat *f = arg;
-    const vbg_conv_args *a = f->a;
-    const size_t size = vbg_dtype_size(a->xt);
-
-    (void)thread;
-    for (size_t t = index * TASK_TURNS; t < (index + 1) * TASK_TURNS; t++) {
-        const void *px[2][VBG_TURN];
-        if (t * VBG_TURN >= f->m)
-            return;
-        for (size_t i = 0; i < VBG_TURN; i++) {
-            size_t p = f->first + t * VBG_TURN + i;
-            bool in = p < f->pixels;
-            px[0][i] = in ? (const char *)f->dy->data + p * f->dy->ld * size : f->zeros;
-            px[1][i] = in ? (const char *)a->x + p * a->ldx * size : f->zeros;
-        }
-        f->train->transpose(f->dyt + t * VBG_TURN * size, f->ld, px[0], (size_t)a->oc,
-                            a->xt);
-        f->train->interleave(f->xp + t * VBG_TURN * BLOCK * size, f->m * BLOCK, px[1],
-                             (size_t)a->c, a->xt);
-    }
-}
-
-static void flat_chunk(flat *f, float *grad)
-{
-    const vbg_conv_args *a = f->a;
-    product_job j = { .c = f->c,
-                      .k = &vbg_ctx_kernels(f->c)->gemm,
-                      .gemm = { .x = f->dyt,
-                                .ldx = f->ld,
-                                .w = f->xp,
-                                .y = grad,
-                                .ldy = (size_t)a->c,
-                                .k = f->m,
-                                .oc = (size_t)a->c,
-                                .xt = a->xt,
-                                .wt = a->xt,
-                                .yt = VBG_F32,
-                                .ep = { .residual = grad, .ldr = (size_t)a->c } },
-                      .rows = (size_t)a->oc,
-                      .blocks = vbg_divide_up((size_t)a->c, BLOCK) };
-
-    vbg_scratch_reserve(f->c, j.k->gemm_scratch(&j.gemm));
-    if (vbg_planning(f->c))
+    g->zeros = zero_pixel(g->c, (c > oc ? c : oc) * g->size);
+    g->sums = (vbg_tap_args){ .ld = g->ld,
+                              .block = g->len * BLOCK,
+                              .sum = grad,
+                              .ld_sum = g->c_blocks * BLOCK,
+                              .tap_sum = g->oc_blocks * g->c_blocks * BLOCK * BLOCK,
+                              .m = g->m,
+                              .oc = oc,
+                              .c = c,
+                              .taps = g->taps,
+                              .t = g->a->xt,
+                              .first = !direct };
+    if (!direct)
+        g->sums.sum = room(g->c, VBG_F32, g->parts * g->taps * g->sums.tap_sum);
+    if (g->shared)
+        g->work = room(g->c, VBG_U8, g->dy_bytes + g->x_bytes);
+    else
+        vbg_scratch_reserve(g->c, g->dy_bytes + g->x_bytes);
+    if (vbg_planning(g->c))
         return;
-    vbg_parallel(f->c, vbg_divide_up(f->m / VBG_TURN, TASK_TURNS), turn_flat, f);
-    products_run(&j, 1);
-}
-
-static void flat_grad(vbg_ctx *c, const vbg_conv_args *a, const vbg_tensor *dy,
-                      float *grad)
-{
-    const size_t size = vbg_dtype_size(a->xt), oc = (size_t)a->oc, ic = (size_t)a->c;
-    flat f = { .c = c,
-               .train = &vbg_ctx_kernels(c)->train,
-               .a = a,
-               .dy = dy,
-               .pixels = vbg_rows(dy) };
-
-    f.m = vbg_round_up(f.pixels < CHUNK ? f.pixels : CHUNK, VBG_TURN);
-    f.ld = f.m / VBG_TURN % 2 ? f.m : f.m + VBG_TURN;
-    vbg_scope_open(c);
-    f.zeros = zero_pixel(c, (ic > oc ? ic : oc) * size);
-    f.dyt = room(c, a->xt, oc * f.ld);
-    f.xp = room(c, a->xt, vbg_round_up(ic, BLOCK) * f.m);
-    for (f.first = 0; f.first < f.pixels; f.first += f.m)
-        flat_chunk(&f, grad);
-    vbg_scope_close(c, NULL);
+    if (!g->shared)
+        vbg_parallel(g->c, g->parts, part_task, g);
+    for (size_t chunk = 0; chunk < g->chunks && g->shared; chunk++)
+        shared_chunk(g, chunk);
+    if (!direct)
+        vbg_parallel_rows(g->c, oc, c * g->taps * g->parts, add_rows, &add);
 }
 
 void vbg_conv_weight_grad(vbg_ctx *c, const vbg_conv_args *a, const vbg_tensor *dy,
@@ -424,17 +442,24 @@ void vbg_conv_weight_grad(vbg_ctx *c, const vbg_conv_args *a, const vbg_tensor *
 
     VBG_CHECK(a->xt == dy->dtype, "weight gradient of %s and %s", vbg_dtype_name(a->xt),
               vbg_dtype_name(dy->dtype));
-    if (taps == 1 && groups == 1 && a->oh == a->h && a->ow == a->w_in && !a->upsample2 &&
-        a->pad_top == 0 && a->pad_left == 0) {
-        flat_grad(c, a, dy, grad);
-        return;
-    }
     one.c /= groups;
     one.oc /= groups;
     one.groups = 1;
     for (int i = 0; i < groups; i++) {
-        size_t ic = (size_t)one.c, oc = (size_t)one.oc, g = (size_t)i;
-        group_grad(c, &one, dy, g * ic, g * oc, grad + g * oc * ic * taps);
+        size_t ic = (size_t)one.c, oc = (size_t)one.oc, n = (size_t)i;
+        grid g = { .c = c,
+                   .k = &vbg_ctx_kernels(c)->train,
+                   .a = &one,
+                   .dy = dy,
+                   .first_c = n * ic,
+                   .first_oc = n * oc,
+                   .flat = taps == 1 && groups == 1 && a->oh == a->h &&
+                           a->ow == a->w_in && !a->upsample2 && a->pad_top == 0 &&
+                           a->pad_left == 0 };
+        vbg_scope_open(c);
+        grid_shape(&g);
+        grid_run(&g, grad + n * oc * ic * taps);
+        vbg_scope_close(c, NULL);
     }
 }
 

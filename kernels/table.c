@@ -60,4 +60,5 @@ void vbg_kernels_init(vbg_kernels *k, vbg_isa cap)
         return;
     vbg_attention_init_amx_bf16(&k->attention);
     vbg_gemm_init_amx_bf16(&k->gemm);
+    vbg_train_init_amx_bf16(&k->train);
 }

@@ -38,6 +38,23 @@ typedef struct vbg_depthwise_grad_args {
     float *sum; /* [kh*kw][oc] */
 } vbg_depthwise_grad_args;
 
+/* sum[k][o][i] += sum over p < m of dy[o][p] * x[k][p][i], for weight gradients: dy is
+ * turned (o rows, ld apart), x[k] interleaved (blocks of 16 channels, block elements
+ * apart) and shifted as tap k wants it; all of type t (f32 or bf16).  m is a multiple of
+ * 32.  sum has rows of ld_sum and taps tap_sum elements apart, with room for whole blocks
+ * of 16 both ways, and so has dy: what is computed there means nothing. */
+typedef struct vbg_tap_args {
+    const void *dy;
+    size_t ld;
+    const void *const *x;
+    size_t block;
+    float *sum;
+    size_t ld_sum, tap_sum;
+    size_t m, oc, c, taps;
+    vbg_dtype t;
+    bool first; /* sum starts from zero */
+} vbg_tap_args;
+
 typedef struct vbg_train_kernels {
     /* dst[j*ldd + i] = px[i][j] for i < 32, j < cols; t: f32 or bf16 */
     void (*transpose)(void *dst, size_t ldd, const void *const *px, size_t cols,
@@ -49,10 +66,11 @@ typedef struct vbg_train_kernels {
                        vbg_dtype t);
     /* Output blocks [b0, b1) of 16 channels. */
     void (*pack)(const vbg_pack_args *a, size_t b0, size_t b1);
-    /* grad[o][i][k] += sum[k][i][o] for o in [o0, o1), i < c, k < taps; sum has oc
-     * columns */
-    void (*add_taps)(float *grad, const float *sum, size_t oc, size_t c, size_t taps,
-                     size_t o0, size_t o1);
+    /* Rows of blocks [o0, o1) and columns of blocks [b0, b1) of 16; the result of an
+     * element does not depend on the cut. */
+    void (*taps)(const vbg_tap_args *a, size_t o0, size_t o1, size_t b0, size_t b1);
+    /* grad[o][i][k] += sum[k][o][i] for o in [o0, o1), where a tells where sum is. */
+    void (*add_taps)(float *grad, const vbg_tap_args *a, size_t o0, size_t o1);
     /* y[r][i*times + q] = x[r][i], q < times; y of x's type */
     void (*repeat)(const vbg_row_io *io, size_t times);
     /* y[r][i] = sum over q < times of x[r][i*times + q], i < cols */
@@ -61,13 +79,18 @@ typedef struct vbg_train_kernels {
     void (*depthwise_grad)(const vbg_depthwise_grad_args *a, size_t r0, size_t r1);
 } vbg_train_kernels;
 
-/* The plain packing, also taken by the fast ones for odd small numbers of channels. */
+/* The plain ones, also taken by the fast ones: for odd small numbers of channels, for
+ * bf16 where the CPU does not multiply it. */
 void vbg_pack_blocks_ref(const vbg_pack_args *a, size_t b0, size_t b1);
+void vbg_taps_ref(const vbg_tap_args *a, size_t o0, size_t o1, size_t b0, size_t b1);
+/* f32 for the AMX level. */
+void vbg_taps_avx512(const vbg_tap_args *a, size_t o0, size_t o1, size_t b0, size_t b1);
 
 /* Each fills in what its level has and leaves the rest as it was. */
 void vbg_train_init_ref(vbg_train_kernels *k);
 void vbg_train_init_avx2(vbg_train_kernels *k);
 void vbg_train_init_avx512(vbg_train_kernels *k);
 void vbg_train_init_avx512_bf16(vbg_train_kernels *k);
+void vbg_train_init_amx_bf16(vbg_train_kernels *k);
 
 #endif

@@ -118,6 +118,54 @@ static void params(vbg_params *p, void *arg)
         l->weight.bias = take(p, "b", VBG_LAYOUT_PLAIN, 1, &l->oc)->value;
 }
 
+/* Layers whose weight gradients are cut into chunks and parts, and those large enough
+ * for threads to share a chunk: the fast levels against AVX2 in f32. */
+static const layer_case large[] = {
+    { "wide linear", 1, 1, 70, 400, 400, 1, 1, 1, .no_bias = false },
+    { "wide linear of odd sizes", 1, 80, 70, 401, 395, 1, 1, 1, .no_bias = true },
+    { "long linear", 3, 70, 90, 24, 40, 1, 1, 1, .no_bias = false },
+    { "wide 3x3", 1, 70, 70, 136, 132, 3, 3, 1, .opt = { .pad = 1 } },
+    { "wide 3x3 on small maps", 9, 9, 8, 130, 140, 3, 3, 1, .opt = { .pad = 1 } },
+    { "large maps", 2, 130, 140, 16, 32, 3, 3, 1, .opt = { .pad = 1, .stride = 2 } },
+    { "large maps dilated", 2, 100, 90, 9, 10, 3, 3, 1,
+      .opt = { .pad = 12, .dilation = 12 } },
+    { "upsampled maps", 2, 60, 50, 32, 32, 3, 3, 1,
+      .opt = { .pad = 1, .upsample2 = true } },
+};
+
+static void check_large(const gradient_case *g)
+{
+    gradient_run want = gradient_open(g, VBG_ISA_AVX2, VBG_F32, 1);
+
+    gradient_step(&want);
+    for (int isa = VBG_ISA_AVX2; isa <= (int)vbg_isa_detect(); isa++)
+        for (int t = VBG_F32; t <= VBG_BF16; t++) {
+            gradient_run r = gradient_open(g, (vbg_isa)isa, (vbg_dtype)t, 1);
+            bool bf16 = vbg_ctx_act(r.c) == VBG_BF16;
+            if (bf16 == (t == VBG_BF16)) {
+                gradient_step(&r);
+                gradient_compare(&r, &want, bf16 ? 2e-2 : 1e-5,
+                                 vbg_dtype_name((vbg_dtype)t), isa);
+                gradient_threads(&r, (vbg_isa)isa, (vbg_dtype)t);
+            }
+            gradient_close(&r);
+        }
+    gradient_close(&want);
+}
+
+Test(gemm_back, large_layers, .timeout = 300)
+{
+    for (size_t i = 0; i < sizeof large / sizeof *large; i++) {
+        layer_case l = large[i];
+        check_large(
+            &(gradient_case){ .name = l.name,
+                              .build = build,
+                              .params = params,
+                              .arg = &l,
+                              .in = { { .n = l.n, .h = l.h, .w = l.w, .c = l.c } } });
+    }
+}
+
 Test(gemm_back, every_kind_of_layer, .timeout = 300)
 {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -94,21 +94,50 @@ static void packing(const vbg_train_kernels *k, const vbg_train_kernels *ref, in
     guard_free(&b);
 }
 
-static void adding(const vbg_train_kernels *k, const vbg_train_kernels *ref, int isa,
-                   size_t oc, size_t c, size_t taps)
+/* Products of all taps and their way into the gradient.  An element is a chain of m
+ * products in f32; bf16 products are exact. */
+static void tapping(const vbg_train_kernels *k, const vbg_train_kernels *ref, int isa,
+                    size_t oc, size_t c, size_t taps, size_t m, vbg_dtype t)
 {
-    const size_t count = oc * c * taps, half = oc / 2;
-    guarded sum = guard_filled(VBG_F32, 1, count, count, 0, 1, 5);
-    guarded a = guard_filled(VBG_F32, 1, count, count, 0, 1, 6);
-    guarded b = guard_filled(VBG_F32, 1, count, count, 0, 1, 6);
+    const size_t ob = (oc + 15) / 16, cb = (c + 15) / 16, half = ob / 2;
+    const size_t ld = m + 32, len = m + 2 * taps, count = oc * c * taps;
+    const size_t tap_sum = ob * 16 * (cb * 16 + 3);
+    guarded dy = guard_filled(t, ob * 16, m, ld, 0, 1, 8);
+    guarded x = guard_filled(t, cb, len * 16, len * 16, 0, 1, 9);
+    guarded a = guard_filled(VBG_F32, taps, tap_sum, tap_sum, 0, 1, 5);
+    guarded b = guard_filled(VBG_F32, taps, tap_sum, tap_sum, 0, 1, 5);
+    guarded g = guard_filled(VBG_F32, 1, count, count, 0, 1, 6);
+    guarded h = guard_filled(VBG_F32, 1, count, count, 0, 1, 6);
+    const void *at[64];
 
-    k->add_taps(guard_data(&a), guard_data(&sum), oc, c, taps, 0, half);
-    k->add_taps(guard_data(&a), guard_data(&sum), oc, c, taps, half, oc);
-    ref->add_taps(guard_data(&b), guard_data(&sum), oc, c, taps, 0, oc);
-    same(&a, &b, "add_taps", isa, oc);
-    guard_free(&sum);
+    for (size_t i = 0; i < taps; i++)
+        at[i] = (char *)guard_data(&x) + 2 * i * 16 * vbg_dtype_size(t);
+    vbg_tap_args args = { .dy = guard_data(&dy),
+                          .ld = ld,
+                          .x = at,
+                          .block = len * 16,
+                          .sum = guard_data(&a),
+                          .ld_sum = cb * 16 + 3,
+                          .tap_sum = tap_sum,
+                          .m = m,
+                          .oc = oc,
+                          .c = c,
+                          .taps = taps,
+                          .t = t };
+    k->taps(&args, 0, half, 0, cb);
+    k->taps(&args, half, ob, 0, cb);
+    k->add_taps(guard_data(&g), &args, 0, oc / 2);
+    k->add_taps(guard_data(&g), &args, oc / 2, oc);
+    args.sum = guard_data(&b);
+    ref->taps(&args, 0, ob, 0, cb);
+    ref->add_taps(guard_data(&h), &args, 0, oc);
+    guard_check(&g, &h, (double)(m + 4) * (double)m * 0x1p-24, 0, "taps", (size_t)isa);
+    guard_free(&dy);
+    guard_free(&x);
     guard_free(&a);
     guard_free(&b);
+    guard_free(&g);
+    guard_free(&h);
 }
 
 typedef struct depthwise_case {
@@ -178,11 +207,13 @@ static void all_of(const vbg_train_kernels *k, const vbg_train_kernels *ref, int
         for (size_t d = 0; d < sizeof depthwise / sizeof *depthwise; d++)
             depthwise_sums(k, ref, isa, &depthwise[d], types[i]);
     }
-    for (size_t w = 0; w < WIDTHS; w++) {
-        adding(k, ref, isa, widths[w], widths[WIDTHS - 1 - w] % 50 + 1, 9);
-        adding(k, ref, isa, widths[w], 5, 49);
-        adding(k, ref, isa, widths[w], 17, 1);
-    }
+    for (size_t i = 0; i < 2; i++)
+        for (size_t w = 0; w + 1 < WIDTHS; w++) {
+            tapping(k, ref, isa, widths[w], widths[WIDTHS - 1 - w] % 50 + 1, 9, 64,
+                    types[i]);
+            tapping(k, ref, isa, widths[w], 5, 49, 32, types[i]);
+            tapping(k, ref, isa, widths[w], 33, 1, 1056, types[i]);
+        }
 }
 
 Test(train_kernels, every_level)

@@ -56,13 +56,36 @@ void vbg_pack_blocks_ref(const vbg_pack_args *a, size_t b0, size_t b1)
     }
 }
 
-static void add_taps(float *grad, const float *sum, size_t oc, size_t c, size_t taps,
-                     size_t o0, size_t o1)
+/* Sum of one element over all positions. */
+static double tap_sum(const vbg_tap_args *a, size_t k, size_t o, size_t i)
+{
+    double sum = 0;
+
+    for (size_t p = 0; p < a->m; p++) {
+        size_t at = i / BLOCK * a->block + place(a->t, i % BLOCK, p);
+        sum += (double)vbg_ref_get(a->dy, a->t, o * a->ld + p) *
+               (double)vbg_ref_get(a->x[k], a->t, at);
+    }
+    return sum;
+}
+
+void vbg_taps_ref(const vbg_tap_args *a, size_t o0, size_t o1, size_t b0, size_t b1)
+{
+    for (size_t k = 0; k < a->taps; k++)
+        for (size_t o = o0 * BLOCK; o < o1 * BLOCK && o < a->oc; o++)
+            for (size_t i = b0 * BLOCK; i < b1 * BLOCK && i < a->c; i++) {
+                float *s = a->sum + k * a->tap_sum + o * a->ld_sum + i;
+                *s = (float)((a->first ? 0 : (double)*s) + tap_sum(a, k, o, i));
+            }
+}
+
+static void add_taps(float *grad, const vbg_tap_args *a, size_t o0, size_t o1)
 {
     for (size_t o = o0; o < o1; o++)
-        for (size_t i = 0; i < c; i++)
-            for (size_t k = 0; k < taps; k++)
-                grad[(o * c + i) * taps + k] += sum[(k * c + i) * oc + o];
+        for (size_t i = 0; i < a->c; i++)
+            for (size_t k = 0; k < a->taps; k++)
+                grad[(o * a->c + i) * a->taps + k] +=
+                    a->sum[k * a->tap_sum + o * a->ld_sum + i];
 }
 
 static void repeat(const vbg_row_io *io, size_t times)
@@ -127,6 +150,7 @@ void vbg_train_init_ref(vbg_train_kernels *k)
     *k = (vbg_train_kernels){ .transpose = transpose,
                               .interleave = interleave,
                               .pack = vbg_pack_blocks_ref,
+                              .taps = vbg_taps_ref,
                               .add_taps = add_taps,
                               .repeat = repeat,
                               .fold = fold,

@@ -217,52 +217,121 @@ static void pack_any(const vbg_pack_args *a, size_t b0, size_t b1)
 
 /* ---- sums ---- */
 
-/* Channels i0.. of outputs o0..: no squares beyond n_i x n_o are read or written. */
-typedef struct square {
-    size_t o0, n_o, i0, n_i;
-} square;
+/* ROWS rows of dy times one block of x: the sums stay in registers over SUB positions. */
+#ifdef __AVX512F__
+enum { ROWS = 12 };
+#else
+enum { ROWS = 6 };
+#endif
+enum { SUB = 256, NV = BLOCK / VF };
 
-/* Every tap of the square turned into turned[k][o][i], then added in grad's order. */
-static void add_square(float *grad, const float *sum, size_t oc, size_t c, size_t taps,
-                       const int32_t *at, square q)
+/* acc += rows of dy times x, f32. */
+VF_INLINE void tap_steps_f32(vf acc[ROWS][NV], const float *dy, size_t ld, const float *x,
+                             size_t count, int rows)
 {
-    float turned[MAX_TAPS][VF][VF];
-
-    for (size_t k = 0; k < taps; k++) {
-        vf r[VF];
-        for (size_t i = 0; i < VF; i++)
-            r[i] = i < q.n_i ? vf_load_n(sum + (k * c + q.i0 + i) * oc + q.o0, q.n_o)
-                             : vf_zero();
-        vf_transpose(r);
+    for (size_t p = 0; p < count; p++, x += BLOCK) {
+        vf b[NV];
         VF_UNROLL
-        for (size_t i = 0; i < VF; i++)
-            vf_store(turned[k][i], r[i]);
-    }
-    for (size_t o = 0; o < q.n_o; o++) {
-        float *g = grad + ((q.o0 + o) * c + q.i0) * taps;
-        const size_t count = q.n_i * taps;
-        for (size_t j = 0; j < count; j += VF) {
-            const size_t n = count - j < VF ? count - j : VF;
-            vf v = pick_n(turned[0][o], at + j, n);
-            vf_store_n(g + j, vf_add(vf_load_n(g + j, n), v), n);
+        for (int v = 0; v < NV; v++)
+            b[v] = vf_load(x + v * VF);
+        VF_UNROLL
+        for (int r = 0; r < rows; r++) {
+            const vf a = vf_set1(dy[(size_t)r * ld + p]);
+            VF_UNROLL
+            for (int v = 0; v < NV; v++)
+                acc[r][v] = vf_fma(a, b[v], acc[r][v]);
         }
     }
 }
 
-static void add_taps(float *grad, const float *sum, size_t oc, size_t c, size_t taps,
-                     size_t o0, size_t o1)
+#ifdef __AVX512BF16__
+/* Pairs of positions, bf16. */
+VF_INLINE void tap_steps_bf16(vf acc[ROWS][NV], const uint16_t *dy, size_t ld,
+                              const uint16_t *x, size_t count, int rows)
 {
-    int32_t at[MAX_TAPS * VF + VF] = { 0 };
+    for (size_t p = 0; p < count; p += 2, x += 2 * BLOCK) {
+        const __m512i b = _mm512_loadu_si512(x);
+        VF_UNROLL
+        for (int r = 0; r < rows; r++) {
+            int pair;
+            memcpy(&pair, dy + (size_t)r * ld + p, sizeof pair);
+            acc[r][0] = _mm512_dpbf16_ps(acc[r][0], (__m512bh)_mm512_set1_epi32(pair),
+                                         (__m512bh)b);
+        }
+    }
+}
+#endif
 
-    for (size_t j = 0; j < taps * VF; j++)
-        at[j] = (int32_t)(j % taps * VF * VF + j / taps);
-    for (size_t o = o0; o < o1; o += VF)
-        for (size_t i = 0; i < c; i += VF)
-            add_square(grad, sum, oc, c, taps, at,
-                       (square){ .o0 = o,
-                                 .n_o = o1 - o < VF ? o1 - o : VF,
-                                 .i0 = i,
-                                 .n_i = c - i < VF ? c - i : VF });
+/* Positions [p0, p1) of rows o.. and block b for one tap. */
+VF_INLINE void tap_tile(const vbg_tap_args *a, size_t k, size_t o, size_t b, size_t p0,
+                        size_t p1, int rows)
+{
+    float *sum = a->sum + k * a->tap_sum + o * a->ld_sum + b * BLOCK;
+    const size_t at = b * a->block + p0 * BLOCK, from = o * a->ld + p0;
+    vf acc[ROWS][NV];
+
+    VF_UNROLL
+    for (int r = 0; r < rows; r++) {
+        VF_UNROLL
+        for (int v = 0; v < NV; v++)
+            acc[r][v] = a->first && p0 == 0
+                            ? vf_zero()
+                            : vf_load(sum + (size_t)r * a->ld_sum + v * VF);
+    }
+#ifdef __AVX512BF16__
+    if (a->t == VBG_BF16)
+        tap_steps_bf16(acc, (const uint16_t *)a->dy + from, a->ld,
+                       (const uint16_t *)a->x[k] + at, p1 - p0, rows);
+    else
+#endif
+        tap_steps_f32(acc, (const float *)a->dy + from, a->ld,
+                      (const float *)a->x[k] + at, p1 - p0, rows);
+    VF_UNROLL
+    for (int r = 0; r < rows; r++) {
+        VF_UNROLL
+        for (int v = 0; v < NV; v++)
+            vf_store(sum + (size_t)r * a->ld_sum + v * VF, acc[r][v]);
+    }
+}
+
+static void taps_fast(const vbg_tap_args *a, size_t o0, size_t o1, size_t b0, size_t b1)
+{
+    const size_t end = o1 * BLOCK < a->oc ? o1 * BLOCK : a->oc;
+
+    for (size_t p = 0; p < a->m; p += SUB) {
+        const size_t p1 = p + SUB < a->m ? p + SUB : a->m;
+        for (size_t b = b0; b < b1; b++)
+            for (size_t k = 0; k < a->taps; k++) {
+                size_t o = o0 * BLOCK;
+                for (; o + ROWS <= end; o += ROWS)
+                    tap_tile(a, k, o, b, p, p1, ROWS);
+                for (; o < end; o++)
+                    tap_tile(a, k, o, b, p, p1, 1);
+            }
+    }
+}
+
+/* Added in grad's order: taps of neighbouring channels are picked from their sums. */
+static void add_taps(float *grad, const vbg_tap_args *a, size_t o0, size_t o1)
+{
+    const size_t run = a->c * a->taps;
+    int32_t at[MAX_TAPS * VF];
+
+    for (size_t j = 0; j < a->taps * VF; j++)
+        at[j] = (int32_t)(j % a->taps * a->tap_sum + j / a->taps);
+    for (size_t o = o0; o < o1; o++) {
+        float *g = grad + o * run;
+        for (size_t i = 0; i < a->c; i += VF) {
+            const float *sum = a->sum + o * a->ld_sum + i;
+            const size_t left = (a->c - i) * a->taps;
+            for (size_t j = 0; j < a->taps * VF && j < left; j += VF) {
+                const size_t n = left - j < VF ? left - j : VF;
+                float *to = g + i * a->taps + j;
+                vf v = a->taps == 1 ? vf_load_n(sum, n) : pick_n(sum, at + j, n);
+                vf_store_n(to, vf_add(vf_load_n(to, n), v), n);
+            }
+        }
+    }
 }
 
 /* ---- depthwise ---- */
@@ -357,11 +426,24 @@ static void depthwise_grad(const vbg_depthwise_grad_args *g, size_t r0, size_t r
     }
 }
 
+/* Without products of bf16 pairs only f32 is worth a kernel. */
+static void taps_any(const vbg_tap_args *a, size_t o0, size_t o1, size_t b0, size_t b1)
+{
+#ifndef __AVX512BF16__
+    if (a->t == VBG_BF16) {
+        vbg_taps_ref(a, o0, o1, b0, b1);
+        return;
+    }
+#endif
+    taps_fast(a, o0, o1, b0, b1);
+}
+
 static void fill(vbg_train_kernels *k)
 {
     k->transpose = transpose;
     k->interleave = interleave;
     k->pack = pack_any;
+    k->taps = taps_any;
     k->add_taps = add_taps;
     k->depthwise_grad = depthwise_grad;
 }
