@@ -520,6 +520,11 @@ static const meta_entry *find_meta(const vbg_weights *w, const char *key,
     return NULL;
 }
 
+const char *vbg_weights_key(const vbg_weights *w, size_t i)
+{
+    return i < w->meta_count ? w->meta[i].key : NULL;
+}
+
 bool vbg_weights_string(const vbg_weights *w, const char *key, const char **value)
 {
     const meta_entry *m = find_meta(w, key, VBG_META_STRING);

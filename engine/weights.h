@@ -62,6 +62,8 @@ bool vbg_weights_int(const vbg_weights *w, const char *key, int64_t *value);
 bool vbg_weights_real(const vbg_weights *w, const char *key, double *value);
 bool vbg_weights_bytes(const vbg_weights *w, const char *key, const void **data,
                        size_t *bytes);
+/* The i-th key of all, sorted; NULL after the last. */
+const char *vbg_weights_key(const vbg_weights *w, size_t i);
 
 /* A file without metadata and tensors, for models that are made from nothing
  * (engine/param.h).  Errors: VBG_ENOMEM. */

@@ -8,6 +8,8 @@
 const vbg_command vbg_train_commands[] = {
     { "base", "a small Stable Diffusion model: tokenizer, autoencoder, text tower, UNet",
       vbg_train_base },
+    { "caa", "attention between the views of a panorama, for a model that has none",
+      vbg_train_caa },
     { "rooms", "renders rooms and landscapes with captions to learn from", vbg_train_rooms },
     { NULL, NULL, NULL },
 };

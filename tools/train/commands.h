@@ -12,5 +12,6 @@ typedef struct vbg_command {
 extern const vbg_command vbg_train_commands[];
 
 int vbg_train_base(int argc, char **argv);
+int vbg_train_caa(int argc, char **argv);
 
 #endif

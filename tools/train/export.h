@@ -14,6 +14,13 @@ typedef struct vbg_export {
 /* layers: VBG_BF16 or VBG_F32.  Errors: those of vbg_writer_new. */
 vbg_status vbg_export_new(vbg_export *e, const char *path, vbg_dtype layers,
                           vbg_err *err);
+/* Everything of a package but one component: its metadata and the shapes of its tensors,
+ * and, when all is declared, their values.  Errors: also VBG_EUNSUPPORTED (layouts that
+ * no Stable Diffusion package has). */
+vbg_status vbg_export_declare_file(vbg_export *e, const vbg_weights *w,
+                                   const char *without, vbg_err *err);
+vbg_status vbg_export_put_file(vbg_export *e, const vbg_weights *w, const char *without,
+                               vbg_err *err);
 /* All parameters of a component of p. */
 vbg_status vbg_export_declare(vbg_export *e, const vbg_params *p, const char *component,
                               vbg_err *err);
