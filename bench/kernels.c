@@ -36,7 +36,11 @@ static const bench_case cases[] = {
     { GEGLU, 8, 16, 1280, 10240, 1 },
     { GEMM, 1, 16, 1024, 1024, 1 }, /* 256 rows */
     { GEMM, 1, 1, 1280, 1280, 1 },  /* one row: time embedding */
-    { CONV, 8, 64, 320, 320, 3 },   /* UNet blocks */
+    { GEMM, 1, 128, 64, 64, 1 },    /* training: pixels times 64 channels */
+    { GEMM, 1, 8, 16416, 64, 1 },   /* weight gradients: channels times pixels, with */
+    { GEMM, 5, 8, 4128, 320, 1 },   /* the pitch that engine/op_gemm_wgrad.c gives */
+    { GEMM, 5, 16, 4128, 1280, 1 },
+    { CONV, 8, 64, 320, 320, 3 }, /* UNet blocks */
     { CONV, 8, 32, 640, 640, 3 },
     { CONV, 8, 32, 1920, 640, 3 },
     { CONV, 8, 16, 1280, 1280, 3 },
