@@ -11,5 +11,7 @@ const vbg_command vbg_train_commands[] = {
     { "caa", "attention between the views of a panorama, for a model that has none",
       vbg_train_caa },
     { "rooms", "renders rooms and landscapes with captions to learn from", vbg_train_rooms },
+    { "segment", "a person segmenter: BiSeNet or the Selfie-class network",
+      vbg_train_segment },
     { NULL, NULL, NULL },
 };
