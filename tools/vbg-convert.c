@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "convert/convert.h"
+#include "convert/export.h"
 #include "convert/list.h"
 #include "convert/retype.h"
 #include "engine/io.h"
@@ -13,10 +14,15 @@
 #include "tools/options.h"
 
 static const vbg_option options[] = {
-    { "output", 'o', VBG_OPT_STRING, "FILE", NULL, NULL, "the .vbg file to write",
+    { "output", 'o', VBG_OPT_STRING, "FILE", NULL, NULL,
+      "the .vbg file to write (the safetensors file or folder, when IN is a .vbg file)",
       "output", VBG_OPT_COMMON },
-    { "dtype", 0, VBG_OPT_CHOICE, "TYPE", "bf16", "bf16|f16|f32|int8",
-      "how layers are stored", "output", VBG_OPT_COMMON },
+    { "dtype", 0, VBG_OPT_CHOICE, "TYPE", NULL, "bf16|f16|f32|int8",
+      "how layers are stored (default bf16, exports f32)", "output", VBG_OPT_COMMON },
+    { "layout", 0, VBG_OPT_CHOICE, "NAME", NULL,
+      "noisrucer|coincheung|caa|diffusers|plain",
+      "names of an export (default: those of the model's project)", "output",
+      VBG_OPT_COMMON },
     { "list", 'l', VBG_OPT_FLAG, NULL, NULL, NULL,
       "print what is inside a model of any format", "output", VBG_OPT_COMMON },
     { "json", 0, VBG_OPT_FLAG, NULL, NULL, NULL, "with --list: as JSON", "output",
@@ -44,15 +50,16 @@ static const vbg_option options[] = {
 static const vbg_program program = {
     .name = "vbg-convert",
     .purpose = "converts model checkpoints to .vbg files",
-    .usage =
-        "vbg-convert IN -o OUT.vbg [options]\n       vbg-convert --list FILE [--json]",
+    .usage = "vbg-convert IN -o OUT.vbg [options]\n       vbg-convert M.vbg -o OUT "
+             "[--layout NAME]\n       vbg-convert --list FILE [--json]",
     .examples = { "vbg-convert stable-diffusion-2-1-base -o room.vbg --caa "
                   "pano.safetensors",
                   "vbg-convert --list room.vbg" },
     .extra =
         "IN is a diffusers folder, a .safetensors file (Stable Diffusion 1 and 2 in ldm "
         "names,\nMVDiffusion, TAESD, CLIP, BiSeNet, DeepLabV3, LR-ASPP), a .tflite file "
-        "(Selfie,\nBodyPix, DeepLab), the id of a model in the local hub cache, or a .vbg file to "
+        "(Selfie,\nBodyPix, DeepLab), the id of a model in the local hub cache, or a "
+        ".vbg file to "
         "store in\nanother --dtype (int8: half of bf16, for layers that bear it).\n",
     .options = options,
     .max_positional = 1,
@@ -214,10 +221,10 @@ static vbg_status convert(const vbg_values *v, const char *in, vbg_err *err)
 {
     vbg_progress bar = { 0 };
     vbg_convert_result r;
-    const char *out = vbg_value(v, "output");
+    const char *out = vbg_value(v, "output"), *dtype = vbg_value(v, "dtype");
     double start = vbg_now();
     vbg_convert_opt opt = {
-        .package = { .dtype = dtype_of(vbg_value(v, "dtype")),
+        .package = { .dtype = dtype_of(dtype ? dtype : "bf16"),
                      .config_from = vbg_value(v, "config-from"),
                      .caa = vbg_value(v, "caa"),
                      .prediction = vbg_value(v, "prediction"),
@@ -258,6 +265,40 @@ static vbg_status convert(const vbg_values *v, const char *in, vbg_err *err)
     return VBG_OK;
 }
 
+/* A .vbg file that is to become something else than another one. */
+static bool wants_export(const vbg_values *v)
+{
+    const char *out = vbg_value(v, "output");
+    const size_t n = out ? strlen(out) : 0;
+
+    return is_vbg(vbg_positional(v, 0)) &&
+           (vbg_value(v, "layout") || n < 5 || strcmp(out + n - 4, ".vbg") != 0);
+}
+
+static vbg_status export_model(const vbg_values *v, const char *in, vbg_err *err)
+{
+    const char *out = vbg_value(v, "output"), *dtype = vbg_value(v, "dtype");
+    const vbg_export_opt opt = { .layout = vbg_value(v, "layout"),
+                                 .dtype = dtype_of(dtype ? dtype : "f32") };
+    vbg_export_result r;
+
+    if (!out)
+        return vbg_fail(err, VBG_EUSAGE, "no output: give -o OUT");
+    if (opt.dtype == VBG_I8)
+        return vbg_fail(err, VBG_EUSAGE, "--dtype int8 is for .vbg files");
+    if (vbg_value_flag(v, "no-clobber") && access(out, F_OK) == 0)
+        return vbg_fail(err, VBG_EIO, "%s: exists, and --no-clobber is given", out);
+    const vbg_status st = vbg_export(in, out, &opt, &r, err);
+    if (st != VBG_OK)
+        return st;
+    vbg_note("%s: layout %s, %zu tensors, %.1f million values", out, r.layout, r.tensors,
+             (double)r.parameters * 1e-6);
+    if (r.added)
+        vbg_detail("%zu of them are counters and unused heads that the loader wants",
+                   r.added);
+    return st;
+}
+
 int main(int argc, char **argv)
 {
     vbg_values *v;
@@ -281,6 +322,10 @@ int main(int argc, char **argv)
         st = list(v, vbg_positional(v, 0), &err);
     else if (vbg_value_flag(v, "verify"))
         st = verify(vbg_positional(v, 0), &err);
+    else if (wants_export(v))
+        st = export_model(v, vbg_positional(v, 0), &err);
+    else if (vbg_value(v, "layout"))
+        st = vbg_fail(&err, VBG_EUSAGE, "--layout goes with a .vbg file as input");
     else
         st = convert(v, vbg_positional(v, 0), &err);
     code = vbg_exit_code(st, &err);
