@@ -1,5 +1,6 @@
 /* Exports of diffusion models: the names that diffusers and MVDiffusion load, the way
  * back bit for bit, refusals. */
+#define _GNU_SOURCE
 #include <criterion/criterion.h>
 #include <jansson.h>
 

@@ -58,9 +58,9 @@ static const vbg_program program = {
     .extra =
         "IN is a diffusers folder, a .safetensors file (Stable Diffusion 1 and 2 in ldm "
         "names,\nMVDiffusion, TAESD, CLIP, BiSeNet, DeepLabV3, LR-ASPP), a .tflite file "
-        "(Selfie,\nBodyPix, DeepLab), the id of a model in the local hub cache, or a "
-        ".vbg file to "
-        "store in\nanother --dtype (int8: half of bf16, for layers that bear it).\n",
+        "(Selfie,\nBodyPix, DeepLab) or the id of a model in the local hub cache; or a "
+        ".vbg file, to\nstore it in another --dtype (int8: half of bf16, for layers that "
+        "bear it) or, with\n--layout, back to safetensors for Python.\n",
     .options = options,
     .max_positional = 1,
 };
