@@ -10,6 +10,7 @@
 #include "engine/picture_io.h"
 #include "tests/program.h"
 #include "video/background.h"
+#include "video/preview.h"
 #include "video/sink.h"
 
 enum { W = 64, H = 48 };
@@ -209,5 +210,31 @@ Test(streams, slow_and_gone, .timeout = 60)
     vbg_out_frame_free(f);
     vbg_sink_close(s);
     close(fd[1]);
+    vbg_ctx_free(c);
+}
+
+/* A window on SDL's driver without a screen; without SDL2 one line says what to install.
+ */
+Test(streams, preview, .timeout = 60)
+{
+    vbg_ctx *c = context();
+    vbg_sink *s;
+    vbg_err err = { "" };
+    bool dropped;
+
+    setenv("SDL_VIDEODRIVER", "dummy", 1);
+    if (vbg_sink_preview(&s, "test", &err) != VBG_OK) {
+        cr_expect(strstr(err.text, "SDL2"), "%s", err.text);
+        vbg_ctx_free(c);
+        return;
+    }
+    for (int i = 0; i < 5; i++) {
+        vbg_out_frame *f = composed(c, 50 + i);
+        cr_expect_eq(s->class->write(s, vbg_ctx_kernels(c), f, &dropped, &err), VBG_OK,
+                     "%s", err.text);
+        vbg_out_frame_free(f);
+    }
+    cr_expect_eq(vbg_preview_key(s), 0);
+    vbg_sink_close(s);
     vbg_ctx_free(c);
 }
