@@ -13,5 +13,6 @@ const vbg_command vbg_train_commands[] = {
     { "rooms", "renders rooms and landscapes with captions to learn from", vbg_train_rooms },
     { "segment", "a person segmenter: BiSeNet or the Selfie-class network",
       vbg_train_segment },
+    { "plot", "draws training logs: losses and measures over steps", vbg_train_plot },
     { NULL, NULL, NULL },
 };

@@ -11,6 +11,7 @@
 
 #include "tools/train/lock.h"
 #include "tools/train/loop_state.h"
+#include "tools/train/plot.h"
 
 void vbg_course_path(const vbg_course *c, char *path, size_t size, const char *fmt, ...)
 {
@@ -185,6 +186,9 @@ void vbg_course_save(vbg_course *c)
     if (o->compact)
         checkpoint(c, o->compact, true);
     export_to(c, "model.vbg");
+    vbg_err err = { "" };
+    if (vbg_plot_training(o->out, &err) != VBG_OK)
+        vbg_log_warn(c->log, c->step, "no plot: %s", err.text);
 }
 
 void vbg_course_save_best(vbg_course *c)
