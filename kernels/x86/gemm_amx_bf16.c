@@ -25,7 +25,7 @@ enum {
     GROUP = 20,              /* blocks whose sums wait together      */
     GROUP_BYTES = 256 << 10, /* their weights, for plain products    */
     GROUP_LEAST = 12,        /* blocks that a pair of tiles in L1 is worth */
-    SUMS_ALL = (PATCH_TILES / 2) * (GROUP / 2) * SLOT,
+    SUMS_ALL = (PATCH_TILES / 2) * (GROUP / 2) * SUMS,
     SCRAP = 256 /* floats */
 };
 
@@ -143,7 +143,7 @@ static void pass_by_panels(call *c, const pass *s)
         plan_weights(c, &p, b, s->b1);
         for (int i = 0; i < c->count; i += 2, slot++) {
             plan_pair(c, &p, i);
-            p.sums = c->sums + (deep ? slot : slot % 2) * SLOT;
+            p.sums = c->sums + (deep ? slot : slot % 2) * SUMS;
             p.next_b =
                 b + stride < s->b1 ? panel_slice(c, b + stride, (size_t)i / 2) : NULL;
             plan_output(c, &p, b, s->last);
@@ -181,7 +181,7 @@ static void pass_by_tiles(const call *c, const pass *s)
                 size_t b = s->b0 + j * stride, row = j * (size_t)p.next_rows;
                 size_t slot =
                     deep ? (size_t)i / 2 * panels + j : (size_t)(i / 2 % 2) * panels + j;
-                p.sums = c->sums + (brief ? j % 2 : slot) * SLOT;
+                p.sums = c->sums + (brief ? j % 2 : slot) * SUMS;
                 plan_weights(c, &p, b, s->b1);
                 p.next_b = b + c->group < c->b1
                                ? panel_slice(c, b + c->group, (size_t)i / 2)

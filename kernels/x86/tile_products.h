@@ -10,7 +10,7 @@
 
 #include <math.h>
 
-enum { BLOCK = 16, SUMS = 2 * TILE * 2 * BLOCK, SLOT = SUMS + 256 };
+enum { BLOCK = 16, SUMS = 2 * TILE * 2 * BLOCK /* floats of a pair of tiles x blocks */ };
 
 #ifdef __clang__
 #define UNROLL _Pragma("clang loop unroll(full)")
