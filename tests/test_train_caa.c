@@ -154,6 +154,36 @@ Test(train_caa, continued_and_cached_trainings_are_the_same, .fini = remove_scra
     vbg_weights_close(c);
 }
 
+/* What Python loads is what the package holds: converted back, the same bytes. */
+Test(train_caa, blocks_under_their_other_names, .fini = remove_scratch)
+{
+    char folder[1200];
+    vbg_err err = { { 0 } };
+    vbg_weights *back = NULL;
+
+    if (!have_all())
+        return;
+    said s = TRAIN(in_scratch("a"), "--steps", "2", "--safetensors",
+                   in_scratch("caa.safetensors"));
+    cr_assert_eq(s.code, 0, "%s", s.err);
+    snprintf(folder, sizeof folder, "%s/golden/checkpoint/tiny_sd2_a", shared_dir());
+    s = RUN("vbg-convert", folder, "-o", in_scratch("back.vbg"), "--dtype", "bf16",
+            "--caa", in_scratch("caa.safetensors"));
+    cr_assert_eq(s.code, 0, "%s", s.err);
+    vbg_weights *a = opened(in_scratch("a"));
+    cr_assert_eq(vbg_weights_open(&back, in_scratch("back.vbg"), &err), VBG_OK);
+    for (size_t i = 0; i < vbg_weights_count(a); i++) {
+        const vbg_entry *x = vbg_weights_at(a, i);
+        if (strcmp(x->component, "caa") != 0)
+            continue;
+        const vbg_entry *y = vbg_weights_find(back, "caa", x->name);
+        cr_assert(y && y->bytes == x->bytes && memcmp(x->data, y->data, x->bytes) == 0,
+                  "%s", x->name);
+    }
+    vbg_weights_close(a);
+    vbg_weights_close(back);
+}
+
 static void refused(said s, int code, const char *word)
 {
     cr_assert_eq(s.code, code, "%d: %s", s.code, s.err);

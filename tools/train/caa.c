@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "convert/safetensors.h"
 #include "engine/loss.h"
 #include "engine/tape.h"
 #include "models/clip.h"
@@ -49,6 +50,8 @@ static const vbg_option own[] = {
       "of the arithmetic; values, moments and sums are f32", "model", 0 },
     { "keep-activations", 0, VBG_OPT_FLAG, NULL, NULL, NULL,
       "store everything between forward and backward: faster, more memory", "model", 0 },
+    { "safetensors", 0, VBG_OPT_STRING, "FILE", NULL, NULL,
+      "with every model also the blocks under MVDiffusion's names", "model", 0 },
     { "batch", 'b', VBG_OPT_INT, "N", "1", "1..64", "panoramas of a micro-batch",
       "course", VBG_OPT_COMMON },
     { "steps", 0, VBG_OPT_INT, "N", "1000", "1..1000000000",
@@ -325,13 +328,42 @@ static vbg_status validate(void *arg, vbg_measure *m, vbg_err *err)
 
 /* ---- export ---- */
 
+/* The blocks in f32 as MVDiffusion names them. */
+static vbg_status export_names(const trainer *t, const char *path, vbg_err *err)
+{
+    const vbg_params *p = t->loop.params;
+    const size_t count = vbg_params_count(p);
+    vbg_st_out *out = calloc(count, sizeof *out);
+    char(*name)[160] = calloc(count, sizeof *name);
+    vbg_status st = VBG_ENOMEM;
+
+    for (size_t i = 0; out && name && i < count; i++) {
+        const vbg_param *m = vbg_params_at(p, i);
+        snprintf(name[i], sizeof name[i], "mv_base_model.%s", m->entry.name);
+        out[i] = (vbg_st_out){
+            .name = name[i], .dtype = VBG_F32, .rank = m->entry.rank, .data = m->value
+        };
+        memcpy(out[i].dim, m->entry.dim, sizeof out[i].dim);
+    }
+    if (out && name)
+        st = vbg_st_write(path, out, count, NULL, err);
+    else
+        vbg_fail(err, st, "not enough memory for %s", path);
+    free(out);
+    free(name);
+    return st;
+}
+
 /* The package with the blocks as they are now. */
 static vbg_status export_model(void *arg, const char *path, vbg_err *err)
 {
     trainer *t = arg;
+    const char *names = vbg_value(t->v, "safetensors");
     vbg_export e;
 
-    vbg_status st = vbg_export_new(&e, path, VBG_BF16, err);
+    vbg_status st = names ? export_names(t, names, err) : VBG_OK;
+    if (st == VBG_OK)
+        st = vbg_export_new(&e, path, VBG_BF16, err);
     if (st != VBG_OK)
         return st;
     st = vbg_export_declare_file(&e, t->file, "caa", err);
