@@ -67,8 +67,8 @@ Test(rooms, every_kind_is_built_and_finite, .timeout = 120)
 {
     scene s = { 0 };
 
-    for (int kind = 0; kind < KINDS_BUILT; kind++)
-        for (uint64_t seed = 1; seed < 4; seed++) {
+    for (int kind = 0; kind < KINDS; kind++)
+        for (uint64_t seed = 1; seed < 4 && vr_kind_built(kind); seed++) {
             vr_scene_reset(&s, seed * 1000 + (uint64_t)kind);
             vr_build(&s, kind);
             cr_assert_not(s.failed);
@@ -157,7 +157,9 @@ Test(rooms, captions_do_not_lie, .timeout = 240)
     char lines[1 + VIEWS][CAPTION_BYTES];
 
     cr_assert_eq(vr_canvas_new(&c, 512, 256, CAMERA_EQUIRECT, NULL), VBG_OK);
-    for (int kind = 0; kind < KINDS_BUILT; kind += 3) {
+    for (int kind = 0; kind < KINDS; kind += 3) {
+        if (!vr_kind_built(kind))
+            continue;
         vr_scene_reset(&s, 77 + (uint64_t)kind);
         vr_build(&s, kind);
         render(&s, &c, 2);

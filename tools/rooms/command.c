@@ -197,13 +197,14 @@ static vbg_status kinds_of(job *j, const char *list, vbg_err *err)
 {
     char name[64];
 
-    for (int k = 0; k < KINDS_BUILT && !list; k++)
-        j->kinds[j->n_kinds++] = k;
+    for (int k = 0; k < KINDS && !list; k++)
+        if (vr_kind_built(k))
+            j->kinds[j->n_kinds++] = k;
     while (list && *list) {
         const size_t n = strcspn(list, ",");
         snprintf(name, sizeof name, "%.*s", (int)n, list);
         const int k = vr_kind_find(name);
-        if (k < 0 || k >= KINDS_BUILT)
+        if (!vr_kind_built(k))
             return vbg_fail(err, VBG_EUSAGE,
                             "--kind: no scene is called '%s' (see --list-kinds)", name);
         if (j->n_kinds < KINDS)
@@ -284,8 +285,9 @@ int vbg_train_rooms(int argc, char **argv)
     if (code >= 0)
         return code;
     if (vbg_value_flag(v, "list-kinds")) {
-        for (int k = 0; k < KINDS_BUILT; k++)
-            printf("%s\n", vr_kind_name(k));
+        for (int k = 0; k < KINDS; k++)
+            if (vr_kind_built(k))
+                printf("%s\n", vr_kind_name(k));
         code = 0;
     } else {
         code = start(v);

@@ -1,6 +1,12 @@
 /* From a seed to a scene. */
 #include "tools/rooms/kinds.h"
 
+bool vr_kind_built(int kind)
+{
+    return kind >= 0 && kind < KINDS && kind != K_SPACESHIP && kind != K_UNDERWATER &&
+           kind != K_CITY && kind != K_ROOFTOP && kind != K_GARDEN;
+}
+
 void vr_build(scene *s, int kind)
 {
     s->kind = kind;
@@ -37,6 +43,14 @@ void vr_build(scene *s, int kind)
         break;
     case K_ATTIC:
         vr_kind_attic(s);
+        break;
+    case K_BEACH:
+    case K_FOREST:
+    case K_MOUNTAINS:
+    case K_DESERT:
+    case K_MARS:
+    case K_SNOW:
+        vr_kind_land(s, kind);
         break;
     default:
         vr_kind_living(s);

@@ -4,8 +4,8 @@
 
 #include "tools/rooms/room.h"
 
-/* Kinds below this are built. */
-enum { KINDS_BUILT = K_SPACESHIP };
+/* Whether scenes of this kind can be made. */
+bool vr_kind_built(int kind);
 
 /* Builds kind (a scene_kind) from seed into a reset scene. */
 void vr_build(scene *s, int kind);

@@ -288,6 +288,7 @@ static void probe(const renderer *r, core_job *j, render_stats *st)
     p.c = (canvas *)(uintptr_t)&r->probe;
     p.o = &o;
     p.exposure = .2f;
+    p.view_gain = s->indoor ? 0 : s->view_gain; /* windows are set by what is found */
     for (int pass = 0; pass < 2; pass++) {
         trace(r, &p, st);
         measure(&p, &p.ambient, &mean_log, !s->indoor);
@@ -409,7 +410,7 @@ vbg_status vr_render(renderer *r, scene *s, canvas *c, const render_opt *o,
     t = vbg_now();
     probe(r, &j, st);
     if (!o->bounces)
-        j.ambient = v3_mul(j.ambient, .5f);
+        j.ambient = v3_mul(j.ambient, s->indoor ? .5f : 1.3f);
     trace(r, &j, st);
     st->trace_s = vbg_now() - t;
     t = vbg_now();

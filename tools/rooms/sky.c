@@ -100,7 +100,7 @@ sky vr_sky_make(int time, int back, rng *r)
         k.cloud = 0;
     k.stars = time == SKY_NIGHT   ? .8f
               : time == SKY_SPACE ? 1.2f
-              : time == SKY_DUSK  ? .1f
+              : time == SKY_DUSK  ? .03f
                                   : 0;
     k.haze = rnd_in(r, .5f, 1.2f);
     k.cloud_light = v3_mad(v3_mul(k.horizon, .55f), t->sun, .30f);
