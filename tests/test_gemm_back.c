@@ -8,7 +8,11 @@ typedef struct layer_case {
     bool no_bias, residual, geglu, transposed;
     vbg_conv_opt opt;
     int out_pad;
+    bool frozen, batch_norm;
     vbg_weight weight;
+    void *packed; /* of a frozen layer */
+    vbg_batch_norm_w bn;
+    float mean[64], var[64];
 } layer_case;
 
 static const layer_case cases[] = {
@@ -62,6 +66,11 @@ static const layer_case cases[] = {
       .opt = { .stride = 2, .pad = 1 } },
     { "transposed wide", 1, 5, 4, 32, 24, 4, 4, 1, .transposed = true,
       .opt = { .stride = 2, .pad = 1, .act = VBG_ACT_SILU } },
+    { "frozen linear", 2, 3, 7, 20, 13, 1, 1, 1, .frozen = true },
+    { "frozen 3x3", 1, 7, 6, 18, 20, 3, 3, 1, .frozen = true,
+      .opt = { .pad = 1, .stride = 2 } },
+    { "batch norm", 2, 5, 4, 6, 8, 3, 3, 1, .batch_norm = true, .no_bias = true,
+      .opt = { .pad = 1 } },
     { "many positions", 3, 70, 60, 4, 4, 3, 3, 1, .opt = { .pad = 1 } },
     { "many images", 40, 12, 12, 4, 4, 3, 3, 1, .opt = { .pad = 1 } },
 };
@@ -92,6 +101,22 @@ static vbg_param *take(vbg_params *p, const char *name, vbg_layout layout, int r
     return m;
 }
 
+/* Weights that are no parameters, always the same. */
+static void freeze(layer_case *l, vbg_dtype t)
+{
+    const size_t taps = (size_t)(l->kh * l->kw), oc = (size_t)l->oc, c = (size_t)l->c;
+    float *w = malloc(oc * c * taps * sizeof *w);
+    uint32_t seed = 5;
+
+    for (size_t i = 0; i < oc * c * taps; i++)
+        w[i] = vbg_bf16_to_f32(vbg_f32_to_bf16(0.5f * guard_random(&seed)));
+    free(l->packed);
+    l->packed = malloc(vbg_pack_bytes(t, oc, c, taps) + 64);
+    vbg_pack(l->packed, t, w, oc, c, (size_t)l->kh, (size_t)l->kw);
+    l->weight.data = l->packed;
+    free(w);
+}
+
 static void params(vbg_params *p, void *arg)
 {
     layer_case *l = arg;
@@ -114,6 +139,19 @@ static void params(vbg_params *p, void *arg)
                               .kw = l->kw,
                               .groups = depthwise ? l->oc : groups,
                               .transposed = l->transposed };
+    if (l->frozen)
+        freeze(l, w->dtype);
+    if (l->batch_norm) {
+        l->bn =
+            (vbg_batch_norm_w){ .gamma = take(p, "g", VBG_LAYOUT_PLAIN, 1, &l->oc)->value,
+                                .beta = take(p, "e", VBG_LAYOUT_PLAIN, 1, &l->oc)->value,
+                                .mean = l->mean,
+                                .var = l->var,
+                                .c = l->oc,
+                                .eps = 1e-5f,
+                                .momentum = 0.1f };
+        l->weight.bn = &l->bn;
+    }
     if (!l->no_bias)
         l->weight.bias = take(p, "b", VBG_LAYOUT_PLAIN, 1, &l->oc)->value;
 }
@@ -182,6 +220,13 @@ Test(gemm_back, every_kind_of_layer, .timeout = 300)
             g.tol = 1e-2;
         }
 
+        g.training = l.batch_norm;
+        if (l.batch_norm) { /* curved; gradients that nearly cancel in bf16 */
+            g.step = 0x1p-9;
+            g.tol = 5e-3;
+            g.tol_bf16 = 5e-2;
+        }
         gradient_check(&g);
+        free(l.packed);
     }
 }
