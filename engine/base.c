@@ -1,11 +1,13 @@
 /* Errors, checked sizes, scalar conversions, aligned memory. */
 #define _POSIX_C_SOURCE 200809L
+#define _GNU_SOURCE
 #include "engine/base.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 /* U+0080..U+009F: terminals obey these too. */
@@ -164,14 +166,20 @@ uint16_t vbg_f32_to_f16(float v)
     return (uint16_t)(sign | ((a - 0x38000000u) >> 13));
 }
 
+enum { HUGE_PAGE = 2 << 20 };
+
 void *vbg_alloc(size_t bytes)
 {
     size_t total;
     void *p;
 
-    if (!vbg_add_size(&total, bytes, 64) || !vbg_align_up(&total, total, 64))
+    /* large blocks on huge pages: strided tile loads touch many pages at once */
+    size_t unit = bytes >= 2 * HUGE_PAGE ? HUGE_PAGE : 64;
+    if (!vbg_add_size(&total, bytes, 64) || !vbg_align_up(&total, total, unit))
         return NULL;
-    p = aligned_alloc(64, total);
+    p = aligned_alloc(unit, total);
+    if (p && unit == HUGE_PAGE)
+        madvise(p, total, MADV_HUGEPAGE);
     if (p)
         memset(p, 0, total);
     return p;
