@@ -5,8 +5,8 @@
  *     live_cpu             processor time of the whole process per frame (33.3 ms would
  *                          be one core at 30 frames/s); the fake's copying included
  *     live_period          time per frame with a camera that is never waited for
- * Frames are those of a recorded clip where the test data is at hand and libav reads it,
- * else drawn.  The mask is the segmenter's (--segmenter), else keyed out by colour. */
+ * The mask is the segmenter's (--segmenter) on frames of a recorded clip, where the test
+ * data is at hand and libav reads it; else frames are drawn and keyed by colour. */
 #define _GNU_SOURCE
 #include "bench/bench.h"
 
@@ -37,7 +37,8 @@ static void paint(void *arg, int64_t n, vbg_frame *f)
     rig *g = arg;
     bool end = false;
 
-    if (g->clip && vbg_reader_next(g->clip, f, &end, NULL) == VBG_OK && !end)
+    if (g->segmenter && g->clip && vbg_reader_next(g->clip, f, &end, NULL) == VBG_OK &&
+        !end)
         return;
     for (int p = 0; p < 3; p++)
         for (int y = 0; y < (p ? H / 2 : H); y++)

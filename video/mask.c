@@ -337,7 +337,11 @@ vbg_status vbg_masker_run(vbg_masker *m, vbg_ctx *c, const vbg_raw_frame *raw,
         else
             from_colour(m, &raw->frame.yuv);
         if (st == VBG_OK && m->opt.max_cover > 0 && cover(&m->prob) > m->opt.max_cover)
-            st = vbg_fail(err, VBG_EFORMAT, "the network takes everything for a person");
+            st = vbg_fail(
+                err, VBG_EFORMAT,
+                is_network(&m->opt)
+                    ? "the network takes everything for a person"
+                    : "the colour is nowhere: all of the picture would be shown");
         if (st != VBG_OK)
             return st;
         if (m->steady && m->opt.smooth > 0)

@@ -23,16 +23,16 @@ typedef struct vbg_mask_opt {
     int w, h;                 /* of the frames                                      */
     vbg_segmenter *segmenter; /* borrowed; NULL: chroma or given masks              */
     vbg_mask_source source;   /* in place of the segmenter                          */
-    double max_cover;         /* a network that marks more of the picture has failed;
-                               * 0: no limit                                        */
-    int max_age;              /* goes into the masks                                */
-    bool chroma;              /* key colour below                                   */
-    uint8_t key[3];           /* RGB                                                */
-    double threshold;         /* 0..1: a steep cut there; negative: as it comes     */
-    int close, grow;          /* pixels of the frame; grow below 0 shrinks          */
-    double feather;           /* width of the soft edge in pixels, 0: none          */
-    double smooth;            /* 0..1: help from the mask before, see video/steady.h   */
-    bool plain;               /* no edge-aware refinement                           */
+    double max_cover; /* a mask (not a given one) of more of the picture is a failure;
+                       * 0: no limit                                        */
+    int max_age;      /* goes into the masks                                */
+    bool chroma;      /* key colour below                                   */
+    uint8_t key[3];   /* RGB                                                */
+    double threshold; /* 0..1: a steep cut there; negative: as it comes     */
+    int close, grow;  /* pixels of the frame; grow below 0 shrinks          */
+    double feather;   /* width of the soft edge in pixels, 0: none          */
+    double smooth;    /* 0..1: help from the mask before, see video/steady.h   */
+    bool plain;       /* no edge-aware refinement                           */
 } vbg_mask_opt;
 
 typedef struct vbg_masker vbg_masker;
