@@ -49,6 +49,13 @@ typedef struct vbg_ohem_opt {
 vbg_tensor *vbg_loss_ohem(vbg_ctx *c, const vbg_tensor *logits, const vbg_tensor *labels,
                           vbg_ohem_opt opt);
 
+/* Sum of the absolute or squared differences of neighbours to the right and below; of
+ * equal ones the slope is 0. */
+vbg_tensor *vbg_loss_variation(vbg_ctx *c, const vbg_tensor *x, bool squared);
+/* Gram matrices X'X / (c h w) of the pixels X [h*w][c] of each image -> f32 [n,1,c,c].
+ * Source: Gatys et al. 2016. */
+vbg_tensor *vbg_gram(vbg_ctx *c, const vbg_tensor *x);
+
 /* weight[0] terms[0] + ... of n losses. */
 vbg_tensor *vbg_loss_sum(vbg_ctx *c, vbg_tensor *const *terms, const float *weight,
                          int n);

@@ -213,3 +213,30 @@ Test(loss, sums)
         .step = 1.0 / 32,
         .tol = 5e-3 });
 }
+
+static vbg_tensor *variation(vbg_ctx *c, vbg_tensor *const *x, void *arg)
+{
+    return vbg_loss_variation(c, x[0], *(bool *)arg);
+}
+
+static vbg_tensor *gram(vbg_ctx *c, vbg_tensor *const *x, void *arg)
+{
+    (void)arg;
+    return vbg_gram(c, x[0]);
+}
+
+Test(loss, style)
+{
+    bool squared = true;
+    gradient_case g = { .name = "variation",
+                        .build = variation,
+                        .arg = &squared,
+                        .in = { { 2, 5, 6, 3, .fill = GRADIENT_DISTINCT } },
+                        .tol = 1e-2 };
+
+    gradient_check(&g);
+    squared = false;
+    gradient_check(&g);
+    gradient_check(
+        &(gradient_case){ .name = "Gram", .build = gram, .in = { { 2, 5, 6, 7 } } });
+}

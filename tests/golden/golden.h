@@ -35,6 +35,7 @@ extern const golden_family golden_families_checkpoint[]; /* tiny_sd2*, taesd    
 extern const golden_family golden_families_segmenters[];
 extern const golden_family golden_families_train[]; /* autograd */
 extern const golden_family golden_families_train_seg[];
+extern const golden_family golden_families_style[]; /* VGG19 */
 extern const golden_family golden_families_files[]; /* malformed                */
 extern const golden_family golden_families_optim[]; /* training: optimisers */
 

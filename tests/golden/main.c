@@ -17,7 +17,7 @@ static const golden_family *const groups[] = {
     golden_families_mvd,        golden_families_seg,       golden_families_flow,
     golden_families_picture,    golden_families_clip,      golden_families_checkpoint,
     golden_families_segmenters, golden_families_files,     golden_families_optim,
-    golden_families_train,      golden_families_train_seg,
+    golden_families_train,      golden_families_train_seg, golden_families_style,
 };
 
 typedef struct totals {
