@@ -62,6 +62,12 @@ $(O)/tools/train/plot_draw.o: override CPPFLAGS += -DVBG_HAVE_CAIRO
 $(O)/tools/train/plot_draw.o: INCS += $(shell pkg-config --cflags cairo | sed 's/-I/-isystem /g')
 TRAIN_LIBS += $(shell pkg-config --libs cairo)
 endif
+# Several processes under mpirun.
+ifeq ($(shell pkg-config --exists ompi-c && echo y),y)
+$(O)/tools/train/ranks.o: override CPPFLAGS += -DVBG_HAVE_MPI
+$(O)/tools/train/ranks.o: INCS += $(shell pkg-config --cflags ompi-c | sed 's/-I/-isystem /g')
+TRAIN_LIBS += $(shell pkg-config --libs ompi-c)
+endif
 EVAL_SRC := $(wildcard tools/eval/*.c)
 PROGRAMS := $(patsubst tools/%.c,%,$(wildcard tools/vbg-*.c))
 GOLD_SRC := $(wildcard tests/golden/*.c)
@@ -177,7 +183,8 @@ tests: $(O)/bin/make_checkpoint $(O)/bin/fault.so $(FUZZ:%=$(O)/bin/replay_%) $(
 DEPS_REQUIRED := build-essential pkg-config libpng-dev libjpeg62-turbo-dev libjansson-dev \
     libutf8proc-dev libzip-dev libconfuse-dev libexpat1-dev libexif-dev liblcms2-dev libxxhash-dev
 DEPS_OPTIONAL := nettle-dev libwebp-dev libavformat-dev libavcodec-dev libavfilter-dev libavutil-dev \
-    libswscale-dev libswresample-dev libopenblas-dev libembree-dev libcsv-dev libsdl2-dev libcairo2-dev
+    libswscale-dev libswresample-dev libopenblas-dev libembree-dev libcsv-dev libsdl2-dev libcairo2-dev \
+    libopenmpi-dev openmpi-bin
 DEPS_TESTS := libcriterion-dev
 deps:
 	@missing=$$(for p in $(DEPS_REQUIRED) $(DEPS_OPTIONAL) $(DEPS_TESTS); do \

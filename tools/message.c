@@ -71,6 +71,11 @@ void vbg_message_setup(const vbg_values *v)
                    (strcmp(when, "auto") == 0 && isatty(STDERR_FILENO) && !(no && *no));
 }
 
+void vbg_message_quiet(void)
+{
+    voice.quiet = true;
+}
+
 static void say(const char *word, const char *colour, const char *fmt, va_list ap)
     __attribute__((format(printf, 3, 0)));
 

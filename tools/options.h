@@ -123,6 +123,8 @@ vbg_ctx_opt vbg_value_ctx(const vbg_values *v, vbg_dtype precision);
 
 /* Remembers program name, quiet, verbose and colour from the values. */
 void vbg_message_setup(const vbg_values *v);
+/* From here on only errors are shown (ranks of mpirun but the first). */
+void vbg_message_quiet(void);
 /* The first thing a program does: its name for messages, SIGPIPE ignored, closed
  * standard streams opened on /dev/null. */
 void vbg_message_start(const char *program);

@@ -44,7 +44,7 @@ static double rate_at(const vbg_course *c)
     double factor;
 
     if (o->per_epoch)
-        i = floor(i * o->accumulate / (double)c->l->jobs_per_epoch);
+        i = floor(i * (double)vbg_course_jobs(c) / (double)c->l->jobs_per_epoch);
     factor = vbg_schedule_at(&o->schedule, i);
     if (c->rewarm >= 0 && c->step < c->rewarm + REWARM_STEPS)
         factor *= (double)(c->step - c->rewarm + 1) / REWARM_STEPS;
@@ -72,6 +72,19 @@ static vbg_status refuse(vbg_course *c, const char *what, uint64_t job, int slot
         c->step + 1, samples[0] ? " (" : "", samples[0] ? samples : "", c->l->opt.out);
 }
 
+/* Ranks take the jobs in turn. */
+static uint64_t own_job(const vbg_course *c, uint64_t job)
+{
+    return job * (uint64_t)c->ranks.count + (uint64_t)c->ranks.rank;
+}
+
+static vbg_status load_own(void *arg, uint64_t job, int slot, vbg_err *err)
+{
+    const vbg_course *c = arg;
+
+    return c->l->calls->load(c->l->arg, own_job(c, job), slot, err);
+}
+
 /* One micro-batch. */
 static vbg_status micro_batch(vbg_course *c, vbg_measure *mean, vbg_err *err)
 {
@@ -85,12 +98,34 @@ static vbg_status micro_batch(vbg_course *c, vbg_measure *mean, vbg_err *err)
     if (st != VBG_OK)
         return st;
     c->data_s += vbg_now() - before;
+    job = own_job(c, job);
     st = l->calls->step(l->arg, job, slot, &m, err);
     if (st == VBG_OK && !isfinite(m.loss))
         st = refuse(c, "the loss", job, slot, err);
     vbg_prefetch_done(c->prefetch, slot);
     add_measure(mean, &m, 1.0 / l->opt.accumulate);
     return st;
+}
+
+/* What the ranks found becomes one: gradients, statistics, measures, failures. */
+static vbg_status join(vbg_course *c, vbg_measure *mean, vbg_status st, vbg_err *err)
+{
+    double bad = st != VBG_OK, v[1 + VBG_LOOP_VALUES] = { mean->loss };
+
+    if (c->ranks.count == 1)
+        return st;
+    vbg_ranks_max(&c->ranks, &bad, 1);
+    if (bad > 0)
+        return st != VBG_OK ? st : vbg_fail(err, VBG_EIO, "another process failed");
+    vbg_ranks_sum_gradients(&c->ranks, c->l->params);
+    vbg_ranks_mean_buffers(&c->ranks, c->l->params);
+    for (int i = 0; i < mean->count; i++)
+        v[1 + i] = mean->value[i].value;
+    vbg_ranks_sum(&c->ranks, v, 1 + mean->count);
+    mean->loss = v[0] / c->ranks.count;
+    for (int i = 0; i < mean->count; i++)
+        mean->value[i].value = v[1 + i] / c->ranks.count;
+    return VBG_OK;
 }
 
 static vbg_status one_step(vbg_course *c, vbg_err *err)
@@ -102,10 +137,12 @@ static vbg_status one_step(vbg_course *c, vbg_err *err)
 
     for (int k = 0; k < l->opt.accumulate && st == VBG_OK; k++)
         st = micro_batch(c, &mean, err);
+    st = join(c, &mean, st, err);
     if (st != VBG_OK)
         return st;
     c->lr = rate_at(c);
-    double norm = vbg_optim_step(l->optim, l->ctx, c->lr, 1.0 / l->opt.accumulate);
+    double norm =
+        vbg_optim_step(l->optim, l->ctx, c->lr, 1.0 / (double)vbg_course_jobs(c));
     if (!isfinite(norm))
         return refuse(c, "the gradient", 0, -1, err);
     vbg_params_refresh(l->params, l->ctx);
@@ -180,6 +217,8 @@ static vbg_status between(vbg_course *c, bool last, bool cut_short, vbg_err *err
     const vbg_loop *l = c->l;
     vbg_status st = VBG_OK;
 
+    if (c->ranks.rank > 0)
+        return VBG_OK;
     if (l->calls->validate && !cut_short && due(c, l->opt.val_every, last))
         st = validate(c, err);
     if (st == VBG_OK && l->calls->sample && !cut_short &&
@@ -191,18 +230,19 @@ static vbg_status between(vbg_course *c, bool last, bool cut_short, vbg_err *err
     return st;
 }
 
-/* Why the training ends now, or NULL. */
+/* Why the training ends now, for all ranks, or NULL. */
 static const char *ending(const vbg_course *c)
 {
-    double limit = c->l->opt.max_seconds;
+    double limit = c->l->opt.max_seconds, why = 0;
 
     if (c->step >= c->steps)
         return "steps";
-    if (vbg_stop_signal())
-        return "signal";
     if (limit > 0 && vbg_now() - c->start >= limit)
-        return "clock";
-    return NULL;
+        why = 1;
+    if (vbg_stop_signal())
+        why = 2;
+    vbg_ranks_max(&c->ranks, &why, 1);
+    return why > 1 ? "signal" : why > 0 ? "clock" : NULL;
 }
 
 static vbg_status run_steps(vbg_course *c, vbg_err *err)
@@ -216,7 +256,7 @@ static vbg_status run_steps(vbg_course *c, vbg_err *err)
             break;
         vbg_course_report(c);
         end = ending(c);
-        st = between(c, end != NULL, end && vbg_stop_signal(), err);
+        st = between(c, end != NULL, end && strcmp(end, "signal") == 0, err);
     }
     vbg_status_clear();
     if (st != VBG_OK) {
@@ -227,7 +267,7 @@ static vbg_status run_steps(vbg_course *c, vbg_err *err)
     if (c->save_failed)
         return vbg_fail(err, VBG_EIO, "the end of the training could not be saved");
     vbg_note("%ld steps done (%s), %s", c->step, end, c->l->opt.out);
-    if (vbg_stop_signal())
+    if (strcmp(end, "signal") == 0)
         return vbg_fail(err, VBG_ECANCEL, "stopped; --resume goes on");
     return VBG_OK;
 }
@@ -240,12 +280,13 @@ static vbg_status begin(vbg_course *c, vbg_err *err)
 
     if (st != VBG_OK)
         return st;
-    c->steps = o->steps
-                   ? o->steps
-                   : (long)ceil(o->epochs * (double)l->jobs_per_epoch / o->accumulate);
-    l->opt.schedule.total =
-        o->per_epoch ? ceil((double)c->steps * o->accumulate / (double)l->jobs_per_epoch)
-                     : (double)c->steps;
+    c->steps = o->steps ? o->steps
+                        : (long)ceil(o->epochs * (double)l->jobs_per_epoch /
+                                     (double)vbg_course_jobs(c));
+    l->opt.schedule.total = o->per_epoch
+                                ? ceil((double)c->steps * (double)vbg_course_jobs(c) /
+                                       (double)l->jobs_per_epoch)
+                                : (double)c->steps;
     c->first = c->step;
     st = vbg_course_plan(c, err);
     if (st != VBG_OK)
@@ -253,8 +294,8 @@ static vbg_status begin(vbg_course *c, vbg_err *err)
     vbg_course_log_start(c);
     c->since = vbg_now();
     return vbg_prefetch_new(&c->prefetch, o->loaders, l->depth,
-                            (uint64_t)c->step * (uint64_t)o->accumulate, l->calls->load,
-                            l->arg, err);
+                            (uint64_t)c->step * (uint64_t)o->accumulate, load_own, c,
+                            err);
 }
 
 vbg_status vbg_loop_run(vbg_loop *l, vbg_err *err)
@@ -262,9 +303,17 @@ vbg_status vbg_loop_run(vbg_loop *l, vbg_err *err)
     vbg_course c = { .l = l, .lock = -1, .best = NAN, .rewarm = -1, .start = vbg_now() };
 
     vbg_signals_setup();
-    vbg_status st = begin(&c, err);
+    vbg_status st = vbg_ranks_start(&c.ranks, err);
+    if (st != VBG_OK)
+        return st;
+    if (c.ranks.rank > 0)
+        vbg_message_quiet();
+    st = begin(&c, err);
     if (st == VBG_OK)
         st = run_steps(&c, err);
     vbg_course_close(&c);
+    if (st != VBG_OK && st != VBG_ECANCEL && c.ranks.count > 1)
+        vbg_error("%s", err->text); /* before the others are ended */
+    vbg_ranks_end(&c.ranks, st == VBG_OK || st == VBG_ECANCEL);
     return st;
 }

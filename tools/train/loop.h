@@ -9,10 +9,14 @@
  *                                             log, validate, samples, checkpoints
  *                                           export
  *
- * Micro-batches are numbered from 0 ("jobs"): job j belongs to step j / accumulate and
- * epoch j / jobs_per_epoch.  What a job holds and every random number in it must follow
- * from (opt.seed, j) alone; then a resumed training repeats an undisturbed one bit for
- * bit.  A resumed training has the checkpoint's seed, whatever the options say.
+ * Micro-batches are numbered from 0 ("jobs"): job j belongs to step j / (accumulate x
+ * ranks) and epoch j / jobs_per_epoch.  What a job holds and every random number in it
+ * must follow from (opt.seed, j) alone; then a resumed training repeats an undisturbed
+ * one bit for bit.  A resumed training has the checkpoint's seed, whatever the options
+ * say.
+ *
+ * Under mpirun every rank takes its share of the jobs (job j: rank j mod ranks), so two
+ * ranks do what one does with twice --accumulate; rank 0 alone writes.
  *
  * Folder of a training (--out DIR):
  *     log.jsonl  loss.png            the course

@@ -89,7 +89,8 @@ vbg_status vbg_course_open(vbg_course *c, vbg_err *err)
 
     vbg_course_path(c, path, sizeof path, "samples");
     vbg_status st = vbg_make_folder(path, err);
-    if (st == VBG_OK)
+    const bool first = c->ranks.rank == 0; /* the others only read */
+    if (st == VBG_OK && first)
         st = vbg_lock_take(&c->lock, o->out, err);
     vbg_course_path(c, path, sizeof path, "last.vbg");
     there = st == VBG_OK && access(path, F_OK) == 0;
@@ -97,7 +98,7 @@ vbg_status vbg_course_open(vbg_course *c, vbg_err *err)
         st = vbg_fail(
             err, VBG_EUSAGE,
             "%s holds a training: --resume goes on with it, --fresh begins anew", o->out);
-    if (st == VBG_OK && o->fresh)
+    if (st == VBG_OK && o->fresh && first)
         clear_folder(c);
     there = there && o->resume;
     if (st == VBG_OK && (there || o->from))
@@ -107,7 +108,7 @@ vbg_status vbg_course_open(vbg_course *c, vbg_err *err)
         st = vbg_fail(err, VBG_ENOMEM, "not enough memory");
     vbg_course_path(c, path, sizeof path, "log.jsonl");
     if (st == VBG_OK)
-        st = vbg_log_open(&c->log, path, !there, err);
+        st = vbg_log_open(&c->log, first ? path : "/dev/null", first && !there, err);
     return st;
 }
 

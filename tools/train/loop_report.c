@@ -36,7 +36,7 @@ static const char *clock_text(char *text, size_t size, double seconds)
 
 static long images_a_step(const vbg_course *c)
 {
-    return (long)c->l->samples_per_job * c->l->opt.accumulate;
+    return (long)c->l->samples_per_job * vbg_course_jobs(c);
 }
 
 /* Copies of the parameters in memory: value, gradient, slots, packed form. */
@@ -70,7 +70,7 @@ vbg_status vbg_course_plan(vbg_course *c, vbg_err *err)
              (double)slab / 1e9);
     vbg_note("%ld steps of %ld samples, %.2f epochs", c->steps - c->step,
              images_a_step(c),
-             (double)(c->steps - c->step) * l->opt.accumulate /
+             (double)(c->steps - c->step) * (double)vbg_course_jobs(c) /
                  (double)(l->jobs_per_epoch ? l->jobs_per_epoch : 1));
     return VBG_OK;
 }
@@ -110,9 +110,9 @@ static void show(vbg_course *c, double loss)
 
 static double epoch_of(const vbg_course *c)
 {
-    return c->l->jobs_per_epoch
-               ? (double)c->step * c->l->opt.accumulate / (double)c->l->jobs_per_epoch
-               : 0;
+    return c->l->jobs_per_epoch ? (double)c->step * (double)vbg_course_jobs(c) /
+                                      (double)c->l->jobs_per_epoch
+                                : 0;
 }
 
 void vbg_course_report(vbg_course *c)

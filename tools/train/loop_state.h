@@ -6,9 +6,11 @@
 #include "tools/train/log.h"
 #include "tools/train/loop.h"
 #include "tools/train/prefetch.h"
+#include "tools/train/ranks.h"
 
 typedef struct vbg_course {
     vbg_loop *l;
+    vbg_ranks ranks;
     vbg_log *log;
     vbg_prefetch *prefetch;
     int lock;
@@ -24,6 +26,12 @@ typedef struct vbg_course {
     double norm_sum, data_s, since;
     double start, step_s, shown, lr; /* step_s: running mean */
 } vbg_course;
+
+/* Micro-batches of one update, over all ranks. */
+static inline long vbg_course_jobs(const vbg_course *c)
+{
+    return (long)c->l->opt.accumulate * c->ranks.count;
+}
 
 /* ---- loop_files.c ---- */
 
