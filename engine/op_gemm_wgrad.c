@@ -82,6 +82,14 @@ typedef struct grid {
 
 /* ---- shape ---- */
 
+/* The least part that cuts all into no more parts than `part` does. */
+static int even_cut(int all, int part)
+{
+    const int parts = (all + part - 1) / part;
+
+    return (all + parts - 1) / parts;
+}
+
 /* Images or bands of rows of about `target` positions. */
 static void grid_cut(grid *g, size_t target)
 {
@@ -96,12 +104,12 @@ static void grid_cut(grid *g, size_t target)
     g->width += g->width % 2; /* whole pairs */
     g->rows = vbg_max_int(g->v.lead + ph, a->oh + g->v.last);
     const size_t image = (size_t)g->rows * (size_t)g->width;
-    g->images = vbg_min_int(a->n, vbg_max_int(1, (int)(target / image)));
+    g->images = even_cut(a->n, vbg_min_int(a->n, vbg_max_int(1, (int)(target / image))));
     g->band = a->oh;
-    if (image > 2 * target) { /* borders cost up to a quarter */
+    if (2 * image > 3 * target) { /* borders cost up to a quarter */
         int least = 4 * (g->v.lead + g->v.last);
         g->band = vbg_max_int(vbg_max_int(1, least), (int)(target / (size_t)g->width));
-        g->band = vbg_min_int(a->oh, g->band);
+        g->band = even_cut(a->oh, vbg_min_int(a->oh, g->band));
         g->rows = g->band < a->oh ? g->v.lead + g->band + g->v.last : g->rows;
     }
     g->m = vbg_round_up((size_t)(g->images * g->rows) * (size_t)g->width, VBG_TURN);
