@@ -230,8 +230,11 @@ static vbg_status parse(config *c)
 
 static vbg_status set(const config *c, const char *option, const char *text)
 {
-    return vbg_value_given(c->v, option) ? VBG_OK
-                                         : vbg_values_set(c->v, option, text, c->err);
+    const bool other = strcmp(option, "epochs") == 0 && vbg_value_given(c->v, "steps");
+
+    return other || vbg_value_given(c->v, option)
+               ? VBG_OK
+               : vbg_values_set(c->v, option, text, c->err);
 }
 
 /* Keys that are options as they stand. */
