@@ -7,7 +7,7 @@
 
 #include "video/image.h"
 
-enum { SCALE = 4, RADIUS = 3, STRIP = 32, FIELDS = 8 };
+enum { SCALE = 8, RADIUS = 1, STRIP = 32, FIELDS = 8 };
 
 /* Fields of a small pixel: alpha, person (Y U V, weighted by alpha squared), their
  * weight, background (Y U V). */
@@ -94,10 +94,22 @@ static void gather(vbg_relight *r, const vbg_picture *back)
     }
 }
 
+/* The top row's mean over the rows around it; later rows add and subtract. */
+static void first_row(vbg_relight *r, int f, float *d)
+{
+    for (int x = 0; x < r->w; x++)
+        d[x] = field(&r->small, r, f, 0)[x] * (RADIUS + 1) / (2 * RADIUS + 1);
+    for (int k = 1; k <= RADIUS; k++) {
+        const float *s = field(&r->small, r, f, vbg_min_int(k, r->h - 1));
+        for (int x = 0; x < r->w; x++)
+            d[x] += s[x] / (2 * RADIUS + 1);
+    }
+}
+
 /* Means over 2 RADIUS + 1 in both directions, the border repeated; small -> blurred. */
 static void blur(vbg_relight *r)
 {
-    const int n = 2 * RADIUS + 1;
+    const float share = 1.0f / (2 * RADIUS + 1);
     float line[4096];
 
     for (int y = 0; y < r->h * FIELDS; y++) {
@@ -107,21 +119,26 @@ static void blur(vbg_relight *r)
         for (int k = -RADIUS; k <= RADIUS; k++)
             sum += line[vbg_min_int(vbg_max_int(k, 0), w - 1)];
         for (int x = 0; x < w; x++) {
-            s[x] = sum / (float)n;
+            s[x] = sum * share;
             sum += line[vbg_min_int(x + RADIUS + 1, w - 1)] -
                    line[vbg_max_int(x - RADIUS, 0)];
         }
     }
     for (int f = 0; f < FIELDS; f++)
         for (int y = 0; y < r->h; y++) {
+            const int in = vbg_min_int(y + RADIUS, r->h - 1);
+            const int gone = vbg_max_int(y - RADIUS - 1, 0);
+            const float *before = field(&r->blurred, r, f, vbg_max_int(y - 1, 0));
+            const float *add = field(&r->small, r, f, in);
+            const float *less = field(&r->small, r, f, gone);
             float *d = field(&r->blurred, r, f, y);
-            memset(d, 0, (size_t)r->w * sizeof *d);
-            for (int k = -RADIUS; k <= RADIUS; k++) {
-                const float *s =
-                    field(&r->small, r, f, vbg_min_int(vbg_max_int(y + k, 0), r->h - 1));
-                for (int x = 0; x < r->w; x++)
-                    d[x] += s[x] / (float)n;
+            if (y == 0) {
+                first_row(r, f, d);
+                continue;
             }
+#pragma omp simd
+            for (int x = 0; x < r->w; x++)
+                d[x] = before[x] + (add[x] - less[x]) * share;
         }
 }
 
@@ -176,14 +193,18 @@ static uint8_t clip(float v)
 static uint8_t edge_pixel(const vbg_relight *r, int p, float sx, float sy, float c,
                           float alpha)
 {
-    const float weight = at(r, PW, sx, sy), wide = at(r, A, sx, sy);
-
-    if (weight > 0.02f)
-        c += (float)r->opt.spill * (1 - alpha) * (at(r, PY + p, sx, sy) / weight - c);
-    c += (float)r->opt.wrap * 0.5f * (1 - wide) * (at(r, BY + p, sx, sy) - c);
+    if (r->opt.spill > 0 && alpha < 1) {
+        const float weight = at(r, PW, sx, sy);
+        if (weight > 0.02f)
+            c += (float)r->opt.spill * (1 - alpha) * (at(r, PY + p, sx, sy) / weight - c);
+    }
+    if (r->opt.wrap > 0)
+        c += (float)r->opt.wrap * 0.5f * (1 - at(r, A, sx, sy)) *
+             (at(r, BY + p, sx, sy) - c);
     return clip(c + (float)r->opt.match * (float)r->mean[p]);
 }
 
+/* Rows are copied; then what is near the outline is changed, as far as it is shown. */
 static void plane_rows(vbg_relight *r, int p, int y0, int y1)
 {
     const vbg_yuv *v = &r->raw->frame.yuv;
@@ -197,20 +218,21 @@ static void plane_rows(vbg_relight *r, int p, int y0, int y1)
         const float sy = ((float)(y * half) - SCALE / 2) / SCALE;
         const float *wide =
             field(&r->blurred, r, A, vbg_min_int(y * half / SCALE, r->h - 1));
+        memcpy(d, s, (size_t)w);
         for (int bx = 0; bx * SCALE / half < w; bx++) {
+            const float a = wide[vbg_min_int(bx, r->w - 1)];
+            const bool deep = a > 0.996f;
+            if (a < 0.004f || (deep && add == 0)) /* nobody, or nothing to do */
+                continue;
             const int x0 = bx * SCALE / half;
             const int x1 = vbg_min_int(w, (bx + 1) * SCALE / half);
-            const float a = wide[vbg_min_int(bx, r->w - 1)];
-            if (a < 0.004f) { /* nobody: never shown */
-                memcpy(d + x0, s + x0, (size_t)(x1 - x0));
-            } else if (a > 0.996f) {
-                for (int x = x0; x < x1; x++)
+            for (int x = x0; x < x1; x++) {
+                const uint8_t own = alpha[vbg_min_int(x * half, v->w - 1)];
+                if (deep)
                     d[x] = clip((float)s[x] + add);
-            } else {
-                for (int x = x0; x < x1; x++)
-                    d[x] = edge_pixel(
-                        r, p, ((float)(x * half) - SCALE / 2) / SCALE, sy, s[x],
-                        (float)alpha[vbg_min_int(x * half, v->w - 1)] / 255);
+                else if (own > 0)
+                    d[x] = edge_pixel(r, p, ((float)(x * half) - SCALE / 2) / SCALE, sy,
+                                      s[x], (float)own / 255);
             }
         }
     }

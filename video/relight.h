@@ -8,7 +8,7 @@
  *           A: alpha, blurred wide
  *   match   the person's mean luma and its tint move towards those of
  *           the background around him
- * Found at a quarter of the frame's size; pixels deep inside are copied (match: scaled).
+ * Found at an eighth of the frame's size; pixels deep inside are copied (match: shifted).
  * Sources: light wrapping as compositors do it by hand; Reinhard et al. 2001 for match.
  */
 #ifndef VBG_VIDEO_RELIGHT_H
