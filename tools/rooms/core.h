@@ -4,7 +4,7 @@
 
 #include "tools/rooms/render.h"
 
-enum { ENV_W = 512, ENV_H = 256, LOW_W = 64, LOW_H = 32 };
+enum { ENV_W = 256, ENV_H = 128, LOW_W = 64, LOW_H = 32, GAMMA = 4096 };
 
 /* Everything a tile needs; read only while tiles run. */
 typedef struct core_job {
@@ -17,6 +17,7 @@ typedef struct core_job {
     vec3 ambient;    /* irradiance / pi at the second hit */
     float exposure;  /* of pass 0; bounce light is clamped by it */
     float view_gain;
+    const float *gamma; /* sRGB of (i / (GAMMA - 1))^2, times 255 */
     uint32_t seed;
     uint64_t *rays; /* per tile row, added up in order */
 } core_job;

@@ -37,7 +37,7 @@ static inline float lane_random(uint32_t pixel_hash, int sample, uint32_t dim)
 
 static vec3 cosine_dir(vec3 n, float u, float v)
 {
-    const float r = sqrtf(u), a = 2 * VR_PI * v, z = sqrtf(fmaxf(0, 1 - u));
+    const float r = sqrtf(u), a = 2 * VR_PI * v, z = sqrtf(vr_max(0, 1 - u));
     const float s = n.z >= 0 ? 1.f : -1.f, k = -1 / (s + n.z), b = n.x * n.y * k;
     const vec3 t = v3(1 + s * n.x * n.x * k, s * b, -s * n.x),
                bt = v3(b, s + n.y * n.y * k, -n.y);
@@ -212,7 +212,7 @@ static float light_shares(const scene *s, vec3 p, vec3 n, bool both, float *sum)
                 v3_dot(d, n) + fabsf(v3_dot(l->u, n)) + fabsf(v3_dot(l->v, n));
             w = front <= 0 || (!both && reach <= 0)
                     ? 0
-                    : w * fmaxf(front / sqrtf(d2 + 1e-6f), .15f);
+                    : w * vr_max(front / sqrtf(d2 + 1e-6f), .15f);
         }
         total += w;
         sum[i] = total;
@@ -236,24 +236,24 @@ static bool light_pick(const core_job *j, const float *sum, float total, vec3 p,
     if (l->shape == LIGHT_BALL) {
         const vec3 d = v3_sub(l->o, p);
         const float dist = v3_len(d);
-        const vec3 w = v3_mul(d, 1 / fmaxf(dist, 1e-4f));
+        const vec3 w = v3_mul(d, 1 / vr_max(dist, 1e-4f));
         const vec3 t = v3_unit(v3_cross(fabsf(w.y) < .9f ? v3(0, 1, 0) : v3(1, 0, 0), w));
         const float r = l->r * sqrtf(u[1]), a = 2 * VR_PI * u[2];
         const vec3 q = v3_add(
             l->o, v3_add(v3_mul(t, r * cosf(a)), v3_mul(v3_cross(w, t), r * sinf(a))));
         const vec3 e = v3_sub(q, p);
         o->dist = v3_len(e);
-        o->dir = v3_mul(e, 1 / fmaxf(o->dist, 1e-4f));
+        o->dir = v3_mul(e, 1 / vr_max(o->dist, 1e-4f));
         o->value = v3_mul(
             l->emit,
-            fminf(VR_PI * l->r * l->r / fmaxf(dist * dist, l->r * l->r), 2.5f) / pick);
-        o->dist = fmaxf(o->dist - l->r, 0);
+            vr_min(VR_PI * l->r * l->r / vr_max(dist * dist, l->r * l->r), 2.5f) / pick);
+        o->dist = vr_max(o->dist - l->r, 0);
         return o->dist > 0;
     }
     const vec3 q = v3_mad(v3_mad(l->o, l->u, 2 * u[1] - 1), l->v, 2 * u[2] - 1);
     const vec3 e = v3_sub(q, p);
     const float d2 = v3_dot(e, e), dist = sqrtf(d2);
-    o->dir = v3_mul(e, 1 / fmaxf(dist, 1e-4f));
+    o->dir = v3_mul(e, 1 / vr_max(dist, 1e-4f));
     o->dist = dist * .999f - 1e-3f;
     const float c = -v3_dot(o->dir, l->n);
     if (c <= 0 || o->dist <= 0)
@@ -261,7 +261,7 @@ static bool light_pick(const core_job *j, const float *sum, float total, vec3 p,
     const vec3 rad = l->shape == LIGHT_PORTAL
                          ? v3_had(env_lookup(j->low, LOW_W, LOW_H, o->dir), l->emit)
                          : l->emit;
-    o->value = v3_mul(rad, l->area * fminf(c / fmaxf(d2, 1e-4f), 2.5f) / pick);
+    o->value = v3_mul(rad, l->area * vr_min(c / vr_max(d2, 1e-4f), 2.5f) / pick);
     return true;
 }
 
@@ -301,7 +301,7 @@ static float caustic(const scene *s, vec3 p)
     const float n = vr_noise(v3(x, 3, z)) + .5f * vr_noise(v3(x * 2.1f, 9, z * 2.1f));
     const float m = vr_noise(v3(x * 1.3f + 9, 5, z * 1.3f));
     const float v =
-        powf(fmaxf(0, 1 - 1.6f * fabsf(n)), 3) + powf(fmaxf(0, 1 - 2 * fabsf(m)), 4);
+        powf(vr_max(0, 1 - 1.6f * fabsf(n)), 3) + powf(vr_max(0, 1 - 2 * fabsf(m)), 4);
 
     return 1 + s->caustics * (1.6f * v - .5f);
 }
@@ -310,7 +310,7 @@ static float caustic(const scene *s, vec3 p)
 static float ggx(vec3 n, vec3 l, vec3 wo, float rough)
 {
     const vec3 h = v3_unit(v3_add(l, wo));
-    const float nh = v3_dot(n, h), lh = fmaxf(v3_dot(l, h), .05f), nl = v3_dot(n, l);
+    const float nh = v3_dot(n, h), lh = vr_max(v3_dot(l, h), .05f), nl = v3_dot(n, l);
     const float a2 = rough * rough, d = nh * nh * (a2 - 1) + 1;
 
     return nl <= 0 ? 0 : nl * a2 / (VR_PI * d * d) / (4 * lh * lh);
@@ -370,7 +370,7 @@ static void pend_light(lanes *a, int l, vec3 dir, vec3 value)
     a->pend_spec[l] = v3s(0);
     if (f->rough >= .35f && v3_max(f->f0) > 0) {
         const vec3 h = v3_unit(v3_add(dir, a->h[l].wo));
-        const float q = 1 - fmaxf(v3_dot(dir, h), 0), q5 = q * q * q * q * q;
+        const float q = 1 - vr_max(v3_dot(dir, h), 0), q5 = q * q * q * q * q;
         const vec3 fr = v3_mix(f->f0, v3s(1), q5);
         a->pend_spec[l] = v3_mul(v3_had(value, fr), ggx(f->n, dir, a->h[l].wo, f->rough));
     }
@@ -514,10 +514,10 @@ static vec3 mirrored(const core_job *j, const hit *h, uint32_t rnd)
                          vr_unit(vr_hash(rnd + 3)) };
     const float total = light_shares(s, h->p, f.n, false, sums);
     if (total > 0 && light_pick(j, sums, total, h->p, u, &li))
-        e = v3_add(e, v3_mul(li.value, .7f * fmaxf(v3_dot(f.n, li.dir), 0) / VR_PI));
+        e = v3_add(e, v3_mul(li.value, .7f * vr_max(v3_dot(f.n, li.dir), 0) / VR_PI));
     if (!s->indoor)
         e = v3_add(
-            e, v3_mul(s->sky.sun_colour, .6f * fmaxf(v3_dot(f.n, s->sky.sun_dir), 0)));
+            e, v3_mul(s->sky.sun_colour, .6f * vr_max(v3_dot(f.n, s->sky.sun_dir), 0)));
     if (m->metal)
         f.albedo = v3_mul(f.f0, .6f);
     return v3_add(v3_had(f.albedo, clamp_light(e, 3 / j->exposure)), f.emit);
@@ -530,7 +530,7 @@ static vec3 mirror_dir(const hit *h, vec3 n, float rough, uint32_t rnd)
 
     if (rough > .02f) {
         const float a2 = rough * rough, c = sqrtf((1 - u) / (1 + (a2 - 1) * u)),
-                    s = sqrtf(fmaxf(0, 1 - c * c));
+                    s = sqrtf(vr_max(0, 1 - c * c));
         const vec3 t = v3_unit(v3_cross(fabsf(n.y) < .9f ? v3(0, 1, 0) : v3(1, 0, 0), n)),
                    b = v3_cross(n, t);
         m = v3_unit(v3_add(v3_mul(n, c), v3_add(v3_mul(t, s * cosf(6.2831853f * v)),
@@ -563,7 +563,7 @@ static void mirror_light(const core_job *j, lanes *a)
             ray_set(&k, l, v3_mad(g.p, g.n, 2e-3f), d, 1e4f);
             fr[l] = v3s(p->glass_f);
         } else if (p->met && f->rough < .35f) {
-            const float q = 1 - fmaxf(v3_dot(f->n, p->wo), 0),
+            const float q = 1 - vr_max(v3_dot(f->n, p->wo), 0),
                         q5 = q * q * q * q * q * (1 - f->rough * 1.5f);
             fr[l] = v3_mix(f->f0, v3s(1), q5);
             if (v3_max(fr[l]) < .012f)
@@ -594,7 +594,7 @@ static void mirror_light(const core_job *j, lanes *a)
 /* Surface of a primary hit; w is set. */
 static void surface_at(const core_job *j, hit *h, float px, surf *f)
 {
-    const float c = fmaxf(v3_dot(h->ng, h->wo), .12f);
+    const float c = vr_max(v3_dot(h->ng, h->wo), .12f);
     h->w = h->t * px / c;
     const spot q = { h->tex, h->p, h->n, .5f * (h->w + h->t * px) };
 

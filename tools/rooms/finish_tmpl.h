@@ -86,17 +86,17 @@ static float curve(float x)
  * which keeps hues where lamps are bright. */
 static vec3 tone(vec3 c)
 {
-    const float m = fmaxf(v3_max(c), 1e-6f), k = curve(m) / m;
+    const float m = vr_max(v3_max(c), 1e-6f), k = curve(m) / m;
     const vec3 keep = v3_mul(c, k), each = v3(curve(c.x), curve(c.y), curve(c.z));
 
     return v3_mix(each, keep, .55f);
 }
 
-static uint8_t encode(float v, float dither)
+static uint8_t encode(const core_job *j, float v, float dither)
 {
-    v = vr_clamp(v, 0, 1);
-    v = v <= .0031308f ? 12.92f * v : 1.055f * powf(v, 1 / 2.4f) - .055f;
-    return (uint8_t)vr_clamp(v * 255 + dither, 0, 255);
+    const float i = sqrtf(vr_clamp(v, 0, 1)) * (GAMMA - 1);
+
+    return (uint8_t)vr_clamp(j->gamma[(int)(i + .5f)] + dither, 0, 255);
 }
 
 static vec3 through_air(const scene *s, vec3 c, float dist)
@@ -151,9 +151,9 @@ static void finish_row(const core_job *j, int y, uint8_t *edge)
         v = tone(v3_mad(bloom_at(c, x, y), v, j->exposure));
         uint8_t *o = c->rgb + i * 3;
         const float di = vr_unit(vr_hash((uint32_t)i ^ j->seed));
-        o[0] = encode(v.x, di);
-        o[1] = encode(v.y, di);
-        o[2] = encode(v.z, di);
+        o[0] = encode(j, v.x, di);
+        o[1] = encode(j, v.y, di);
+        o[2] = encode(j, v.z, di);
         if (!edge)
             continue;
         const bool wrap = c->camera == CAMERA_EQUIRECT;
@@ -189,7 +189,7 @@ static vec3 borrowed(const core_job *j, const hit *h, const surf *f, int x, int 
                                  : (c->part[k] & 0xffff) == (h->part & 0xffff) ? 1.f
                                                                                : 0.f) +
                                 2 * v3_dot(h->n, get3(c, P_NX, k)) -
-                                fminf(plane * c->p[P_Q][k], 4) -
+                                vr_min(plane * c->p[P_Q][k], 4) -
                                 .05f * (float)(dx * dx + dy * dy);
             if (score > best) {
                 best = score;
@@ -243,9 +243,9 @@ static void edges(const core_job *j, const uint32_t *pixel, int n)
             sum = v3_mul(sum, 1 / (float)aa);
             uint8_t *o = c->rgb + (size_t)i * 3;
             const float di = vr_unit(vr_hash(i ^ j->seed));
-            o[0] = encode(sum.x, di);
-            o[1] = encode(sum.y, di);
-            o[2] = encode(sum.z, di);
+            o[0] = encode(j, sum.x, di);
+            o[1] = encode(j, sum.y, di);
+            o[2] = encode(j, sum.z, di);
         }
     }
 }

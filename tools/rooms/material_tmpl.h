@@ -59,7 +59,7 @@ static void mat_planks(const material *m, const spot *q, surf *o)
     const uint32_t id = vr_hash2(row, seg, m->seed);
     const float dx = fabsf(x / bw - (float)row - .5f) * bw, lx = bw / 2 - dx;
     const float dz = fabsf((z + shift) / len - (float)seg - .5f) * len, lz = len / 2 - dz;
-    const float joint = fmaxf(vr_line(lx, .0018f, q->w), vr_line(lz, .0016f, q->w));
+    const float joint = vr_max(vr_line(lx, .0018f, q->w), vr_line(lz, .0016f, q->w));
     const vec3 g = wood_grain(m->a, v3(x, (float)(id & 63), z), q->w, id);
 
     o->albedo = v3_mul(g, tint(id, .80f, 1.17f) * (1 - .62f * joint));
@@ -79,7 +79,7 @@ static void mat_tile(const material *m, const spot *q, surf *o)
     const uint32_t id = vr_hash2(ix, iy, m->seed);
     const float ex = (.5f - fabsf(x - (float)ix - .5f)) * s;
     const float ey = (.5f - fabsf(y - (float)iy - .5f)) * sy;
-    const float grout = fmaxf(vr_line(ex, .0022f, q->w), vr_line(ey, .0022f, q->w));
+    const float grout = vr_max(vr_line(ex, .0022f, q->w), vr_line(ey, .0022f, q->w));
     vec3 c = m->style == 1 && ((ix + iy) & 1) ? m->b : m->a;
 
     c = v3_mul(c, tint(id, .95f, 1.04f) *
@@ -105,7 +105,7 @@ static void mat_brick(const material *m, const spot *q, surf *o)
     const float ex = (.5f - fabsf(x - (float)ix - .5f)) * bw;
     const float ey = (.5f - fabsf(y - (float)iy - .5f)) * bh;
     const float joint =
-        fmaxf(vr_line(ex, .005f, q->w + .002f), vr_line(ey, .005f, q->w + .002f));
+        vr_max(vr_line(ex, .005f, q->w + .002f), vr_line(ey, .005f, q->w + .002f));
     const float f =
         vr_fbm(v3(q->tex.x * 30, q->tex.y * 30, (float)(id & 31)), 3, .6f, q->w * 30);
     vec3 c = v3_mul(v3_mix(m->a, m->b, vr_unit(vr_hash(id)) * .7f),
@@ -160,7 +160,7 @@ static void mat_carpet(const material *m, const spot *q, surf *o)
                         : id % 3 == 1 ? star_shape(fx, fy, size)
                                       : fabsf(fx + .3f * size * sinf(fy / size * 3)) +
                                             fabsf(fy) * .2f - size * .2f;
-        const float in = vr_clamp(.5f - d / fmaxf(q->w, .002f), 0, 1);
+        const float in = vr_clamp(.5f - d / vr_max(q->w, .002f), 0, 1);
         const vec3 c = (id >> 8) % 3 == 0   ? m->b
                        : (id >> 8) % 3 == 1 ? m->c
                                             : v3(.75f, .55f, .06f);
@@ -172,8 +172,9 @@ static void mat_carpet(const material *m, const spot *q, surf *o)
 static void mat_rug(const material *m, const spot *q, surf *o)
 {
     const float u = q->tex.x, v = q->tex.y;
-    const float bu = fminf(u, 1 - u) * m->scale, bv = fminf(v, 1 - v); /* scale: aspect */
-    const float b = fminf(bu, bv);
+    const float bu = vr_min(u, 1 - u) * m->scale,
+                bv = vr_min(v, 1 - v); /* scale: aspect */
+    const float b = vr_min(bu, bv);
     vec3 c = m->a;
 
     if (m->style == 0) { /* stripes */
@@ -278,7 +279,7 @@ static vec3 paved(const material *m, const spot *q, float f, float big)
         const int ix = vr_floor(xs);
         const uint32_t id = vr_hash2(ix, iz, m->seed);
         const float e =
-            fminf(.5f - fabsf(xs - (float)ix - .5f), .5f - fabsf(z - (float)iz - .5f)) *
+            vr_min(.5f - fabsf(xs - (float)ix - .5f), .5f - fabsf(z - (float)iz - .5f)) *
             s;
         return v3_mul(m->a, tint(id, .82f, 1.14f) * (1 + .16f * f) *
                                 (1 - .5f * vr_line(e, .008f, w)));
@@ -395,7 +396,7 @@ static void mat_water(const material *m, const spot *q, surf *o)
     o->n = v3_unit(v3(o->n.x - sx, o->n.y, o->n.z - sz));
     const float foam = m->style == 1 ? vr_step(.3f, .0f, q->tex.y) : 0; /* tex.y: depth */
     const float f = foam > 0 ? vr_fbm(v3_mul(q->pos, 3), 3, .6f, q->w * 3) : 0;
-    o->albedo = v3_mix(m->a, m->b, m->style == 1 ? expf(-fmaxf(q->tex.y, 0) / 1.6f) : 0);
+    o->albedo = v3_mix(m->a, m->b, m->style == 1 ? expf(-vr_max(q->tex.y, 0) / 1.6f) : 0);
     o->albedo = v3_mix(o->albedo, v3s(.8f),
                        vr_clamp(foam * (1.2f * foam + f - .15f) * 1.3f, 0, .95f));
 }
@@ -468,7 +469,8 @@ static void mat_panel(const material *m, const spot *q, surf *o)
         id = vr_hash2(ix + 99, iy, m->seed);
     }
     const float e =
-        fminf((.5f - fabsf(x - (float)ix - .5f)), (.5f - fabsf(y - (float)iy - .5f))) * s;
+        vr_min((.5f - fabsf(x - (float)ix - .5f)), (.5f - fabsf(y - (float)iy - .5f))) *
+        s;
     const float seam = vr_line(e, .005f, q->w);
     const float f = vr_fbm(v3_mul(q->tex, 4), 3, .5f, q->w * 4);
     vec3 c = v3_mul(id % 7 == 0 ? m->b : m->a, tint(id, .86f, 1.08f) * (1 + .06f * f));
@@ -536,7 +538,7 @@ static void mat_simple(const material *m, const spot *q, surf *o)
         if (m->scale > 1 && m->style == 1) {
             const float x = vr_fract(q->tex.x / m->scale),
                         y = vr_fract(q->tex.y / m->scale);
-            const float e = fminf(fminf(x, 1 - x), fminf(y, 1 - y)) * m->scale;
+            const float e = vr_min(vr_min(x, 1 - x), vr_min(y, 1 - y)) * m->scale;
             o->albedo = v3_mul(o->albedo, 1 - .4f * vr_line(e, .006f, w));
         }
         break;

@@ -80,8 +80,8 @@ static inline float vr_cells(float x, float y, uint32_t seed, uint32_t *id)
 /* 1 inside |d| < half, box-filtered over the footprint w. */
 static inline float vr_line(float d, float half, float w)
 {
-    return vr_clamp((half - fabsf(d)) / fmaxf(w, 1e-5f) + .5f, 0, 1) *
-           fminf(1, 2 * half / fmaxf(w, 1e-5f) + (w < 2 * half ? 1.f : 0.f));
+    return vr_clamp((half - fabsf(d)) / vr_max(w, 1e-5f) + .5f, 0, 1) *
+           vr_min(1, 2 * half / vr_max(w, 1e-5f) + (w < 2 * half ? 1.f : 0.f));
 }
 
 #endif

@@ -21,6 +21,7 @@ struct renderer {
     uint8_t *mark;
     uint64_t *rays;
     size_t cap;
+    float gamma[GAMMA];
 };
 
 static const core_table *choose_core(void)
@@ -47,6 +48,11 @@ vbg_status vr_renderer_new(renderer **out, vbg_err *err)
     if (!r)
         return vbg_fail(err, VBG_ENOMEM, "rooms: out of memory");
     r->core = choose_core();
+    for (int i = 0; i < GAMMA; i++) {
+        const float v = (float)i / (GAMMA - 1), l = v * v;
+        r->gamma[i] =
+            255 * (l <= .0031308f ? 12.92f * l : 1.055f * powf(l, 1 / 2.4f) - .055f);
+    }
     r->env = malloc(ENV_W * ENV_H * sizeof *r->env);
     r->low = malloc(LOW_W * LOW_H * sizeof *r->low);
     r->device = rtcNewDevice("threads=1,set_affinity=0");
@@ -156,18 +162,18 @@ static void make_env(const renderer *r, const scene *s, int threads)
     for (int y = 0; y < ENV_H; y++)
         for (int x = 0; x < ENV_W; x++)
             r->env[y * ENV_W + x] = vr_sky(
-                &s->sky, vr_direction(&env, (float)x + .5f, (float)y + .5f), true, .012f);
+                &s->sky, vr_direction(&env, (float)x + .5f, (float)y + .5f), true, .024f);
     for (int y = 0; y < LOW_H; y++)
         for (int x = 0; x < LOW_W; x++) {
             vec3 sum = v3s(0);
-            for (int j = 0; j < 8; j++)
-                for (int i = 0; i < 8; i++) {
-                    const vec3 v = r->env[(y * 8 + j) * ENV_W + x * 8 + i];
+            for (int j = 0; j < 4; j++)
+                for (int i = 0; i < 4; i++) {
+                    const vec3 v = r->env[(y * 4 + j) * ENV_W + x * 4 + i];
                     const float m = v3_max(v);
                     sum = v3_add(sum, m > 2 ? v3_mul(v, 2 / m)
                                             : v); /* the sun is its own light */
                 }
-            vec3 low = v3_mul(sum, 1.f / 64);
+            vec3 low = v3_mul(sum, 1.f / 16);
             if (y > LOW_H / 2 &&
                 s->indoor) { /* green meadows do not paint ceilings green */
                 const float l = v3_luma(low);
@@ -278,8 +284,8 @@ static float window_gain(const renderer *r, const scene *s, float exposure)
 
 static void probe(const renderer *r, core_job *j, render_stats *st)
 {
-    const render_opt o = {
-        .spp_band = 6, .spp_pole = 6, .bounces = 1, .threads = j->o->threads
+    render_opt o = {
+        .spp_band = 6, .spp_pole = 2, .bounces = 1, .threads = j->o->threads
     };
     const scene *s = j->s;
     core_job p = *j;
@@ -290,6 +296,7 @@ static void probe(const renderer *r, core_job *j, render_stats *st)
     p.exposure = .2f;
     p.view_gain = s->indoor ? 0 : s->view_gain; /* windows are set by what is found */
     for (int pass = 0; pass < 2; pass++) {
+        o.spp_band = o.spp_pole = pass ? 5 : 2;
         trace(r, &p, st);
         measure(&p, &p.ambient, &mean_log, !s->indoor);
         p.exposure = s->key / expf(mean_log);
@@ -404,6 +411,7 @@ vbg_status vr_render(renderer *r, scene *s, canvas *c, const render_opt *o,
                    .o = o,
                    .env = r->env,
                    .low = r->low,
+                   .gamma = r->gamma,
                    .seed = vr_hash((uint32_t)s->seed * 2654435761u + 99) };
     make_env(r, s, o->threads);
     st->build_s = vbg_now() - t;

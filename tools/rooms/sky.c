@@ -126,11 +126,11 @@ static vec3 gradient(const sky *k, float y)
 
 static vec3 air(const sky *k, vec3 d, bool disc)
 {
-    vec3 c = gradient(k, fmaxf(d.y, 0));
+    vec3 c = gradient(k, vr_max(d.y, 0));
     const float s = v3_dot(d, k->sun_dir);
 
     if (v3_max(k->sun_colour) > 0 || k->time == SKY_DUSK) {
-        const float g = fmaxf(s, 0), g2 = g * g, g8 = g2 * g2 * g2 * g2;
+        const float g = vr_max(s, 0), g2 = g * g, g8 = g2 * g2 * g2 * g2;
         const vec3 tint =
             k->time == SKY_DUSK ? v3(.9f, .35f, .12f) : v3_mul(k->sun_colour, .30f);
         const float low = k->time == SKY_DUSK ? expf(-fabsf(d.y) * 5) : 1;
@@ -190,7 +190,7 @@ static vec3 clouds(const sky *k, vec3 d, vec3 c, float px)
     const vec3 s = v3(q.x + .16f * k->sun_dir.x, q.y + .12f, q.z + .16f * k->sun_dir.z);
     const float thick = vr_fbm(s, 4, .52f, w);
     const float lit = vr_clamp(.62f + 1.1f * (f - thick) - .35f * thick, 0, 1);
-    const float silver = powf(fmaxf(v3_dot(d, k->sun_dir), 0), 8) * .6f;
+    const float silver = powf(vr_max(v3_dot(d, k->sun_dir), 0), 8) * .6f;
     const vec3 white = v3_mad(v3_mix(k->cloud_dark, k->cloud_light, lit), k->sun_colour,
                               .22f * silver * (1 - cover * .5f));
     return v3_mix(c, white, cover * .93f * vr_step(.02f, .16f, d.y));
@@ -215,7 +215,7 @@ static float ridge(const sky *k, vec3 d, float freq, float layer, int octaves)
 
 static vec3 land_light(const sky *k, vec3 colour)
 {
-    const float up = fmaxf(k->sun_dir.y, .15f);
+    const float up = vr_max(k->sun_dir.y, .15f);
     return v3_had(colour, v3_add(v3_mul(v3_mix(k->middle, k->zenith, .3f), .75f),
                                  v3_mul(k->sun_colour, .75f * up)));
 }
@@ -301,7 +301,7 @@ static vec3 skyline(const sky *k, vec3 d, vec3 c, float px)
 
 static vec3 below(const sky *k, vec3 d, float px)
 {
-    const float t = k->eye / fmaxf(-d.y, 1e-4f), w = t * px;
+    const float t = k->eye / vr_max(-d.y, 1e-4f), w = t * px;
     const vec3 p = v3(d.x * t, 0, d.z * t);
     vec3 m = k->land;
 
@@ -342,7 +342,7 @@ vec3 vr_sky(const sky *k, vec3 d, bool fine, float px)
     if (d.y < 0 && k->back != BACK_SPACE)
         c = below(k, d, px);
     else
-        c = air(k, k->back == BACK_SPACE ? d : v3(d.x, fmaxf(d.y, 0), d.z), fine);
+        c = air(k, k->back == BACK_SPACE ? d : v3(d.x, vr_max(d.y, 0), d.z), fine);
     if (fine && k->stars > 0 && (d.y > 0 || k->back == BACK_SPACE))
         c = v3_add(c, stars(k, d, px));
     if (k->cloud > 0 && fine)

@@ -11,6 +11,16 @@
 
 #define VR_PI 3.14159265f
 
+/* fmaxf and fminf are calls as long as NaN has to be treated right; here it need not. */
+static inline float vr_max(float a, float b)
+{
+    return a > b ? a : b;
+}
+static inline float vr_min(float a, float b)
+{
+    return a < b ? a : b;
+}
+
 typedef struct vec3 {
     float x, y, z;
 } vec3;
@@ -66,7 +76,7 @@ static inline vec3 v3_unit(vec3 a)
 }
 static inline float v3_max(vec3 a)
 {
-    return fmaxf(a.x, fmaxf(a.y, a.z));
+    return vr_max(a.x, vr_max(a.y, a.z));
 }
 static inline float v3_luma(vec3 a)
 {
