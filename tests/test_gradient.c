@@ -23,13 +23,13 @@ Test(gradient, activations)
             .name = name,
             .build = activation,
             .arg = &a,
-            .in = { { 2, 3, 5, 37, .spread = 5, .fill = GRADIENT_STEPS } } });
+            .in = { { .n = 2, 3, 5, 37, .spread = 5, .fill = GRADIENT_STEPS } } });
         gradient_check(&(gradient_case){
             .name = name,
             .build = sum_activated,
             .arg = &a,
-            .in = { { 2, 1, 5, 9, .spread = 3, .fill = GRADIENT_STEPS },
-                    { 2, 1, 1, 9, .spread = 0.01f, .fill = GRADIENT_SMOOTH } } });
+            .in = { { .n = 2, 1, 5, 9, .spread = 3, .fill = GRADIENT_STEPS },
+                    { .n = 2, 1, 1, 9, .spread = 0.01f, .fill = GRADIENT_SMOOTH } } });
     }
 }
 
@@ -122,22 +122,27 @@ static vbg_tensor *parts(vbg_ctx *c, vbg_tensor *const *x, void *arg)
 
 Test(gradient, other_elementwise_ops)
 {
-    gradient_check(
-        &(gradient_case){ .name = "square", .build = square, .in = { { 2, 3, 5, 19 } } });
-    gradient_check(
-        &(gradient_case){ .name = "affine", .build = scaled, .in = { { 2, 3, 5, 19 } } });
     gradient_check(&(gradient_case){
-        .name = "geglu", .build = gated, .in = { { 2, 3, 5, 38, .spread = 3 } } });
+        .name = "square", .build = square, .in = { { .n = 2, 3, 5, 19 } } });
     gradient_check(&(gradient_case){
-        .name = "concat", .build = beside, .in = { { 2, 3, 5, 7 }, { 2, 3, 5, 18 } } });
+        .name = "affine", .build = scaled, .in = { { .n = 2, 3, 5, 19 } } });
     gradient_check(&(gradient_case){
-        .name = "stack", .build = below, .in = { { 2, 3, 5, 7 }, { 1, 3, 5, 7 } } });
+        .name = "geglu", .build = gated, .in = { { .n = 2, 3, 5, 38, .spread = 3 } } });
     gradient_check(
-        &(gradient_case){ .name = "parts", .build = parts, .in = { { 3, 3, 4, 6 } } });
-    gradient_check(&(gradient_case){ .name = "cast",
-                                     .build = cast,
-                                     .in = { { 2, 3, 5, 7, .fill = GRADIENT_STEPS } },
-                                     .step = 1.0 / 128 });
+        &(gradient_case){ .name = "concat",
+                          .build = beside,
+                          .in = { { .n = 2, 3, 5, 7 }, { .n = 2, 3, 5, 18 } } });
+    gradient_check(
+        &(gradient_case){ .name = "stack",
+                          .build = below,
+                          .in = { { .n = 2, 3, 5, 7 }, { .n = 1, 3, 5, 7 } } });
+    gradient_check(&(gradient_case){
+        .name = "parts", .build = parts, .in = { { .n = 3, 3, 4, 6 } } });
+    gradient_check(
+        &(gradient_case){ .name = "cast",
+                          .build = cast,
+                          .in = { { .n = 2, 3, 5, 7, .fill = GRADIENT_STEPS } },
+                          .step = 1.0 / 128 });
 }
 
 /* ---- resampling ---- */
@@ -164,10 +169,11 @@ Test(gradient, resize)
             resize_to r = { to[i][0], to[i][1], (vbg_resize_mode)mode };
             char name[40];
             snprintf(name, sizeof name, "resize mode %d to %d x %d", mode, r.w, r.h);
-            gradient_check(&(gradient_case){ .name = name,
-                                             .build = resized,
-                                             .arg = &r,
-                                             .in = { { 2, 5, 7, i % 2 ? 19 : 1 } } });
+            gradient_check(
+                &(gradient_case){ .name = name,
+                                  .build = resized,
+                                  .arg = &r,
+                                  .in = { { .n = 2, 5, 7, i % 2 ? 19 : 1 } } });
         }
 }
 
@@ -205,14 +211,14 @@ Test(gradient, pool)
         gradient_check(&(gradient_case){ .name = name,
                                          .build = pooled,
                                          .arg = &o,
-                                         .in = { { 2, 9, 7, 11, .fill = fill } } });
+                                         .in = { { .n = 2, 9, 7, 11, .fill = fill } } });
         gradient_check(&(gradient_case){ .name = name,
                                          .build = pooled,
                                          .arg = &o,
-                                         .in = { { 1, 5, 6, 81, .fill = fill } } });
+                                         .in = { { .n = 1, 5, 6, 81, .fill = fill } } });
     }
-    gradient_check(
-        &(gradient_case){ .name = "mean", .build = mean, .in = { { 2, 9, 7, 11 } } });
+    gradient_check(&(gradient_case){
+        .name = "mean", .build = mean, .in = { { .n = 2, 9, 7, 11 } } });
 }
 
 static vbg_tensor *sampled(vbg_ctx *c, vbg_tensor *const *x, void *arg)
@@ -234,14 +240,15 @@ Test(gradient, grid_sample)
             .name = name,
             .build = sampled,
             .arg = &o,
-            .in = { { 2, 5, 8, 19 },
-                    { 2, 3, 4, 2, .spread = 1.2f, .constant = true, .f32 = true } } });
+            .in = {
+                { .n = 2, 5, 8, 19 },
+                { .n = 2, 3, 4, 2, .spread = 1.2f, .constant = true, .f32 = true } } });
         gradient_check(
             &(gradient_case){ .name = name,
                               .build = sampled,
                               .arg = &o,
-                              .in = { { 2, 5, 8, 3, .constant = true },
-                                      { 2, 3, 4, 2, .spread = 1.2f, .f32 = true } },
+                              .in = { { .n = 2, 5, 8, 3, .constant = true },
+                                      { .n = 2, 3, 4, 2, .spread = 1.2f, .f32 = true } },
                               .step = 1.0 / 4096,
                               .tol = 5e-3 });
     }
@@ -272,15 +279,15 @@ static vbg_tensor *padded(vbg_ctx *c, vbg_tensor *const *x, void *arg)
 Test(gradient, other_resampling_ops)
 {
     gradient_check(&(gradient_case){
-        .name = "gather", .build = gathered, .in = { { 2, 3, 5, 70 } } });
+        .name = "gather", .build = gathered, .in = { { .n = 2, 3, 5, 70 } } });
     gradient_check(&(gradient_case){
-        .name = "shuffle", .build = shuffled, .in = { { 2, 3, 5, 12 } } });
+        .name = "shuffle", .build = shuffled, .in = { { .n = 2, 3, 5, 12 } } });
     for (int mode = VBG_PAD_ZERO; mode <= VBG_PAD_REPLICATE; mode++) {
         vbg_pad_opt o = {
             .top = 1, .left = 2, .bottom = 3, .right = 1, .mode = (vbg_pad_mode)mode
         };
         gradient_check(&(gradient_case){
-            .name = "pad", .build = padded, .arg = &o, .in = { { 2, 4, 5, 9 } } });
+            .name = "pad", .build = padded, .arg = &o, .in = { { .n = 2, 4, 5, 9 } } });
     }
 }
 
@@ -308,7 +315,7 @@ Test(gradient, embedding)
                                      .build = embedded,
                                      .params = embedding_params,
                                      .arg = &m,
-                                     .in = { { 2, 1, 3, 13 } } });
+                                     .in = { { .n = 2, 1, 3, 13 } } });
 }
 
 static vbg_tensor *unit_vectors(vbg_ctx *c, vbg_tensor *const *x, void *arg)
@@ -326,7 +333,7 @@ static vbg_tensor *log_softmax(vbg_ctx *c, vbg_tensor *const *x, void *arg)
 Test(gradient, over_channels)
 {
     gradient_check(&(gradient_case){
-        .name = "unit vectors", .build = unit_vectors, .in = { { 2, 3, 4, 11 } } });
+        .name = "unit vectors", .build = unit_vectors, .in = { { .n = 2, 3, 4, 11 } } });
     gradient_check(&(gradient_case){
-        .name = "log softmax", .build = log_softmax, .in = { { 2, 3, 4, 11 } } });
+        .name = "log softmax", .build = log_softmax, .in = { { .n = 2, 3, 4, 11 } } });
 }

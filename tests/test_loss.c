@@ -28,31 +28,37 @@ Test(loss, gradients_of_pairs)
     for (size_t i = 0; i < sizeof losses / sizeof *losses; i++) {
         char name[16];
         snprintf(name, sizeof name, "loss %zu", i);
-        gradient_check(&(gradient_case){
-            .name = name,
-            .build = against,
-            .arg = &losses[i],
-            .in = { { 2, 3, 5, 7, .fill = GRADIENT_STEPS },
-                    { 2, 3, 5, 7, .centre = 0.5f, .spread = 0.05f, .constant = true } },
-            .step = 1.0 / 32,
-            .tol = 5e-3 });
+        gradient_check(
+            &(gradient_case){ .name = name,
+                              .build = against,
+                              .arg = &losses[i],
+                              .in = { { .n = 2, 3, 5, 7, .fill = GRADIENT_STEPS },
+                                      { .n = 2,
+                                        3,
+                                        5,
+                                        7,
+                                        .centre = 0.5f,
+                                        .spread = 0.05f,
+                                        .constant = true } },
+                              .step = 1.0 / 32,
+                              .tol = 5e-3 });
     }
     gradient_check(&(gradient_case){
         .name = "weighted",
         .build = weighted,
-        .in = { { 3, 3, 5, 2 },
-                { 3, 3, 5, 2, .constant = true },
-                { 3, 1, 1, 1, .centre = 1, .constant = true, .f32 = true } },
+        .in = { { .n = 3, 3, 5, 2 },
+                { .n = 3, 3, 5, 2, .constant = true },
+                { .n = 3, 1, 1, 1, .centre = 1, .constant = true, .f32 = true } },
         .step = 1.0 / 16,
         .tol = 5e-3 });
     /* more than one run of rows */
-    gradient_check(
-        &(gradient_case){ .name = "long",
-                          .build = against,
-                          .arg = &losses[0],
-                          .in = { { 2, 70, 80, 9 }, { 2, 70, 80, 9, .constant = true } },
-                          .step = 4,
-                          .tol = 5e-2 });
+    gradient_check(&(gradient_case){
+        .name = "long",
+        .build = against,
+        .arg = &losses[0],
+        .in = { { .n = 2, 70, 80, 9 }, { .n = 2, 70, 80, 9, .constant = true } },
+        .step = 4,
+        .tol = 5e-2 });
 }
 
 enum { N = 2, H = 7, W = 9, CLASSES = 5 };
@@ -95,7 +101,7 @@ Test(loss, gradients_by_class)
     gradient_case g = { .name = "cross entropy",
                         .build = by_class,
                         .arg = &l,
-                        .in = { { N, H, W, CLASSES } },
+                        .in = { { .n = N, H, W, CLASSES } },
                         .step = 1.0 / 16,
                         .tol = 1e-2 };
 
@@ -208,8 +214,8 @@ Test(loss, sums)
     gradient_check(&(gradient_case){
         .name = "dice and cross entropy",
         .build = combined,
-        .in = { { 2, 3, 5, 3 },
-                { 2, 3, 5, 3, .centre = 0.5f, .spread = 0.5f, .constant = true } },
+        .in = { { .n = 2, 3, 5, 3 },
+                { .n = 2, 3, 5, 3, .centre = 0.5f, .spread = 0.5f, .constant = true } },
         .step = 1.0 / 32,
         .tol = 5e-3 });
 }
@@ -231,12 +237,12 @@ Test(loss, style)
     gradient_case g = { .name = "variation",
                         .build = variation,
                         .arg = &squared,
-                        .in = { { 2, 5, 6, 3, .fill = GRADIENT_DISTINCT } },
+                        .in = { { .n = 2, 5, 6, 3, .fill = GRADIENT_DISTINCT } },
                         .tol = 1e-2 };
 
     gradient_check(&g);
     squared = false;
     gradient_check(&g);
     gradient_check(
-        &(gradient_case){ .name = "Gram", .build = gram, .in = { { 2, 5, 6, 7 } } });
+        &(gradient_case){ .name = "Gram", .build = gram, .in = { { .n = 2, 5, 6, 7 } } });
 }
