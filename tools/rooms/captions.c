@@ -263,6 +263,7 @@ static void sentence(const scene *s, text *t, int view, const group *g, int n, i
     const int open = chance(r, .6f) ? 0 : rnd_int(r, s->indoor ? 4 : 3);
     const bool early = length >= 2 && chance(r, .2f);
     bool with = false;
+    const int swap = !s->indoor && chance(r, .5f); /* ground before sky */
 
     put(t, "%s", opens[open]);
     if (bare)
@@ -274,7 +275,7 @@ static void sentence(const scene *s, text *t, int view, const group *g, int n, i
     for (int k = 0; k < 2 && length >= 1; k++) {
         if (k == 1 && length < 3)
             break;
-        const int which = s->indoor ? k : (k ^ (chance(r, .5f) ? 1 : 0));
+        const int which = k ^ swap;
         const size_t mark = t->n;
         put(t, with ? " and " : s->indoor || which == 1 ? " with " : " under ");
         if (shell_clause(s, t, which, view)) {
