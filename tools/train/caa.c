@@ -281,7 +281,6 @@ static vbg_status step(void *arg, uint64_t job, int n, vbg_measure *m, vbg_err *
     (void)job;
     vbg_status st = run_samples(t, t->slots[n].sample, t->batch, -1, true, &loss, err);
     m->loss = (double)loss;
-    m->count = t->batch;
     return st;
 }
 
@@ -322,7 +321,6 @@ static vbg_status validate(void *arg, vbg_measure *m, vbg_err *err)
         m->loss += (double)loss / HELD_OUT;
     }
     t->dropout = dropout;
-    m->count = HELD_OUT;
     return st;
 }
 

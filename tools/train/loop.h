@@ -39,7 +39,7 @@ enum { VBG_LOOP_VALUES = 16 };
 /* What a micro-batch or a validation measured: means over its samples. */
 typedef struct vbg_measure {
     double loss;
-    int count;
+    int count; /* of value */
     struct {
         char
             name[32]; /* "miou", logged as "miou" in training, "val/miou" in validation */
