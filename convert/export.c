@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "convert/retype.h"
 #include "convert/safetensors.h"
 #include "engine/io.h"
 

@@ -13,44 +13,6 @@ static bool is_float(vbg_dtype t)
     return t == VBG_F32 || t == VBG_BF16 || t == VBG_F16;
 }
 
-static void plain_values(float *dst, const vbg_entry *e, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        dst[i] = e->dtype == VBG_F32    ? ((const float *)e->data)[i]
-                 : e->dtype == VBG_BF16 ? vbg_bf16_to_f32(((const uint16_t *)e->data)[i])
-                                        : vbg_f16_to_f32(((const uint16_t *)e->data)[i]);
-}
-
-bool vbg_entry_values(float *dst, const vbg_entry *e)
-{
-    const float *from = e->data;
-    size_t count = 0, d[4] = { 1, 1, 1, 1 };
-
-    if (!is_float(e->dtype))
-        return false;
-    vbg_dims_count(&count, e->rank, e->dim);
-    for (int i = 0; i < e->rank && i < 4; i++)
-        d[i] = (size_t)e->dim[i];
-    const size_t taps = d[2] * d[3];
-    switch (e->layout) {
-    case VBG_LAYOUT_PLAIN:
-        plain_values(dst, e, count);
-        break;
-    case VBG_LAYOUT_PACK16:
-        vbg_unpack(dst, e->data, e->dtype, d[0], d[1], d[2], d[3]);
-        break;
-    case VBG_LAYOUT_DEPTHWISE: /* [taps][c] -> [c][taps] */
-        for (size_t i = 0; i < count; i++)
-            dst[i] = from[i % taps * d[0] + i / taps];
-        break;
-    case VBG_LAYOUT_TRANSPOSED: /* [taps][oc][c] -> [c][oc][taps] */
-        for (size_t i = 0; i < count; i++)
-            dst[i] = from[(i % taps * d[1] + i / taps % d[1]) * d[0] + i / taps / d[1]];
-        break;
-    }
-    return true;
-}
-
 /* The type that e is written in. */
 static vbg_dtype type_of(const vbg_entry *e, vbg_dtype t)
 {

@@ -1,13 +1,8 @@
-/* A .vbg file again, with its layers stored in another type; and the values of any of its
- * tensors. */
+/* A .vbg file again, with its layers stored in another type. */
 #ifndef VBG_CONVERT_RETYPE_H
 #define VBG_CONVERT_RETYPE_H
 
 #include "engine/weights.h"
-
-/* Values of a floating-point tensor of any layout as f32 in PyTorch order; dst holds the
- * product of its dims.  False: not floats. */
-bool vbg_entry_values(float *dst, const vbg_entry *e);
 
 typedef struct vbg_retype_result {
     size_t tensors;

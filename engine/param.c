@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "engine/tensor.h"
+#include "engine/weights_format.h"
 
 typedef struct choice {
     char *component, *pattern;
@@ -226,72 +227,22 @@ static sizes layer_sizes(const vbg_entry *e)
     return (sizes){ d[0], d[1], d[2], d[3] };
 }
 
-/* f32 [kh*kw][oc][c] of a transposed, [kh*kw][oc] of a depthwise convolution, from and
- * to PyTorch's [c][oc][kh][kw] and [oc][1][kh][kw]. */
-static void regroup(float *packed, float *value, const vbg_entry *e, bool to_packed)
-{
-    sizes s = layer_sizes(e);
-    size_t taps = s.kh * s.kw;
-
-    for (size_t o = 0; o < s.oc; o++)
-        for (size_t i = 0; i < s.c; i++)
-            for (size_t k = 0; k < taps; k++) {
-                size_t at = e->layout == VBG_LAYOUT_TRANSPOSED ? (i * s.oc + o) * taps + k
-                                                               : (o * s.c + i) * taps + k;
-                size_t to = (k * s.oc + o) * s.c + i;
-                if (to_packed)
-                    packed[to] = value[at];
-                else
-                    value[at] = packed[to];
-            }
-}
-
 static void pack(vbg_param *m)
 {
-    sizes s = layer_sizes(&m->entry);
+    const vbg_entry *e = &m->entry;
 
-    if (m->entry.layout == VBG_LAYOUT_PACK16)
-        vbg_pack(m->packed, m->dtype, m->value, s.oc, s.c, s.kh, s.kw);
-    else if (m->packed != m->value)
-        regroup(m->packed, m->value, &m->entry, true);
+    if (m->packed != m->value)
+        vbg_layout_pack(m->packed, m->dtype, e->layout, e->rank, e->dim, m->value);
     m->fresh = m->version;
-}
-
-/* The file's values as f32 in PyTorch order; false: a type that is not trained. */
-static bool read_values(vbg_param *m, const vbg_entry *e)
-{
-    sizes s = layer_sizes(e);
-
-    if (e->layout == VBG_LAYOUT_PACK16) {
-        if (e->dtype != VBG_F32 && e->dtype != VBG_BF16 && e->dtype != VBG_F16)
-            return false;
-        vbg_unpack(m->value, e->data, e->dtype, s.oc, s.c, s.kh, s.kw);
-        return true;
-    }
-    if (e->layout != VBG_LAYOUT_PLAIN) {
-        regroup((float *)(uintptr_t)e->data, m->value, e, false);
-        return e->dtype == VBG_F32;
-    }
-    for (size_t i = 0; i < m->count; i++) {
-        if (e->dtype == VBG_F32)
-            m->value[i] = ((const float *)e->data)[i];
-        else if (e->dtype == VBG_BF16)
-            m->value[i] = vbg_bf16_to_f32(((const uint16_t *)e->data)[i]);
-        else if (e->dtype == VBG_F16)
-            m->value[i] = vbg_f16_to_f32(((const uint16_t *)e->data)[i]);
-        else
-            return false;
-    }
-    return true;
 }
 
 static size_t packed_bytes(const vbg_param *m)
 {
-    sizes s = layer_sizes(&m->entry);
+    const vbg_entry *e = &m->entry;
+    size_t bytes = 0;
 
-    if (m->entry.layout == VBG_LAYOUT_PACK16)
-        return vbg_pack_bytes(m->dtype, s.oc, s.c, s.kh * s.kw);
-    return m->count * sizeof(float);
+    vbg_layout_bytes(&bytes, m->dtype, e->layout, e->rank, e->dim);
+    return bytes;
 }
 
 /* Everything but the values. */
@@ -357,7 +308,7 @@ vbg_param *vbg_params_take(vbg_params *p, const vbg_entry *e, const vbg_entry *s
         return NULL;
     bool ok = true;
     if (e)
-        ok = read_values(m, e);
+        ok = vbg_entry_values(m->value, e);
     else
         initialise(p, m, init, scale);
     pack(m);

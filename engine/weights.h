@@ -56,6 +56,10 @@ size_t vbg_weights_count(const vbg_weights *w);
 const vbg_entry *vbg_weights_at(const vbg_weights *w, size_t i);
 bool vbg_weights_has_component(const vbg_weights *w, const char *component);
 
+/* Values of a floating-point tensor of any layout as f32 in PyTorch order; dst holds the
+ * product of its dims.  False: not floats. */
+bool vbg_entry_values(float *dst, const vbg_entry *e);
+
 /* Metadata by key: false when absent or of another type. */
 bool vbg_weights_string(const vbg_weights *w, const char *key, const char **value);
 bool vbg_weights_int(const vbg_weights *w, const char *key, int64_t *value);

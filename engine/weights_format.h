@@ -66,6 +66,11 @@ bool vbg_dims_count(size_t *count, int rank, const int64_t *dim);
 
 vbg_status vbg_weights_open_preview(vbg_weights **out, vbg_map *map, vbg_err *err);
 
+/* values, f32 in PyTorch order, rounded to t and put in the form of layout: dst has
+ * vbg_layout_bytes. */
+void vbg_layout_pack(void *dst, vbg_dtype t, vbg_layout layout, int rank,
+                     const int64_t *dim, const float *values);
+
 /* Layers of 8 bits (dtype i8, layout pack16): bytes in the file; values f32 in PyTorch
  * order to the file's form, |error| <= scale/2 with scale = largest |value| of the output
  * channel / 127; and that form to packed bf16 (vbg_pack_bytes). */

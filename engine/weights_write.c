@@ -280,47 +280,6 @@ static vbg_status place(vbg_writer *w, vbg_err *err)
     return vbg_file_resize(w->file, w->end + VBG_FILE_TAIL, err);
 }
 
-/* Rounds and packs values (f32, PyTorch order) into w->buffer. */
-static void encode(const vbg_writer *w, const tensor_item *t, const float *values)
-{
-    size_t count = 0, taps, rows;
-
-    vbg_dims_count(&count, t->rank, t->dim);
-    taps = t->rank == 4 ? (size_t)t->dim[2] * (size_t)t->dim[3] : 1;
-    switch (t->layout) {
-    case VBG_LAYOUT_PLAIN:
-        if (t->dtype == VBG_F32)
-            memcpy(w->buffer, values, t->bytes);
-        else
-            for (size_t i = 0; i < count; i++)
-                ((uint16_t *)w->buffer)[i] = t->dtype == VBG_BF16
-                                                 ? vbg_f32_to_bf16(values[i])
-                                                 : vbg_f32_to_f16(values[i]);
-        return;
-    case VBG_LAYOUT_PACK16:
-        if (t->dtype == VBG_I8) {
-            vbg_int8_pack(w->buffer, values, (size_t)t->dim[0], (size_t)t->dim[1], taps);
-            return;
-        }
-        vbg_pack(w->buffer, t->dtype, values, (size_t)t->dim[0], (size_t)t->dim[1],
-                 taps == 1 ? 1 : (size_t)t->dim[2], taps == 1 ? 1 : (size_t)t->dim[3]);
-        return;
-    case VBG_LAYOUT_DEPTHWISE: /* [c][taps] -> [taps][c] */
-        rows = (size_t)t->dim[0];
-        for (size_t i = 0; i < count; i++)
-            ((float *)w->buffer)[i % taps * rows + i / taps] = values[i];
-        return;
-    case VBG_LAYOUT_TRANSPOSED: /* [c][oc][taps] -> [taps][oc][c] */
-        for (size_t i = 0; i < count; i++) {
-            size_t tap = i % taps, o = i / taps % (size_t)t->dim[1];
-            size_t c = i / taps / (size_t)t->dim[1];
-            size_t at = (tap * (size_t)t->dim[1] + o) * (size_t)t->dim[0] + c;
-            ((float *)w->buffer)[at] = values[i];
-        }
-        return;
-    }
-}
-
 vbg_status vbg_writer_data(vbg_writer *w, const char *component, const char *name,
                            const void *values, vbg_err *err)
 {
@@ -346,7 +305,7 @@ vbg_status vbg_writer_data(vbg_writer *w, const char *component, const char *nam
                 return vbg_fail(err, VBG_ENOMEM, "%s: out of memory (%zu bytes for %s)",
                                 w->path, t->bytes, name);
         }
-        encode(w, t, values);
+        vbg_layout_pack(w->buffer, t->dtype, t->layout, t->rank, t->dim, values);
         data = w->buffer;
     }
     t->checksum = XXH3_64bits(data, t->bytes);

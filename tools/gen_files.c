@@ -87,11 +87,12 @@ static vbg_status take_latents(vbg_room_spec *s, const vbg_st_tensor *t, const c
 {
     const int64_t *d = t->dim + (t->rank == 5 ? 1 : 0);
     bool shape = (t->rank == 4 || (t->rank == 5 && t->dim[0] == 1)) && d[0] == s->views &&
-                 d[1] > 0 && d[1] <= 64 && d[2] > 0 && d[3] > 0 && d[2] <= 256 && d[3] <= 256;
+                 d[1] > 0 && d[1] <= 64 && d[2] > 0 && d[3] > 0 && d[2] <= 256 &&
+                 d[3] <= 256;
 
     if (!shape)
-        return vbg_fail(err, VBG_EFORMAT, "%s: %s is not [%d,channels,height,width]", path,
-                        t->name, s->views);
+        return vbg_fail(err, VBG_EFORMAT, "%s: %s is not [%d,channels,height,width]",
+                        path, t->name, s->views);
     s->latents = malloc(t->count * sizeof *s->latents);
     if (!s->latents)
         return vbg_fail(err, VBG_ENOMEM, "out of memory");
@@ -215,7 +216,8 @@ static bool view_path(char *path, size_t size, const char *dir, int i)
     return false;
 }
 
-static vbg_status load_views(vbg_picture *view, int *count, const char *dir, vbg_err *err)
+vbg_status vbg_gen_load_views(vbg_picture *view, int *count, const char *dir,
+                              vbg_err *err)
 {
     char path[4200];
     vbg_status st = VBG_OK;
@@ -247,7 +249,7 @@ vbg_status vbg_gen_stitch_folder(const vbg_gen_stitch *job, vbg_err *err)
 {
     vbg_picture view[VBG_GEN_MAX_VIEWS] = { { 0 } }, pano = { 0 };
     int count;
-    vbg_status st = load_views(view, &count, job->dir, err);
+    vbg_status st = vbg_gen_load_views(view, &count, job->dir, err);
 
     if (st == VBG_OK && job->fov_deg * count < 361)
         st = vbg_fail(err, VBG_EUSAGE, "%d views of %g degrees leave gaps: give --fov",

@@ -40,4 +40,10 @@ vbg_status vbg_gen_write_page(const char *path, const vbg_picture *pano,
                               const char *title, vbg_err *err);
 vbg_status vbg_gen_page_of_picture(const char *path, const char *picture, vbg_err *err);
 
+/* Reads DIR/0.png, 1.png, ... (or .jpg): at least 3 square ones of one size, at most
+ * VBG_GEN_MAX_VIEWS; view has room for these, zeroed, and is freed by the caller also
+ * after an error.  Errors: those of vbg_picture_load; VBG_EIO, VBG_EFORMAT. */
+vbg_status vbg_gen_load_views(vbg_picture *view, int *count, const char *dir,
+                              vbg_err *err);
+
 #endif

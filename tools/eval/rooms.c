@@ -2,42 +2,19 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "engine/picture_io.h"
 #include "models/overlap.h"
 #include "tools/eval/commands.h"
-
-enum { MAX_VIEWS = 32 };
-
-/* DIR/0.png, 1.png, ... (or .jpg), as vbg-gen --views-dir writes them. */
-static vbg_status load_views(vbg_picture *view, int *count, const char *dir, vbg_err *err)
-{
-    char path[4400];
-    vbg_status st = VBG_OK;
-
-    for (*count = 0; *count < MAX_VIEWS && st == VBG_OK; ++*count) {
-        snprintf(path, sizeof path, "%.4000s/%d.png", dir, *count);
-        if (access(path, R_OK) != 0)
-            snprintf(path, sizeof path, "%.4000s/%d.jpg", dir, *count);
-        if (access(path, R_OK) != 0)
-            break;
-        st = vbg_picture_load(&view[*count], NULL, path, 3, err);
-    }
-    if (st == VBG_OK && *count < 3)
-        st = vbg_fail(err, VBG_EIO,
-                      "%s: holds %d views (0.png, 1.png, ...); a room has at least 3",
-                      dir, *count);
-    return st;
-}
+#include "tools/gen_files.h"
 
 /* Mean over the pairs i, i+1 of one room. */
 static vbg_status room(double *out, const char *dir, double fov_deg, vbg_err *err)
 {
-    vbg_picture view[MAX_VIEWS] = { { 0 } };
+    vbg_picture view[VBG_GEN_MAX_VIEWS] = { { 0 } };
     double sum = 0;
     int count;
-    vbg_status st = load_views(view, &count, dir, err);
+    vbg_status st = vbg_gen_load_views(view, &count, dir, err);
 
     for (int i = 0; i < count && st == VBG_OK; i++) {
         double psnr = 0;
@@ -47,7 +24,7 @@ static vbg_status room(double *out, const char *dir, double fov_deg, vbg_err *er
     }
     if (st == VBG_OK)
         *out = sum / count;
-    for (int i = 0; i < MAX_VIEWS; i++)
+    for (int i = 0; i < VBG_GEN_MAX_VIEWS; i++)
         vbg_picture_free(&view[i]);
     return st;
 }
