@@ -60,7 +60,7 @@ typedef struct vbg_room_options {
     const char *negative; /* what it should not show, NULL: nothing             */
     uint64_t seed;        /* 42; same seed and machine, same bytes              */
     int steps;            /* 20 */
-    double guidance;      /* 7.5 */
+    double guidance;      /* -1: the model's own, else 7.5                      */
     int view_side;        /* pixels of one of the 8 views, 0: the model's       */
     int width, height;    /* of the panorama: 4096 x 2048                       */
     /* Called now and then with 0..1; nonzero cancels.  May be NULL. */

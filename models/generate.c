@@ -301,13 +301,36 @@ static void fill_prediction(run *k)
         k->pred[i / px / l * px * l + i % l * px + i / l % px] = k->out[i];
 }
 
-/* The guided output, in the first half of pred. */
+static double deviation(const float *x, size_t n)
+{
+    double sum = 0, squares = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        sum += x[i];
+        squares += (double)x[i] * x[i];
+    }
+    return sqrt(fmax(0, squares / (double)n - sum / (double)n * (sum / (double)n)));
+}
+
+/* The guided output, in the first half of pred.  Guidance widens the spread of values,
+ * which schedules without terminal signal turn into too much contrast: a share of it is
+ * taken back, view by view. */
 static void guide(run *k)
 {
-    const float s = (float)k->t.r->guidance, *text = k->pred + k->count;
+    const size_t n = (size_t)k->t.latent * k->px;
+    const float s = (float)k->t.guidance;
 
-    for (size_t i = 0; k->t.guided && i < k->count; i++)
-        k->pred[i] += s * (text[i] - k->pred[i]);
+    for (size_t v = 0; k->t.guided && v < (size_t)k->t.views; v++) {
+        float *x = k->pred + v * n;
+        const float *text = x + k->count;
+        for (size_t i = 0; i < n; i++)
+            x[i] += s * (text[i] - x[i]);
+        const double wide = deviation(x, n);
+        const double back = wide > 0 ? deviation(text, n) / wide : 1;
+        const float f = (float)(1 + k->t.rescale * (back - 1));
+        for (size_t i = 0; f != 1 && i < n; i++)
+            x[i] *= f;
+    }
 }
 
 static vbg_status sample_step(run *k, int i, vbg_err *err)

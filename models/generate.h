@@ -25,7 +25,8 @@ typedef struct vbg_generator vbg_generator;
 enum {
     VBG_GEN_MAX_VIEWS = 32,
     VBG_GEN_MIN_SIDE = 64, /* pixels of a view */
-    VBG_GEN_MAX_SIDE = 2048
+    VBG_GEN_MAX_SIDE = 2048,
+    VBG_GEN_MODEL = -1 /* what the package's metadata recommends */
 };
 
 /* Opens a package (.vbg, model.arch `sd`) and binds text tower, UNet, VAE and, when
@@ -42,6 +43,7 @@ void vbg_generator_close(vbg_generator *g); /* accepts NULL */
 typedef struct vbg_generator_info {
     const char *name;            /* model.name, else the file name without .vbg */
     const char *hash;            /* model.hash (10 hex digits) or "" */
+    const char *about;           /* model.about: what it can draw, or "" */
     bool has_caa;                /* may make panoramas */
     bool has_vae;                /* else the tiny decoder (TAESD) is used */
     int in_channels;             /* 4; 9: inpainting, everything is then generated */
@@ -65,7 +67,8 @@ typedef struct vbg_gen_request {
     int width, height;         /* pixels of a view, multiples of 8; a panorama is square.
                                   0: the model's, or what latents say */
     int steps;                 /* 20 */
-    double guidance;           /* 7.5; <= 1: no negative pass */
+    double guidance;           /* VBG_GEN_MODEL: the package's own, else 7.5;
+                                  <= 1: no negative pass */
     uint64_t seed;             /* 42 */
     vbg_sampler_kind sampler;  /* VBG_SAMPLER_MODEL: the package's */
     double hfov_deg;           /* panorama: field of view of each view, 90 */
@@ -85,6 +88,7 @@ typedef struct vbg_gen_plan {
     int calls; /* network calls (batches of all views) */
     int batch; /* images of one call: views, twice with guidance */
     vbg_sampler_kind sampler;
+    double guidance;     /* the one that will be used */
     size_t weight_bytes; /* mapped from the file */
     size_t work_bytes;   /* slab, tables and buffers of this request */
     double macs;         /* multiply-adds of the whole request, about */
@@ -123,6 +127,12 @@ typedef struct vbg_gen_hooks {
  * network produces NaN or infinity (damaged weights), naming the call. */
 vbg_status vbg_generate(vbg_generator *g, const vbg_gen_request *r,
                         const vbg_gen_hooks *hooks, vbg_picture *view, vbg_err *err);
+
+/* The words of a prompt that the package never learned (metadata model.words, see
+ * models/known_words.h) into out as 'one', 'two'; returns how many, 0 when the package
+ * does not say.  size >= 1. */
+int vbg_generator_unknown_words(const vbg_generator *g, const char *prompt, char *out,
+                                size_t size);
 
 /* Number of prompt tokens beyond the 75 that fit, 0 when all fit, for a warning. */
 int vbg_generator_tokens_cut(const vbg_generator *g, const char *prompt);

@@ -36,8 +36,10 @@ typedef struct vbg_gen_task {
     int factor, channels; /* pixels per latent; input channels of the UNet */
     int latent;           /* channels of a latent: 4 in Stable Diffusion */
     bool guided, coupled, tiny;
-    int batch; /* images of one call */
-    int texts; /* prompts, with the negative one first when guided */
+    double guidance, rescale; /* rescale: share of the guided output's spread that is
+                                 brought back to the text's own (Lin et al. 2024) */
+    int batch;                /* images of one call */
+    int texts;                /* prompts, with the negative one first when guided */
     int pick[2 * VBG_GEN_MAX_VIEWS];
     vbg_camera cam[VBG_GEN_MAX_VIEWS];
 } vbg_gen_task;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "models/generate_internal.h"
+#include "models/known_words.h"
 
 /* ---- opening ---- */
 
@@ -157,6 +158,7 @@ void vbg_generator_get_info(const vbg_generator *g, vbg_generator_info *info)
 {
     *info = (vbg_generator_info){ .name = g->name,
                                   .hash = config(g, "model.hash"),
+                                  .about = config(g, "model.about"),
                                   .has_caa = g->m.places > 0,
                                   .has_vae = g->has_vae,
                                   .in_channels = g->m.unet.cfg.in_channels,
@@ -167,6 +169,15 @@ void vbg_generator_get_info(const vbg_generator *g, vbg_generator_info *info)
                                   .compute = vbg_ctx_act(g->c),
                                   .threads = vbg_ctx_threads(g->c) };
     info->default_side = g->m.unet.cfg.sample_size * info->factor;
+}
+
+int vbg_generator_unknown_words(const vbg_generator *g, const char *prompt, char *out,
+                                size_t size)
+{
+    const char *list = config(g, "model.words");
+
+    *out = 0;
+    return *list ? vbg_unknown_words(list, prompt, out, size) : 0;
 }
 
 int vbg_generator_tokens_cut(const vbg_generator *g, const char *prompt)
@@ -180,9 +191,12 @@ int vbg_generator_tokens_cut(const vbg_generator *g, const char *prompt)
 
 vbg_gen_request vbg_gen_request_default(void)
 {
-    return (vbg_gen_request){
-        .views = 8, .prompts = 1, .steps = 20, .guidance = 7.5, .seed = 42, .hfov_deg = 90
-    };
+    return (vbg_gen_request){ .views = 8,
+                              .prompts = 1,
+                              .steps = 20,
+                              .guidance = VBG_GEN_MODEL,
+                              .seed = 42,
+                              .hfov_deg = 90 };
 }
 
 static vbg_status check_prompt(const char *what, const char *s, bool blank_is_fine,
@@ -286,6 +300,21 @@ static vbg_status set_cameras(vbg_gen_task *t, vbg_err *err)
     return VBG_OK;
 }
 
+/* The request's guidance, or the package's; how far its spread is brought back is the
+ * package's alone. */
+static void set_guidance(const vbg_generator *g, vbg_gen_task *t)
+{
+    double rescale = 0;
+
+    t->guidance = t->r->guidance;
+    if (t->guidance == VBG_GEN_MODEL &&
+        !vbg_weights_real(g->file, "model.guidance", &t->guidance))
+        t->guidance = 7.5;
+    vbg_weights_real(g->file, "model.guidance_rescale", &rescale);
+    t->rescale = rescale >= 0 && rescale <= 1 ? rescale : 0;
+    t->guided = t->guidance > 1;
+}
+
 vbg_status vbg_gen_check(const vbg_generator *g, const vbg_gen_request *r,
                          vbg_gen_task *t, vbg_err *err)
 {
@@ -293,7 +322,7 @@ vbg_status vbg_gen_check(const vbg_generator *g, const vbg_gen_request *r,
     t->factor = factor_of(g);
     t->channels = g->m.unet.cfg.in_channels;
     t->latent = latent_of(g);
-    t->guided = r->guidance > 1;
+    set_guidance(g, t);
     t->tiny = g->has_tiny && (r->tiny_decoder || !g->has_vae);
     const int least = r->flat ? 1 : 3;
     if (r->views < least || r->views > VBG_GEN_MAX_VIEWS)
@@ -306,8 +335,8 @@ vbg_status vbg_gen_check(const vbg_generator *g, const vbg_gen_request *r,
                         g->name);
     if (r->tiny_decoder && !g->has_tiny)
         return vbg_fail(err, VBG_EUSAGE, "%s has no tiny decoder", g->name);
-    if (!(r->guidance >= 0 && r->guidance <= 1000))
-        return vbg_fail(err, VBG_EUSAGE, "guidance %g: between 0 and 1000", r->guidance);
+    if (!(t->guidance >= 0 && t->guidance <= 1000))
+        return vbg_fail(err, VBG_EUSAGE, "guidance %g: between 0 and 1000", t->guidance);
     t->batch = t->views * (t->guided ? 2 : 1);
     vbg_status st = check_texts(r, err);
     if (st == VBG_OK)
@@ -393,6 +422,7 @@ vbg_status vbg_generator_plan(vbg_generator *g, const vbg_gen_request *r,
         plan->work_bytes = (slab > text ? slab : text) + tables +
                            count * sizeof(float) * 16 +
                            pixels * (12 + 3 * (size_t)t.views);
+        plan->guidance = t.guidance;
         plan->macs = macs_of(g, &t, plan->calls);
     }
     vbg_sampler_close(s);

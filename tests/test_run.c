@@ -287,8 +287,8 @@ Test(run, refuses, .fini = remove_scratch, .timeout = 100)
     REFUSED(2, "--background or --text", "-i", clip, "-o", out, key, "green");
     REFUSED(2, "exclude", "-i", clip, "-o", out, "-b", "black", "--text", "x", "--model",
             "y");
-    REFUSED(2, "--text needs --model", "-i", clip, "-o", out, "--text", "x", key,
-            "green");
+    REFUSED(2, "--model is for --text", "-i", clip, "-o", out, "-b", "black", "-m", "x",
+            key, "green");
     REFUSED(2, "exclude", "-i", clip, "-o", out, "-b", "black", key, "green", "--mask",
             clip);
     REFUSED(2, "colour", "-i", clip, "-o", out, "-b", "black", key, "mauve-ish");

@@ -9,6 +9,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine/weights.h"
+
+#define RESTORE                                                                          \
+    "'%s' ships with vbg: restore it with 'git checkout -- weights/%s*' in its clone, "  \
+    "or "                                                                                \
+    "install vbg again"
+
 static bool readable_file(const char *path)
 {
     struct stat st;
@@ -65,6 +72,33 @@ static int list_places(char place[PLACES][1024])
     return n;
 }
 
+/* Whether name (with or without .vbg) is one of the models in weights/. */
+static bool ships(const char *name)
+{
+    static const char *const names[] = { "room", "person", "bisenet" };
+    const char *dot = strrchr(name, '.');
+    const size_t n =
+        dot && strcmp(dot, ".vbg") == 0 ? (size_t)(dot - name) : strlen(name);
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strlen(names[i]) == n && strncmp(name, names[i], n) == 0)
+            return true;
+    return false;
+}
+
+/* A model that everybody has and nobody made: damage is told apart from a bad result. */
+static vbg_status check_shipped(const char *path, const char *name, vbg_err *err)
+{
+    vbg_weights *w = NULL;
+    vbg_err why = { "" };
+    vbg_status st = vbg_weights_open(&w, path, &why);
+
+    if (st == VBG_OK)
+        st = vbg_weights_verify(w, &why);
+    vbg_weights_close(w);
+    return st == VBG_OK ? st : vbg_fail(err, st, "%s; " RESTORE, why.text, name, name);
+}
+
 vbg_status vbg_model_find(char *path, size_t size, const char *name, vbg_err *err)
 {
     char place[PLACES][1024], all[600] = "";
@@ -80,12 +114,15 @@ vbg_status vbg_model_find(char *path, size_t size, const char *name, vbg_err *er
     int count = list_places(place);
     for (int i = 0; i < count; i++) {
         if (try_dir(path, size, place[i], name))
-            return VBG_OK;
+            return ships(name) ? check_shipped(path, name, err) : VBG_OK;
         if (used < sizeof all)
             used += (size_t)snprintf(all + used, sizeof all - used, "%s%s", i ? ", " : "",
                                      place[i]);
     }
-    return vbg_fail(err, VBG_EIO, "no model '%s' here nor in %s", name, all);
+    return ships(name)
+               ? vbg_fail(err, VBG_EIO, "no model '%s' here nor in %s; " RESTORE, name,
+                          all, name, name)
+               : vbg_fail(err, VBG_EIO, "no model '%s' here nor in %s", name, all);
 }
 
 /* mkdir -p of one more level. */

@@ -130,7 +130,7 @@ static vbg_status announce(const vbg_gen_plan *p, const vbg_room_spec *s, vbg_er
 
     vbg_note("%d view%s of %dx%d, %d steps of %s, guidance %g, seed %llu; %.1f GB memory",
              p->views, p->views == 1 ? "" : "s", p->width, p->height, p->steps,
-             vbg_sampler_name(p->sampler), s->guidance, (unsigned long long)s->seed,
+             vbg_sampler_name(p->sampler), p->guidance, (unsigned long long)s->seed,
              need);
     if (have && p->work_bytes > have)
         return vbg_fail(err, VBG_ENOMEM,
@@ -148,6 +148,7 @@ static void describe(vbg_room *out, const vbg_generator *g, const vbg_gen_plan *
     snprintf(out->model_name, sizeof out->model_name, "%s", info.name);
     snprintf(out->model_hash, sizeof out->model_hash, "%s", info.hash);
     out->sampler = p->sampler;
+    out->guidance = p->guidance;
     out->isa = info.isa;
     out->compute = info.compute;
     out->views = p->views;
@@ -164,6 +165,23 @@ static void warn_long_prompts(const vbg_generator *g, const vbg_room_spec *s)
                 "the text is %d tokens too long for the model; its end is ignored", cut);
             return;
         }
+    }
+}
+
+/* Small models know few words; what they do not know they pass over. */
+static void warn_unknown_words(const vbg_generator *g, const vbg_room_spec *s)
+{
+    vbg_generator_info info;
+    char words[200];
+
+    vbg_generator_get_info(g, &info);
+    for (int i = 0; i < s->prompts; i++) {
+        const int n = vbg_generator_unknown_words(g, s->prompt[i], words, sizeof words);
+        if (n == 0)
+            continue;
+        vbg_warning("the model has never met the word%s %s%s%s", n == 1 ? "" : "s", words,
+                    *info.about ? "; it knows " : "", info.about);
+        return;
     }
 }
 
@@ -184,6 +202,7 @@ static vbg_status generate(vbg_room *out, vbg_generator *g, const vbg_room_spec 
         st = announce(&plan, s, err);
     if (st == VBG_OK) {
         warn_long_prompts(g, s);
+        warn_unknown_words(g, s);
         describe(out, g, &plan);
         st = vbg_generate(g, &q, &hooks, out->view, err);
         vbg_progress_end(&r.bar);

@@ -14,7 +14,7 @@ typedef struct vbg_room_spec {
     char *model; /* path of the .vbg */
     uint64_t seed;
     int steps, views;
-    double guidance;
+    double guidance; /* VBG_GEN_MODEL: the model's own */
     vbg_sampler_kind sampler;
     int view_side;     /* pixels of a view, 0: the model's */
     int width, height; /* of the panorama */
@@ -33,6 +33,7 @@ typedef struct vbg_room {
     int views, view_w, view_h;
     char model_name[128], model_hash[64];
     vbg_sampler_kind sampler; /* the one used */
+    double guidance;          /* the one used */
     vbg_isa isa;
     vbg_dtype compute;
     double seconds;

@@ -50,7 +50,7 @@ char *vbg_room_parameters(const vbg_room_spec *s, const vbg_room *r)
             karras ? (int)(karras - label) : (int)strlen(label), label);
     if (karras)
         fputs(", Schedule type: Karras", f);
-    fprintf(f, ", CFG scale: %g, Seed: %llu, Size: %dx%d", s->guidance,
+    fprintf(f, ", CFG scale: %g, Seed: %llu, Size: %dx%d", r->guidance,
             (unsigned long long)s->seed, r->view_w, r->view_h);
     if (*r->model_hash)
         put_value(f, "Model hash", r->model_hash);
@@ -83,7 +83,7 @@ char *vbg_room_json(const vbg_room_spec *s, const vbg_room *r)
         "{s:s,s:s,s:o,s:s,s:I,s:i,s:f,s:s,s:s,s:s,s:{s:s,s:s},s:i,s:[i,i],s:b}",
         "version", VBG_VERSION, "text", s->prompt[0], "view_prompts", prompts, "negative",
         s->negative ? s->negative : "", "seed", (json_int_t)s->seed, "steps", s->steps,
-        "guidance", s->guidance, "sampler", vbg_sampler_name(r->sampler), "precision",
+        "guidance", r->guidance, "sampler", vbg_sampler_name(r->sampler), "precision",
         vbg_dtype_name(r->compute), "isa", vbg_isa_name(r->isa), "model", "name",
         r->model_name, "hash", r->model_hash, "views", s->views, "view_size", r->view_w,
         r->view_h, "flat", s->flat);

@@ -44,16 +44,16 @@ static const vbg_option options[] = {
       "seconds for each picture of a folder", "background", LIVE },
     { "blur", 0, VBG_OPT_REAL, "PX", "0", "0..256", "blur what stands behind",
       "background", LIVE },
-    { "text", 0, VBG_OPT_STRING, "TEXT", NULL, NULL,
-      "make the room from a sentence (with --model)", "background", VBG_OPT_COMMON },
-    { "model", 'm', VBG_OPT_STRING, "FILE", NULL, NULL, "model for --text", "background",
-      VBG_OPT_COMMON },
+    { "text", 0, VBG_OPT_STRING, "TEXT", NULL, NULL, "make the room from a sentence",
+      "background", VBG_OPT_COMMON },
+    { "model", 'm', VBG_OPT_STRING, "FILE", "room", NULL,
+      "model for --text, a path or a name", "background", VBG_OPT_COMMON },
     { "seed", 's', VBG_OPT_SEED, "N", "42", NULL,
       "of --text; random or negative draws one", "background", 0 },
     { "steps", 0, VBG_OPT_INT, "N", "20", "1..1000", "denoising steps of --text",
       "background", 0 },
-    { "guidance", 0, VBG_OPT_REAL, "X", "7.5", "0..100", "guidance of --text",
-      "background", 0 },
+    { "guidance", 0, VBG_OPT_REAL, "X", NULL, "0..100",
+      "guidance of --text (default: the model's own)", "background", 0 },
     { "background-type", 0, VBG_OPT_CHOICE, "TYPE", "auto", "auto|sphere|strip|flat",
       "what the picture is (auto: GPano, or 2:1)", "background", VBG_OPT_CONFIG },
     { "fit", 0, VBG_OPT_CHOICE, "HOW", "cover", "stretch|cover|contain|tile",
@@ -176,9 +176,7 @@ static vbg_status check(const vbg_values *v, vbg_err *err)
                         back ? "--background and --text exclude each other"
                              : "say what stands behind the person with "
                                "--background or --text");
-    if (text && !vbg_value(v, "model"))
-        return vbg_fail(err, VBG_EUSAGE, "--text needs --model");
-    if (!text && vbg_value(v, "model"))
+    if (!text && vbg_value_given(v, "model"))
         return vbg_fail(err, VBG_EUSAGE, "--model is for --text; leave it out");
     if (masks > 1)
         return vbg_fail(err, VBG_EUSAGE,

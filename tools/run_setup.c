@@ -25,7 +25,8 @@ static vbg_status make_room(vbg_run_setup *s, vbg_err *err)
 
     spec.seed = vbg_value_seed(v, "seed");
     spec.steps = (int)vbg_value_int(v, "steps");
-    spec.guidance = vbg_value_real(v, "guidance");
+    spec.guidance = vbg_value_given(v, "guidance") ? vbg_value_real(v, "guidance")
+                                                   : VBG_GEN_MODEL;
     st = vbg_prompt_take(&spec.prompt[0], text, strlen(text), "--text", err);
     if (st == VBG_OK)
         st = vbg_model_find(model, sizeof model, vbg_value(v, "model"), err);

@@ -28,9 +28,10 @@ static const vbg_option options[] = {
       VBG_OPT_COMMON },
     { "steps", 0, VBG_OPT_INT, "N", "20", "1..1000", "denoising steps", "sampling",
       VBG_OPT_COMMON },
-    { "guidance", 0, VBG_OPT_REAL, "X", "7.5", "0..100",
-      "how strictly to follow the sentence; 1 halves the work", "sampling",
-      VBG_OPT_COMMON },
+    { "guidance", 0, VBG_OPT_REAL, "X", NULL, "0..100",
+      "how strictly to follow the sentence; 1 halves the work (default: the model's own, "
+      "else 7.5)",
+      "sampling", VBG_OPT_COMMON },
     { "sampler", 0, VBG_OPT_CHOICE, "NAME", "model", SAMPLERS, "sampler", "sampling", 0 },
     { "preset", 0, VBG_OPT_CHOICE, "NAME", NULL, "dvb",
       "settings of another program (50 steps, guidance 9, seed 0)", "sampling", 0 },
@@ -125,8 +126,9 @@ static vbg_status read_spec(vbg_room_spec *s, const vbg_values *v, vbg_err *err)
     s->flat = vbg_value_flag(v, "flat");
     s->views = s->flat ? 1 : (int)vbg_value_int(v, "view-count");
     s->steps = dvb && !vbg_value_given(v, "steps") ? 50 : (int)vbg_value_int(v, "steps");
-    s->guidance =
-        dvb && !vbg_value_given(v, "guidance") ? 9 : vbg_value_real(v, "guidance");
+    s->guidance = vbg_value_given(v, "guidance") ? vbg_value_real(v, "guidance")
+                  : dvb                          ? 9
+                                                 : VBG_GEN_MODEL;
     s->seed = dvb && !vbg_value_given(v, "seed") ? 0 : vbg_value_seed(v, "seed");
     s->view_side = (int)vbg_value_int(v, "view-size");
     s->tiny_decoder = vbg_value_flag(v, "tiny-decoder");

@@ -26,7 +26,7 @@ static const char usual_config[] =
     "\"beta_start\":0.00085,\"beta_end\":0.012,\"beta_schedule\":\"scaled_linear\","
     "\"prediction_type\":\"v_prediction\",\"timestep_spacing\":\"trailing\","
     "\"rescale_betas_zero_snr\":true,\"set_alpha_to_one\":false,\"clip_sample\":false,"
-    "\"steps_offset\":1},\"merges\":1534}";
+    "\"steps_offset\":1},\"merges\":1534,\"guidance\":4,\"guidance_rescale\":0.7}";
 
 /* ---- configuration ---- */
 

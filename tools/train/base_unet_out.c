@@ -7,10 +7,11 @@
 
 #include "engine/picture_io.h"
 #include "models/generate.h"
+#include "models/known_words.h"
 #include "tools/train/base_unet.h"
 #include "tools/train/export.h"
 
-enum { SAMPLES = 8, STEPS = 16 };
+enum { SAMPLES = 8, STEPS = 16, SEEN = 8 /* times, for a word to be known */ };
 
 static vbg_status put_json(vbg_export *e, const char *key, const json_t *o, vbg_err *err)
 {
@@ -45,6 +46,35 @@ static vbg_status put_meta(vbg_base *b, vbg_export *e, vbg_err *err)
     return st;
 }
 
+/* What a user should know of the model: its words, what it draws, how to sample it. */
+static vbg_status put_advice(vbg_base *b, vbg_export *e, vbg_err *err)
+{
+    static const char *const numbers[][2] = {
+        { "model.guidance", "guidance" }, { "model.guidance_rescale", "guidance_rescale" }
+    };
+    const char *about = vbg_value(b->v, "about");
+    const char **text = malloc((b->train + 1) * sizeof *text);
+    char *words = NULL;
+    vbg_status st = VBG_OK;
+
+    for (size_t i = 0; text && i < b->train; i++)
+        text[i] = vbg_samples_text(&b->list, i);
+    st = text ? vbg_known_words(&words, text, b->train, SEEN, err)
+              : vbg_fail(err, VBG_ENOMEM, "not enough memory for words");
+    if (st == VBG_OK)
+        st = vbg_writer_string(e->w, "model.words", words, err);
+    if (st == VBG_OK && about)
+        st = vbg_writer_string(e->w, "model.about", about, err);
+    for (int i = 0; i < 2 && st == VBG_OK; i++) {
+        const json_t *x = json_object_get(b->config, numbers[i][1]);
+        if (json_is_number(x))
+            st = vbg_writer_real(e->w, numbers[i][0], json_number_value(x), err);
+    }
+    free(words);
+    free(text);
+    return st;
+}
+
 vbg_status vbg_base_export(void *arg, const char *path, vbg_err *err)
 {
     vbg_base *b = arg;
@@ -60,6 +90,8 @@ vbg_status vbg_base_export(void *arg, const char *path, vbg_err *err)
     if (st != VBG_OK)
         return st;
     st = put_meta(b, &e, err);
+    if (st == VBG_OK)
+        st = put_advice(b, &e, err);
     for (int i = 0; i < 3 && st == VBG_OK; i++)
         st = vbg_export_declare(&e, parts[i].p, parts[i].component, err);
     for (int i = 0; i < 3 && st == VBG_OK; i++)
@@ -105,7 +137,6 @@ vbg_status vbg_base_sample(void *arg, const char *path, vbg_err *err)
     r.views = r.prompts = SAMPLES;
     r.prompt = b->prompt;
     r.steps = STEPS;
-    r.guidance = 3;
     if (st == VBG_OK)
         st = vbg_generate(g, &r, NULL, view, err);
     if (st == VBG_OK)
