@@ -1,6 +1,5 @@
-/* What programs say about words a model never met, and about models that ship with vbg.
+/* Words a model never met, and models that ship with vbg. */
 #define _GNU_SOURCE
- */
 #include <criterion/criterion.h>
 
 #include "engine/weights.h"
