@@ -40,6 +40,8 @@ static const vbg_option own[] = {
       "what the UNet says", "loss", 0 },
     { "prompt-dropout", 0, VBG_OPT_REAL, "SHARE", "0.1", "0..1",
       "captions left out, for guidance", "loss", 0 },
+    { "whole-captions", 0, VBG_OPT_REAL, "SHARE", "0.15", "0..1",
+      "views of panoramas that get the line about the whole", "loss", 0 },
     { "min-snr", 0, VBG_OPT_REAL, "GAMMA", "5", "0..1000",
       "weight of times by min(SNR, GAMMA), 0: all alike", "loss", 0 },
     { "text-lr", 0, VBG_OPT_REAL, "X", "0.5", "0..100",
@@ -179,6 +181,7 @@ static vbg_status train(vbg_base *b, const vbg_program *program, vbg_err *err)
 
     b->batch = (int)vbg_value_int(b->v, "batch");
     b->dropout = vbg_value_real(b->v, "prompt-dropout");
+    b->whole = vbg_value_real(b->v, "whole-captions");
     b->gamma = vbg_value_real(b->v, "min-snr");
     b->min_snr = b->gamma > 0;
     vbg_status st = vbg_loop_options(&l->opt, b->v, err);

@@ -44,7 +44,7 @@ typedef struct vbg_base {
     vbg_sampler *tables; /* for its cumulative products alone */
 
     int batch;
-    double dropout, gamma;
+    double dropout, whole, gamma;
     bool min_snr;
     vbg_base_batch slots[VBG_BASE_DEPTH], held_out;
     pthread_mutex_t lock; /* of order */

@@ -138,11 +138,14 @@ vbg_status vbg_base_load(void *arg, uint64_t job, int slot, vbg_err *err)
                                   (uint32_t)place, SAMPLE);
         bool mirrored = b->latents.mirrored && vbg_dice_chance(&d, 0.5);
         bool drop = vbg_dice_chance(&d, b->dropout);
+        bool whole = vbg_dice_chance(&d, b->whole);
         int t = (int)((i + shift) / n * train_steps);
+        const char *text = drop    ? ""
+                           : whole ? vbg_samples_whole(&b->list, picture)
+                                   : vbg_samples_text(&b->list, picture);
         if (i == 0)
             s->first = picture;
-        put_ids(b, s->ids + i * VBG_TOKENS,
-                drop ? "" : vbg_samples_text(&b->list, picture), mirrored);
+        put_ids(b, s->ids + i * VBG_TOKENS, text, mirrored);
         fill(b, s, (size_t)i, picture, mirrored, vbg_min_int(t, train_steps - 1), &d);
     }
     return VBG_OK;

@@ -42,6 +42,8 @@ static const vbg_option own[] = {
       "what every caption begins with", "data", 0 },
     { "prompt-dropout", 0, VBG_OPT_REAL, "SHARE", "0", "0..1",
       "panoramas that are learned without captions", "data", 0 },
+    { "whole-captions", 0, VBG_OPT_REAL, "SHARE", "0", "0..1",
+      "panoramas whose views all get the line about the whole", "data", 0 },
     { "size", 0, VBG_OPT_INT, "PIXELS", NULL, "64..2048",
       "side of a view (default: the model's)", "model", 0 },
     { "caa-max-freq", 0, VBG_OPT_REAL, "F", NULL, "1..1e30",
@@ -86,7 +88,7 @@ typedef struct trainer {
     vbg_pano_latents data;
     slot slots[DEPTH + 1]; /* the last: held-out panoramas */
     int batch, side;       /* of the latents */
-    double dropout;
+    double dropout, whole;
     float *noisy, *target; /* [batch*8][side][side][latent] */
     float *state;          /* [batch*8][77][width] */
     double time[64 * VIEWS];
@@ -195,13 +197,14 @@ static vbg_status make_states(trainer *t, const vbg_pano_sample *s, int b, vbg_e
     const size_t one = (size_t)VBG_TOKENS * (size_t)t->text.tower.width;
     vbg_dice d = vbg_dice_for(t->loop.opt.seed, s->epoch, s->place, 3);
     const bool blank = vbg_dice_chance(&d, t->dropout);
+    const bool whole = t->whole > 0 && vbg_dice_chance(&d, t->whole) && s->whole;
     float *state = t->state + (size_t)b * VIEWS * one;
     const char *text[VIEWS];
     vbg_status st = VBG_OK;
 
     for (int k = 0; k < VIEWS && st == VBG_OK; k++) {
         int same = 0;
-        text[k] = blank ? "" : s->caption[k];
+        text[k] = blank ? "" : whole ? s->whole : s->caption[k];
         while (strcmp(text[same], text[k]) != 0)
             same++;
         if (same < k)
@@ -308,10 +311,10 @@ static vbg_status validate(void *arg, vbg_measure *m, vbg_err *err)
 {
     trainer *t = arg;
     vbg_pano_sample *s = t->slots[DEPTH].sample;
-    const double dropout = t->dropout;
+    const double dropout = t->dropout, whole = t->whole;
     vbg_status st = VBG_OK;
 
-    t->dropout = 0;
+    t->dropout = t->whole = 0;
     for (size_t i = 0; i < HELD_OUT && st == VBG_OK; i++) {
         const int time = (int)(2 * i + 1) * t->schedule.train_steps / (2 * HELD_OUT);
         float loss = 0;
@@ -321,6 +324,7 @@ static vbg_status validate(void *arg, vbg_measure *m, vbg_err *err)
         m->loss += (double)loss / HELD_OUT;
     }
     t->dropout = dropout;
+    t->whole = whole;
     return st;
 }
 
@@ -577,6 +581,7 @@ static vbg_status train(trainer *t, const vbg_program *program, vbg_err *err)
 {
     t->batch = (int)vbg_value_int(t->v, "batch");
     t->dropout = vbg_value_real(t->v, "prompt-dropout");
+    t->whole = vbg_value_real(t->v, "whole-captions");
     vbg_status st = vbg_loop_options(&t->loop.opt, t->v, err);
     if (st == VBG_OK && !vbg_value_given(t->v, "steps") &&
         !vbg_value_given(t->v, "epochs")) {

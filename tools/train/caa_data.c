@@ -180,6 +180,7 @@ static void set_captions(const vbg_pano_latents *l, vbg_pano_sample *s)
     const vbg_pano_item *item = &l->panos.item[s->item];
     int nearest = s->start / 45, rest = s->start % 45;
 
+    s->whole = item->whole;
     if (rest > 22)
         nearest++;
     for (int k = 0; k < VBG_PANO_VIEWS; k++)

@@ -34,6 +34,7 @@ typedef struct vbg_pano_sample {
     float *pixels;         /* [8][side][side][3], -1..1, when not ready */
     char path[1024];       /* where the moments are kept, "" nowhere */
     const char *caption[VBG_PANO_VIEWS]; /* in the order of the sample's views */
+    const char *whole;                   /* what is said of all at once, or NULL */
 } vbg_pano_sample;
 
 /* Opens data (see panoramas.h); moments are kept in folder, made when missing.

@@ -29,6 +29,7 @@ static void free_item(vbg_pano_item *item)
         free(item->face[i]);
     for (int i = 0; i < VBG_PANO_VIEWS; i++)
         free(item->caption[i]);
+    free(item->whole);
     *item = (vbg_pano_item){ 0 };
 }
 
@@ -111,6 +112,8 @@ static vbg_status read_views(vbg_pano_item *item, const char *path, vbg_err *err
     for (int i = 0; st == VBG_OK && i < VBG_PANO_VIEWS; i++)
         st = line_caption(&item->caption[i], text, m.bytes, lines > 1 ? 1 + i : 0, path,
                           err);
+    if (st == VBG_OK && lines > 1)
+        st = line_caption(&item->whole, text, m.bytes, 0, path, err);
     vbg_map_close(&m);
     return st;
 }

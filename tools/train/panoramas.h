@@ -21,6 +21,7 @@ typedef struct vbg_pano_item {
     char *name;                    /* of the picture or of the first face */
     char *face[6];                 /* Matterport: up, 270, 0, 90, 180, down; else [0] */
     char *caption[VBG_PANO_VIEWS]; /* at 45-degree steps */
+    char *whole;                   /* of all views at once; NULL: those are it */
     bool broken;                   /* found out while decoding */
 } vbg_pano_item;
 

@@ -61,6 +61,13 @@ const char *vbg_samples_text(const vbg_samples *s, size_t i)
                         : s->list.item[i].text;
 }
 
+const char *vbg_samples_whole(const vbg_samples *s, size_t i)
+{
+    const char *whole = s->panoramas ? s->panos.item[i / VBG_PANO_VIEWS].whole : NULL;
+
+    return whole ? whole : vbg_samples_text(s, i);
+}
+
 static bool load_panorama(vbg_samples *s, size_t pano, int side, vbg_err *err)
 {
     size_t used = pano;

@@ -26,6 +26,8 @@ size_t vbg_samples_count(const vbg_samples *s);
 size_t vbg_samples_a_scene(const vbg_samples *s);
 const char *vbg_samples_name(const vbg_samples *s, size_t i);
 const char *vbg_samples_text(const vbg_samples *s, size_t i);
+/* What is said of the whole scene of sample i: all views of a panorama share it. */
+const char *vbg_samples_whole(const vbg_samples *s, size_t i);
 /* The middle of sample i, side x side; new.  False when it cannot be read; not
  * thread-safe. */
 bool vbg_samples_picture(vbg_samples *s, size_t i, int side, vbg_picture *out,
