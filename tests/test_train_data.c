@@ -430,6 +430,8 @@ Test(data, equirectangular_panoramas)
         vbg_panos_open(&p, in_scratch("e"), &(vbg_panos_opt){ .strict = true }, &err),
         VBG_OK, "%s", err.text);
     cr_assert(p.count == 2 && !p.skybox);
+    cr_expect_str_eq(p.item[0].whole, "whole");
+    cr_expect_null(p.item[1].whole);
     cr_assert_eq(vbg_panos_views(&p, 0, 32, 100, &v, &used, NULL), VBG_OK);
     cr_assert_str_eq(v.caption[0], "90");
     cr_assert_str_eq(v.caption[6], "0", "yaw 370");
