@@ -132,6 +132,47 @@ Test(run, never_a_raw_frame, .fini = remove_scratch, .timeout = 60)
     vbg_frame_free(&f);
 }
 
+/* A clip that brightens frame by frame: so does its sheet, from first to last. */
+Test(run, sheet, .fini = remove_scratch, .timeout = 60)
+{
+    const char *clip = in_scratch("bright.y4m"), *out = in_scratch("sheet.png");
+    enum { LONG = 50, SIDE = 32, CELL = 16 };
+    static uint8_t plane[SIDE * SIDE * 3 / 2];
+    vbg_picture p;
+    FILE *f = fopen(clip, "wb");
+
+    cr_assert(f);
+    fprintf(f, "YUV4MPEG2 W%d H%d F25:1 C420jpeg\n", SIDE, SIDE);
+    for (int i = 0; i < LONG; i++) {
+        memset(plane, 128, sizeof plane);
+        memset(plane, 20 + 4 * i, SIDE * SIDE);
+        fputs("FRAME\n", f);
+        cr_assert_eq(fwrite(plane, 1, sizeof plane, f), sizeof plane);
+    }
+    fclose(f);
+    for (int n = 1; n <= 6; n += 5) {
+        char count[8];
+        int last = 0;
+        snprintf(count, sizeof count, "%d", n);
+        said s = RUN("vbg-run", "sheet", clip, "-o", out, "-n", count, "-w", "16");
+        cr_assert_eq(s.code, 0, "%s", s.err);
+        cr_assert_eq(vbg_picture_load(&p, NULL, out, 3, NULL), VBG_OK);
+        cr_expect_eq(p.w, n == 1 ? CELL : 4 * CELL);
+        cr_expect_eq(p.h, n == 1 ? CELL : 2 * CELL);
+        for (int i = 0; i < n; i++) {
+            const int v = vbg_picture_row(&p, i / 4 * CELL + 8)[(i % 4 * CELL + 8) * 3];
+            cr_expect_gt(v, last, "cell %d of %d", i, n);
+            last = v;
+        }
+        vbg_picture_free(&p);
+    }
+    cr_expect_eq(RUN("vbg-run", "sheet", "-o", out).code, 2);
+    cr_expect_eq(RUN("vbg-run", "sheet", clip, "-o", clip).code, 2);
+    cr_expect_eq(RUN("vbg-run", "sheet", out, "-o", in_scratch("b.png")).code, 1);
+    said s = RUN("vbg-run", "sheet", "/nonexistent.mp4", "-o", out);
+    cr_expect(s.code == 1 && s.err_lines == 1, "%s", s.err);
+}
+
 Test(run, chroma_key_and_outputs, .fini = remove_scratch, .timeout = 100)
 {
     static const char *const names[] = { "o.mp4", "o.mkv", "o.gif", "o.y4m" };

@@ -53,6 +53,8 @@ void vbg_run_want(vbg_camera_want *want, const vbg_values *v);
 /* vbg-run doctor: what is missing for a virtual camera, and the command that mends it.
  * root: "" or a folder that holds sys/ and proc/ (tests).  Returns the exit code. */
 int vbg_run_doctor(const vbg_device *device, const char *root);
+/* vbg-run sheet VIDEO -o FILE: argv[0] is skipped.  Returns the exit code. */
+int vbg_run_sheet(int argc, char **argv);
 /* The whole program but its name: for tests, which bring their own devices. */
 int vbg_run_main(int argc, char **argv, const vbg_device *device);
 

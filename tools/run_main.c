@@ -138,6 +138,7 @@ static const vbg_program program = {
     .examples = { "vbg-run -i /dev/video0 -b kitchen.png -o /dev/video10",
                   "vbg-run --input me.mp4 --background kitchen.png --output out.mp4" },
     .extra =
+        "vbg-run sheet VIDEO   pictures from all along a video, side by side\n"
         "vbg-run doctor        what a virtual camera still needs, and how to get it\n"
         "vbg-run ctl COMMAND   change a running one (vbg-run ctl --help)\n"
         "Where the mask fails the background alone is shown, never the raw frame.\n",
@@ -362,6 +363,8 @@ int vbg_run_main(int argc, char **argv, const vbg_device *device)
 
     if (argc > 1 && strcmp(argv[1], "ctl") == 0)
         return vbg_control_client(argc - 2, argv + 2);
+    if (argc > 1 && strcmp(argv[1], "sheet") == 0)
+        return vbg_run_sheet(argc - 1, argv + 1);
     if (argc == 2 && strcmp(argv[1], "doctor") == 0)
         return vbg_run_doctor(device, "");
     vbg_signals_setup();
