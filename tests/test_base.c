@@ -198,7 +198,7 @@ Test(base, panoramas_are_views)
         write_text(dir, path, "all\nv0\nv1\nv2\nv3\nv4\nv5\nv6\nv7\n");
     }
     snprintf(path, sizeof path, "%s/data", dir);
-    cr_assert(vbg_samples_open(&s, path, true, &err) == VBG_OK, "%s", err.text);
+    cr_assert(vbg_samples_open(&s, path, &(vbg_samples_opt){ .strict = true }, &err) == VBG_OK, "%s", err.text);
     cr_assert_eq(vbg_samples_count(&s), 16);
     cr_assert_str_eq(vbg_samples_text(&s, 11), "v3");
     cr_assert(vbg_samples_picture(&s, 11, 32, &p, &err), "%s", err.text);

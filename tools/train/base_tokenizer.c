@@ -337,7 +337,8 @@ static vbg_status run(const vbg_values *v, vbg_err *err)
     if (!data || !path)
         return vbg_fail(err, VBG_EUSAGE, "--%s is missing",
                         data ? "out FILE" : "data DIR");
-    vbg_status st = vbg_samples_open(&s, data, vbg_value_flag(v, "strict"), err);
+    const vbg_samples_opt so = { .strict = vbg_value_flag(v, "strict") };
+    vbg_status st = vbg_samples_open(&s, data, &so, err);
     if (st == VBG_OK)
         st = vbg_merges_from(&text, &learned, &s, (int)vbg_value_int(v, "merges"), err);
     if (st == VBG_OK)

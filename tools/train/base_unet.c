@@ -23,10 +23,14 @@ static const vbg_option own[] = {
       VBG_OPT_COMMON },
     { "val-share", 0, VBG_OPT_REAL, "SHARE", "0.03", "0..0.5",
       "share of the pictures held out", "data", 0 },
+    { "turns", 0, VBG_OPT_INT, "N", "2", "1..16",
+      "turns of each panorama, spread over 45 degrees", "data", 0 },
     { "cache", 0, VBG_OPT_STRING, "FILE", NULL, NULL,
-      "where latents are kept (default: DIR/latents.vbg)", "data", 0 },
-    { "vae", 0, VBG_OPT_STRING, "FILE", NULL, NULL, "autoencoder to use", "model",
-      VBG_OPT_COMMON },
+      "where latents are kept (default: DIR/latents-SIZE.vbg)", "data", 0 },
+    { "vae", 0, VBG_OPT_STRING, "FILE", NULL, NULL,
+      "autoencoder to use (default: that of --model)", "model", VBG_OPT_COMMON },
+    { "model", 'm', VBG_OPT_STRING, "FILE", NULL, NULL,
+      "begin with text tower, UNet and tokenizer of a package", "model", VBG_OPT_COMMON },
     { "tokenizer", 0, VBG_OPT_STRING, "FILE", NULL, NULL,
       "merges.txt (default: learned from the captions)", "model", 0 },
     { "config", 0, VBG_OPT_STRING, "FILE", NULL, NULL,
@@ -44,6 +48,8 @@ static const vbg_option own[] = {
       "views of panoramas that get the line about the whole", "loss", 0 },
     { "min-snr", 0, VBG_OPT_REAL, "GAMMA", "5", "0..1000",
       "weight of times by min(SNR, GAMMA), 0: all alike", "loss", 0 },
+    { "aux", 0, VBG_OPT_REAL, "X", "0.3", "0..100",
+      "weight of naming regions and depths where the data has them", "loss", 0 },
     { "text-lr", 0, VBG_OPT_REAL, "X", "0.5", "0..100",
       "learning rate of the text tower, times --lr", "optimiser", 0 },
     { "lr", 0, VBG_OPT_REAL, "RATE", "0.0003", "0..1000", "learning rate", "optimiser",
@@ -75,7 +81,8 @@ static const vbg_loop_calls calls = { .load = vbg_base_load,
 
 static vbg_status open_vae(vbg_base *b, vbg_err *err)
 {
-    const char *path = vbg_value(b->v, "vae"), *config = NULL;
+    const char *vae = vbg_value(b->v, "vae"), *model = vbg_value(b->v, "model");
+    const char *path = vae ? vae : model, *config = NULL;
     vbg_vae_config cfg;
     vbg_ctx_opt co = vbg_value_ctx(
         b->v, strcmp(vbg_value(b->v, "precision"), "f32") == 0 ? VBG_F32 : VBG_BF16);
@@ -110,11 +117,13 @@ static vbg_status open_data(vbg_base *b, vbg_err *err)
     const char *data = vbg_value(b->v, "data"), *cache = vbg_value(b->v, "cache");
     vbg_latents_opt lo = { .picture = (int)vbg_value_int(b->v, "size"),
                            .mirrored = vbg_value_flag(b->v, "mirror") };
+    const vbg_samples_opt so = { .strict = vbg_value_flag(b->v, "strict"),
+                                 .starts = (int)vbg_value_int(b->v, "turns") };
     char path[4200];
 
     if (!data)
         return vbg_fail(err, VBG_EUSAGE, "--data DIR is missing");
-    vbg_status st = vbg_samples_open(&b->list, data, vbg_value_flag(b->v, "strict"), err);
+    vbg_status st = vbg_samples_open(&b->list, data, &so, err);
     b->count = vbg_samples_count(&b->list);
     const size_t scene = vbg_samples_a_scene(&b->list);
     if (st == VBG_OK && b->count < 2 * scene)
@@ -124,7 +133,7 @@ static vbg_status open_data(vbg_base *b, vbg_err *err)
         st = vbg_make_folder(b->loop.opt.out, err);
     if (st != VBG_OK)
         return st;
-    snprintf(path, sizeof path, "%s/latents.vbg", b->loop.opt.out);
+    snprintf(path, sizeof path, "%s/latents-%d.vbg", b->loop.opt.out, lo.picture);
     lo.cache = cache ? cache : path;
     /* whole scenes are held out, from the end of the list */
     size_t held =
@@ -183,7 +192,7 @@ static vbg_status train(vbg_base *b, const vbg_program *program, vbg_err *err)
     b->dropout = vbg_value_real(b->v, "prompt-dropout");
     b->whole = vbg_value_real(b->v, "whole-captions");
     b->gamma = vbg_value_real(b->v, "min-snr");
-    b->min_snr = b->gamma > 0;
+    b->aux = vbg_value_real(b->v, "aux");
     vbg_status st = vbg_loop_options(&l->opt, b->v, err);
     if (st == VBG_OK)
         st = open_vae(b, err);

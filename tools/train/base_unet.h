@@ -17,6 +17,8 @@ enum { VBG_BASE_DEPTH = 3, VBG_BASE_HELD_OUT = 16, VBG_BASE_TIMES = 8 };
 /* A micro-batch: n noisy latents, what the network is to say, captions, times. */
 typedef struct vbg_base_batch {
     float *x, *target, *weight; /* weight [n] */
+    uint8_t *label;             /* [n] maps of regions and of log(metres), for the head */
+    float *depth;               /* that only training has */
     double *time;               /* [n] */
     int *ids;                   /* [n][77] */
     size_t first;               /* picture of the first, for messages */
@@ -25,10 +27,11 @@ typedef struct vbg_base_batch {
 typedef struct vbg_base {
     vbg_loop loop;
     vbg_values *v;
-    json_t *config; /* "unet", "text", "scheduler", "merges" */
+    json_t *config; /* "unet", "text", "scheduler", "merges", "tokenizer" */
 
-    vbg_weights *vae_file, *file; /* file: nothing, or --model */
-    vbg_params *vae_params;       /* holds the VAE for the export */
+    vbg_weights *vae_file, *file; /* file: nothing, or --model (own_file) */
+    bool own_file;
+    vbg_params *vae_params; /* holds the VAE for the export */
     vbg_vae vae;
     vbg_unet unet;
     vbg_clip_text text;
@@ -44,8 +47,8 @@ typedef struct vbg_base {
     vbg_sampler *tables; /* for its cumulative products alone */
 
     int batch;
-    double dropout, whole, gamma;
-    bool min_snr;
+    double dropout, whole, gamma, aux; /* gamma 0: all times weigh the same */
+    vbg_weight head;                   /* of regions and depths; data NULL: none */
     vbg_base_batch slots[VBG_BASE_DEPTH], held_out;
     pthread_mutex_t lock; /* of order */
     uint32_t *order;
@@ -55,12 +58,36 @@ typedef struct vbg_base {
 
 /* ---- base_unet_model.c ---- */
 
-/* Reads --config over the usual sizes (latent channels and side from the VAE). */
+/* Opens --model, or nothing; sizes from there, or from --config over the usual ones
+ * (latent channels and side from the VAE). */
 vbg_status vbg_base_config(vbg_base *b, vbg_err *err);
 /* Tokenizer, tower and UNet from config or --model, optimiser, tape. */
 vbg_status vbg_base_model(vbg_base *b, vbg_err *err);
 
+/* ---- base_unet_aux.c ---- */
+
+/* Makes b->head where --aux asks for it and the data has regions; after bind of the UNet.
+ * Errors: VBG_EFORMAT. */
+vbg_status vbg_base_aux_bind(vbg_base *b, vbg_err *err);
+/* Regions and depths of sample i of s, a picture at time s->time[i]; nothing without a
+ * head. */
+void vbg_base_aux_fill(const vbg_base *b, vbg_base_batch *s, size_t i, size_t picture,
+                       bool mirrored);
+/* Hooks for one forward pass over s: the head's losses are found in *a afterwards, and
+ * their gradients on the tape, times b->aux.  *a must live until the way back is over. */
+typedef struct vbg_base_aux {
+    const vbg_base *base;
+    const vbg_base_batch *batch;
+    double regions, depth; /* mean cross entropy; mean smooth L1 of log(metres) */
+} vbg_base_aux;
+vbg_unet_hooks vbg_base_aux_hooks(vbg_base_aux *a, const vbg_base *b,
+                                  const vbg_base_batch *s);
+
 /* ---- base_unet_step.c ---- */
+
+/* Weight of a time whose cumulative product is alpha: min(SNR, gamma), divided by what
+ * the prediction's own error brings along, and with a floor of 0.2 for the SNR. */
+double vbg_base_weight(vbg_prediction p, double alpha, double gamma);
 
 vbg_status vbg_base_batch_new(vbg_base_batch *out, const vbg_base *b, int n,
                               vbg_err *err);

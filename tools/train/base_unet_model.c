@@ -35,12 +35,62 @@ static void set_int(json_t *o, const char *key, int value)
     json_object_set_new(o, key, json_integer(value));
 }
 
+/* What follows from the autoencoder and the options. */
+static void complete_config(vbg_base *b)
+{
+    json_t *unet = json_object_get(b->config, "unet");
+
+    set_int(unet, "sample_size",
+            (int)vbg_value_int(b->v, "size") >> (b->vae.cfg.levels - 1));
+    if (!b->own_file || vbg_value_given(b->v, "prediction"))
+        json_object_set_new(json_object_get(b->config, "scheduler"), "prediction_type",
+                            json_string(vbg_value(b->v, "prediction")));
+}
+
+/* The sizes of --model are in its metadata. */
+static vbg_status package_config(vbg_base *b, const char *path, vbg_err *err)
+{
+    static const char *const part[] = { "unet", "text", "scheduler", "tokenizer" };
+    vbg_status st = vbg_weights_open(&b->file, path, err);
+
+    b->own_file = true;
+    b->config = json_object();
+    for (size_t i = 0; i < sizeof part / sizeof *part && st == VBG_OK; i++) {
+        const char *text = "{}";
+        char key[32];
+        json_error_t why;
+        snprintf(key, sizeof key, "%s.config", part[i]);
+        vbg_weights_string(b->file, key, &text);
+        json_t *o = json_loads(text, JSON_REJECT_DUPLICATES, &why);
+        if (!json_is_object(o))
+            st = vbg_fail(err, VBG_EFORMAT, "%s: %s: %s", path, key, why.text);
+        json_object_set_new(b->config, part[i], o ? o : json_object());
+    }
+    if (st == VBG_OK && (!vbg_weights_has_component(b->file, "unet") ||
+                         !vbg_weights_has_component(b->file, "text")))
+        st = vbg_fail(err, VBG_EFORMAT, "%s: no package with text tower and UNet", path);
+    if (st == VBG_OK &&
+        (vbg_value_given(b->v, "config") || vbg_value_given(b->v, "tokenizer")))
+        st = vbg_fail(err, VBG_EUSAGE,
+                      "--model brings its sizes and tokenizer: no --config, no "
+                      "--tokenizer");
+    if (st == VBG_OK)
+        complete_config(b);
+    return st;
+}
+
 vbg_status vbg_base_config(vbg_base *b, vbg_err *err)
 {
-    const char *path = vbg_value(b->v, "config");
+    const char *path = vbg_value(b->v, "config"), *model = vbg_value(b->v, "model");
     json_error_t why;
     vbg_map map = { 0 };
     vbg_status st = VBG_OK;
+
+    if (model)
+        return package_config(b, model, err);
+    st = vbg_weights_empty(&b->file, err);
+    if (st != VBG_OK)
+        return st;
 
     b->config = json_loads(usual_config, 0, &why);
     VBG_CHECK(b->config, "the usual sizes are no JSON: %s", why.text);
@@ -59,16 +109,31 @@ vbg_status vbg_base_config(vbg_base *b, vbg_err *err)
         json_t *unet = json_object_get(b->config, "unet");
         set_int(unet, "in_channels", b->vae.cfg.latent);
         set_int(unet, "out_channels", b->vae.cfg.latent);
-        set_int(unet, "sample_size",
-                (int)vbg_value_int(b->v, "size") >> (b->vae.cfg.levels - 1));
-        json_object_set_new(json_object_get(b->config, "scheduler"), "prediction_type",
-                            json_string(vbg_value(b->v, "prediction")));
+        complete_config(b);
     }
     json_decref(given);
     return st;
 }
 
 /* ---- text ---- */
+
+/* That of --model. */
+static vbg_status package_tokenizer(vbg_base *b, vbg_err *err)
+{
+    const void *merges;
+    size_t bytes;
+    vbg_status st = vbg_tokenizer_open(&b->tokenizer, b->file, err);
+
+    if (st == VBG_OK && vbg_weights_bytes(b->file, "tokenizer.merges", &merges, &bytes) &&
+        !(b->merges = strndup(merges, bytes)))
+        st = vbg_fail(err, VBG_ENOMEM, "not enough memory");
+    return st;
+}
+
+static json_t *tokenizer_config(const vbg_base *b)
+{
+    return json_pack("{s:i,s:b}", "merges", b->merge_count, "special_pad", 0);
+}
 
 static vbg_status make_tokenizer(vbg_base *b, vbg_err *err)
 {
@@ -92,10 +157,11 @@ static vbg_status make_tokenizer(vbg_base *b, vbg_err *err)
         if (b->merge_count > merges)
             b->merge_count = merges;
     }
-    return st == VBG_OK
-               ? vbg_tokenizer_open_merges(&b->tokenizer, b->merges, strlen(b->merges),
-                                           b->merge_count, -1, false, err)
-               : st;
+    if (st != VBG_OK)
+        return st;
+    json_object_set_new(b->config, "tokenizer", tokenizer_config(b));
+    return vbg_tokenizer_open_merges(&b->tokenizer, b->merges, strlen(b->merges),
+                                     b->merge_count, -1, false, err);
 }
 
 static bool declare(vbg_base *b, const char *name, vbg_layout layout, int64_t rows,
@@ -144,7 +210,7 @@ static vbg_status bind_text(vbg_base *b, vbg_err *err)
     vbg_status st = vbg_clip_opt_read(&opt, json, NULL, err);
 
     free(json);
-    if (st == VBG_OK)
+    if (st == VBG_OK && !b->own_file)
         st = declare_tower(b, err);
     if (st == VBG_OK)
         st = vbg_clip_text_bind(&b->text, b->file, "text", "", opt, err);
@@ -164,6 +230,14 @@ static vbg_status bind_unet(vbg_base *b, vbg_err *err)
         st = vbg_fail(err, VBG_EFORMAT,
                       "config: the text tower is %d wide, cross_attention_dim is %d",
                       b->text.tower.width, cfg.context);
+    if (st == VBG_OK &&
+        (cfg.in_channels != b->vae.cfg.latent || cfg.out_channels != b->vae.cfg.latent))
+        st = vbg_fail(err, VBG_EFORMAT,
+                      "the UNet has %d channels in, %d out; the latents have %d",
+                      cfg.in_channels, cfg.out_channels, b->vae.cfg.latent);
+    if (st == VBG_OK && b->text.vocab != vbg_tokenizer_count(b->tokenizer))
+        st = vbg_fail(err, VBG_EFORMAT, "a text tower of %d words, a tokenizer of %d",
+                      b->text.vocab, vbg_tokenizer_count(b->tokenizer));
     if (st == VBG_OK)
         st = vbg_unet_bind(&b->unet, &cfg, b->file, "unet", err);
     return st;
@@ -183,12 +257,10 @@ static vbg_status make_tables(vbg_base *b, vbg_err *err)
 vbg_status vbg_base_model(vbg_base *b, vbg_err *err)
 {
     vbg_loop *l = &b->loop;
-    vbg_status st = make_tokenizer(b, err);
+    vbg_status st = b->own_file ? package_tokenizer(b, err) : make_tokenizer(b, err);
 
     if (st == VBG_OK)
         st = make_tables(b, err);
-    if (st == VBG_OK)
-        st = vbg_weights_empty(&b->file, err);
     if (st == VBG_OK)
         st = vbg_params_new(&l->params, vbg_ctx_act(l->ctx), err);
     if (st != VBG_OK)
@@ -200,6 +272,8 @@ vbg_status vbg_base_model(vbg_base *b, vbg_err *err)
     st = bind_text(b, err);
     if (st == VBG_OK)
         st = bind_unet(b, err);
+    if (st == VBG_OK)
+        st = vbg_base_aux_bind(b, err);
     if (st == VBG_OK)
         st = vbg_optim_new(&l->optim, l->params, &l->opt.optim, err);
     if (st == VBG_OK) {

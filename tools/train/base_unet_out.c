@@ -27,19 +27,15 @@ static vbg_status put_meta(vbg_base *b, vbg_export *e, vbg_err *err)
 {
     static const char *const parts[][2] = { { "unet.config", "unet" },
                                             { "text.config", "text" },
-                                            { "scheduler.config", "scheduler" } };
-    char tokenizer[96];
+                                            { "scheduler.config", "scheduler" },
+                                            { "tokenizer.config", "tokenizer" } };
     const char *vae = NULL;
     vbg_status st = vbg_writer_string(e->w, "model.arch", "sd", err);
 
-    for (int i = 0; i < 3 && st == VBG_OK; i++)
+    for (int i = 0; i < 4 && st == VBG_OK; i++)
         st = put_json(e, parts[i][0], json_object_get(b->config, parts[i][1]), err);
     if (st == VBG_OK && vbg_weights_string(b->vae_file, "vae.config", &vae))
         st = vbg_writer_string(e->w, "vae.config", vae, err);
-    snprintf(tokenizer, sizeof tokenizer, "{\"merges\":%d,\"special_pad\":false}",
-             b->merge_count);
-    if (st == VBG_OK)
-        st = vbg_writer_string(e->w, "tokenizer.config", tokenizer, err);
     if (st == VBG_OK)
         st =
             vbg_writer_bytes(e->w, "tokenizer.merges", b->merges, strlen(b->merges), err);

@@ -22,19 +22,24 @@ void vbg_base_batch_free(vbg_base_batch *s)
     vbg_free_mem(s->weight);
     vbg_free_mem(s->time);
     vbg_free_mem(s->ids);
+    vbg_free_mem(s->label);
+    vbg_free_mem(s->depth);
     *s = (vbg_base_batch){ 0 };
 }
 
 vbg_status vbg_base_batch_new(vbg_base_batch *s, const vbg_base *b, int n, vbg_err *err)
 {
-    const size_t count = (size_t)n;
+    const size_t count = (size_t)n, side = (size_t)b->latents.truth_side;
+    const size_t cells = b->head.data ? count * side * side : 1;
 
     *s = (vbg_base_batch){ .x = vbg_alloc(count * b->latents.each * sizeof(float)),
                            .target = vbg_alloc(count * b->latents.each * sizeof(float)),
                            .weight = vbg_alloc(count * sizeof(float)),
                            .time = vbg_alloc(count * sizeof(double)),
-                           .ids = vbg_alloc(count * VBG_TOKENS * sizeof(int)) };
-    if (s->x && s->target && s->weight && s->time && s->ids)
+                           .ids = vbg_alloc(count * VBG_TOKENS * sizeof(int)),
+                           .label = vbg_alloc(cells),
+                           .depth = vbg_alloc(cells * sizeof(float)) };
+    if (s->x && s->target && s->weight && s->time && s->ids && s->label && s->depth)
         return VBG_OK;
     vbg_base_batch_free(s);
     return vbg_fail(err, VBG_ENOMEM, "not enough memory for a batch");
@@ -71,15 +76,14 @@ static void put_ids(const vbg_base *b, int *ids, const char *text, bool mirrored
     free(swapped);
 }
 
-static float weight_at(const vbg_base *b, int t)
+double vbg_base_weight(vbg_prediction p, double alpha, double gamma)
 {
-    double a = (double)vbg_sampler_alphas_cumprod(b->tables)[t];
-    double snr = a < 1 ? a / (1 - a) : 1e6, most = fmax(fmin(snr, b->gamma), 0.2);
+    double snr = alpha < 1 ? alpha / (1 - alpha) : 1e6;
+    double most = fmax(fmin(snr, gamma), 0.2);
 
-    if (!b->min_snr)
+    if (gamma <= 0)
         return 1;
-    return (float)(b->schedule.prediction == VBG_PREDICT_V ? most / (snr + 1)
-                                                           : most / fmax(snr, 0.2));
+    return p == VBG_PREDICT_V ? most / (snr + 1) : most / fmax(snr, 0.2);
 }
 
 /* Sample i of s: picture at time t with noise from the dice. */
@@ -100,7 +104,10 @@ static void fill(const vbg_base *b, vbg_base_batch *s, size_t i, size_t picture,
     else
         memcpy(target, noise, each * sizeof *noise);
     s->time[i] = t;
-    s->weight[i] = weight_at(b, t);
+    s->weight[i] = (float)vbg_base_weight(
+        b->schedule.prediction, (double)vbg_sampler_alphas_cumprod(b->tables)[t],
+        b->gamma);
+    vbg_base_aux_fill(b, s, i, picture, mirrored);
     free(clean);
 }
 
@@ -169,6 +176,7 @@ typedef struct forward_job {
     bool learn;
     double loss, plain; /* weighted and plain mean square */
     double *each;       /* [n] plain means, or NULL */
+    vbg_base_aux aux;
 } forward_job;
 
 /* dy = 2 weight (y - target) / count; NULL: only the values. */
@@ -199,13 +207,15 @@ static vbg_status forward(vbg_ctx *c, void *arg, vbg_err *err)
     forward_job *j = arg;
     vbg_base *b = j->b;
     const int side = b->latents.side, channels = b->latents.channels;
+    const vbg_unet_hooks hooks = vbg_base_aux_hooks(&j->aux, b, j->s);
 
     (void)err;
     if (j->learn)
         vbg_tape_start(b->tape, true);
     vbg_tensor *x = vbg_wrap(c, j->s->x, VBG_F32, j->n, side, side, channels);
     vbg_tensor *state = vbg_clip_text_forward(c, &b->text, j->ids, j->n);
-    vbg_tensor *y = vbg_unet_forward_state(c, &b->unet, x, j->s->time, j->n, state, NULL);
+    vbg_tensor *y = vbg_unet_forward_state(c, &b->unet, x, j->s->time, j->n, state,
+                                           b->head.data ? &hooks : NULL);
     vbg_tensor *dy = NULL;
     if (j->learn)
         dy = vbg_new_typed(c, VBG_F32, y->n, y->h, y->w, y->c);
@@ -216,6 +226,14 @@ static vbg_status forward(vbg_ctx *c, void *arg, vbg_err *err)
         vbg_tape_stop(b->tape);
     }
     return VBG_OK;
+}
+
+static void measure_aux(const vbg_base *b, const vbg_base_aux *a, vbg_measure *m)
+{
+    if (!b->head.data)
+        return;
+    vbg_measure_set(m, "regions", a->regions);
+    vbg_measure_set(m, "depth", a->depth);
 }
 
 vbg_status vbg_base_step(void *arg, uint64_t job, int slot, vbg_measure *m, vbg_err *err)
@@ -229,8 +247,9 @@ vbg_status vbg_base_step(void *arg, uint64_t job, int slot, vbg_measure *m, vbg_
     vbg_status st = vbg_run(b->loop.ctx, forward, &j, err);
 
     (void)job;
-    m->loss = j.loss;
+    m->loss = j.loss + b->aux * (j.aux.regions + j.aux.depth);
     vbg_measure_set(m, "mse", j.plain);
+    measure_aux(b, &j.aux, m);
     return st;
 }
 
@@ -288,6 +307,7 @@ vbg_status vbg_base_validate(void *arg, vbg_measure *m, vbg_err *err)
                  (2 * i + 1) * b->schedule.train_steps / (2 * VBG_BASE_TIMES));
         vbg_measure_set(m, name, at[i]);
     }
+    measure_aux(b, &j.aux, m);
     for (int i = 0; i < N; i++)
         memcpy(others + i * VBG_TOKENS, b->held_out.ids + (i + 5) % N * VBG_TOKENS,
                VBG_TOKENS * sizeof *others);

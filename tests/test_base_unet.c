@@ -1,0 +1,267 @@
+/* vbg-train base text+unet: regions and depths beside panoramas, turns, the head that
+ * only training has, a start from a package, and a second stage at another size. */
+#define _GNU_SOURCE
+#include <criterion/criterion.h>
+#include <math.h>
+
+#include "engine/picture_io.h"
+#include "engine/weights.h"
+#include "tests/program.h"
+#include "tools/rooms/files.h"
+#include "tools/train/base_unet.h"
+
+enum { W = 256, H = 128, PANOS = 6, REGION = 32 /* columns of a region */ };
+
+static const char vae_config[] =
+    "{\"block_out_channels\":[8,16,16],\"latent_channels\":4,\"layers_per_block\":1,"
+    "\"norm_num_groups\":4,\"mid_block_add_attention\":false}";
+static const char unet_config[] =
+    "{\"unet\":{\"block_out_channels\":[16,32],\"attention_head_dim\":[1,1],"
+    "\"norm_num_groups\":4,\"cross_attention_dim\":16,\"down_block_types\":"
+    "[\"DownBlock2D\",\"CrossAttnDownBlock2D\"],\"up_block_types\":"
+    "[\"CrossAttnUpBlock2D\",\"UpBlock2D\"]},\"text\":{\"hidden_size\":16,"
+    "\"num_hidden_layers\":1,\"num_attention_heads\":1,\"intermediate_size\":32}}";
+
+static void write_text(const char *path, const char *text)
+{
+    FILE *f = fopen(path, "w");
+
+    cr_assert(f && fputs(text, f) >= 0 && fclose(f) == 0, "%s", path);
+}
+
+/* Region u / REGION, half a metre further each; the upper rows are the sky. */
+static void write_truth(const char *dir, int i)
+{
+    static uint8_t label[W * H], depth[2 * W * H];
+    char path[300];
+    vbg_err err = { 0 };
+
+    for (int k = 0; k < W * H; k++) {
+        const int region = k % W / REGION, mm = 500 * (region + 1);
+        const bool above = k / W < 3 * H / 8;
+        label[k] = (uint8_t)(above ? 200 : region);
+        depth[2 * k] = (uint8_t)(above ? 0 : mm >> 8);
+        depth[2 * k + 1] = (uint8_t)(above ? 0 : mm & 255);
+    }
+    snprintf(path, sizeof path, "%s/q%d.label.png", dir, i);
+    cr_assert(vr_png_gray(path, label, W, H, 8, &err) == VBG_OK, "%s", err.text);
+    snprintf(path, sizeof path, "%s/q%d.depth.png", dir, i);
+    cr_assert(vr_png_gray(path, depth, W, H, 16, &err) == VBG_OK, "%s", err.text);
+}
+
+static void write_panorama(const char *dir, int i)
+{
+    vbg_picture p;
+    vbg_err err = { 0 };
+    char path[300], text[600];
+
+    cr_assert(vbg_picture_new(&p, W, H, 3, &err) == VBG_OK);
+    for (int y = 0; y < H; y++)
+        for (int x = 0; x < W; x++) {
+            uint8_t *to = p.data + (size_t)y * p.stride + 3 * (size_t)x;
+            to[0] = (uint8_t)(y < 3 * H / 8 ? 250 : 30 * (x / REGION));
+            to[1] = (uint8_t)(40 * i + y / 2);
+            to[2] = (uint8_t)(200 - 20 * (x / REGION));
+        }
+    snprintf(path, sizeof path, "%s/q%d.png", dir, i);
+    cr_assert(vbg_picture_save(path, &p, NULL, 90, &err) == VBG_OK, "%s", err.text);
+    vbg_picture_free(&p);
+    snprintf(path, sizeof path, "%s/q%d.txt", dir, i);
+    snprintf(text, sizeof text, "room %d\na\nb\nc\nd\ne\nf on the left\ng\nh\n", i);
+    write_text(path, text);
+}
+
+static const char *make_data(void)
+{
+    static char dir[300];
+
+    snprintf(dir, sizeof dir, "%s", in_scratch("data"));
+    cr_assert(mkdir(dir, 0700) == 0);
+    for (int i = 0; i < PANOS; i++) {
+        write_panorama(dir, i);
+        write_truth(dir, i);
+    }
+    write_text(in_scratch("vae.json"), vae_config);
+    write_text(in_scratch("unet.json"), unet_config);
+    said s = RUN("vbg-train", "base", "vae", "-d", dir, "-o", in_scratch("vae"),
+                 "--config", in_scratch("vae.json"), "--crop", "32", "--val-crop", "32",
+                 "-b", "4", "--steps", "4", "--warmup", "1");
+    cr_assert_eq(s.code, 0, "%s", s.err);
+    return dir;
+}
+
+#define TRAIN(out, size, ...)                                                            \
+    RUN("vbg-train", "base", "text+unet", "-d", in_scratch("data"), "--vae",             \
+        in_scratch("vae/model.vbg"), "-o", out, "--size", size, "--mirror", "-b", "4",   \
+        "--warmup", "1", "--schedule", "constant", "-t", "1", __VA_ARGS__)
+#define CONFIG "--config", in_scratch("unet.json")
+
+static vbg_weights *opened(const char *path)
+{
+    vbg_weights *w = NULL;
+    vbg_err err = { 0 };
+
+    cr_assert(vbg_weights_open(&w, path, &err) == VBG_OK, "%s", err.text);
+    return w;
+}
+
+static bool same(const char *a, const char *b)
+{
+    char line[600];
+
+    snprintf(line, sizeof line, "cmp -s %s %s", a, b);
+    return system(line) == 0;
+}
+
+/* ---- weights of times ---- */
+
+/* Where nothing of the picture is left the weight is not 0 (the first sampling step would
+ * never be learned); elsewhere min(SNR, gamma) / (SNR + 1). */
+Test(base_unet, weights_of_times)
+{
+    cr_assert_float_eq(vbg_base_weight(VBG_PREDICT_V, 0, 5), 0.2, 1e-12);
+    cr_assert_float_eq(vbg_base_weight(VBG_PREDICT_V, 0.5, 5), 0.5, 1e-12);
+    cr_assert_float_eq(vbg_base_weight(VBG_PREDICT_V, 0.9, 5), 0.5, 1e-12);
+    cr_assert_float_eq(vbg_base_weight(VBG_PREDICT_EPSILON, 0, 5), 1, 1e-12);
+    cr_assert_float_eq(vbg_base_weight(VBG_PREDICT_EPSILON, 0.9, 5), 5. / 9, 1e-12);
+    cr_assert_eq(vbg_base_weight(VBG_PREDICT_V, 0, 0), 1);
+}
+
+/* ---- regions and depths ---- */
+
+Test(base_unet, truth_of_views, .fini = remove_scratch)
+{
+    uint8_t label[64];
+    float depth[64];
+    vbg_truth t;
+    vbg_err err = { 0 };
+
+    write_truth(scratch_dir(), 0);
+    cr_assert(vbg_truth_there(in_scratch("q0.png")));
+    cr_assert(vbg_truth_load(&t, in_scratch("q0.png"), &err) == VBG_OK, "%s", err.text);
+    cr_assert(t.w == W && t.h == H);
+    cr_assert_eq(t.depth[(H - 1) * W + 5 * REGION], 3000);
+    /* a view at yaw y shows the 90 degrees around column W/2 + y W / 360 */
+    for (int yaw = 0; yaw < 360; yaw += 45) {
+        vbg_truth_view(&t, yaw, 8, label, depth);
+        const int left = (yaw / 45 + 3) % 8, right = (left + 1) % 8;
+        cr_assert_eq(label[4 * 8 + 3], left, "yaw %d: %d", yaw, label[4 * 8 + 3]);
+        cr_assert_eq(label[4 * 8 + 4], right);
+        cr_assert_float_eq(depth[7 * 8 + 3], log(0.5 * (left + 1)), 1e-2);
+        cr_assert(label[3] == VBG_TRUTH_NONE && isnan(depth[3])); /* the sky */
+    }
+    vbg_truth_middle(&t, 4, label, depth); /* columns 64..191 */
+    cr_assert(label[8] == 2 && label[9] == 3 && label[11] == 5);
+    vbg_truth_free(&t);
+    write_text(in_scratch("q0.depth.png"), "no picture");
+    cr_assert(vbg_truth_load(&t, in_scratch("q0.png"), &err) == VBG_EFORMAT);
+    unlink(in_scratch("q0.depth.png"));
+    cr_assert(!vbg_truth_there(in_scratch("q0.png")));
+}
+
+/* Between two views the caption is that of the nearer one, half way of the even one. */
+Test(base_unet, turns_of_panoramas, .fini = remove_scratch)
+{
+    vbg_samples s;
+    vbg_picture a, b;
+    vbg_err err = { 0 };
+
+    write_panorama(scratch_dir(), 0);
+    cr_assert(vbg_samples_open(&s, scratch_dir(), &(vbg_samples_opt){ .starts = 2 },
+                               &err) == VBG_OK,
+              "%s", err.text);
+    cr_assert_eq(vbg_samples_count(&s), 16);
+    cr_assert_eq(vbg_samples_a_scene(&s), 16);
+    cr_assert_str_eq(vbg_samples_text(&s, 7), "h");
+    cr_assert_str_eq(vbg_samples_text(&s, 8), "a"); /* 22.5 degrees */
+    cr_assert_str_eq(vbg_samples_text(&s, 9), "c"); /* 67.5 */
+    cr_assert_str_eq(vbg_samples_text(&s, 15), "a");
+    cr_assert(vbg_samples_picture(&s, 0, 64, &a, &err), "%s", err.text);
+    cr_assert(vbg_samples_picture(&s, 8, 64, &b, &err), "%s", err.text);
+    /* yaw 22.5 looks at the middle of the region that yaw 0 has right of its middle */
+    cr_assert(abs(a.data[40 * a.stride + 3 * 40] - b.data[40 * b.stride + 3 * 32]) <= 1);
+    cr_assert(b.data[40 * b.stride + 3 * 20] == b.data[40 * b.stride + 3 * 43]);
+    vbg_picture_free(&a);
+    vbg_picture_free(&b);
+    cr_assert(!vbg_samples_has_truth(&s, 0));
+    vbg_samples_close(&s);
+}
+
+/* ---- training ---- */
+
+static bool logged(const char *dir, const char *what)
+{
+    char path[400], line[4096];
+    bool found = false;
+
+    snprintf(path, sizeof path, "%s/log.jsonl", dir);
+    FILE *f = fopen(path, "r");
+    cr_assert(f, "%s", path);
+    while (fgets(line, sizeof line, f))
+        found = found || strstr(line, what);
+    fclose(f);
+    return found;
+}
+
+/* The head is in checkpoints and never in packages; continued, the bytes are the same. */
+Test(base_unet, regions_help_and_are_not_exported, .fini = remove_scratch)
+{
+    vbg_err err = { 0 };
+
+    make_data();
+    said s = TRAIN(in_scratch("whole"), "64", CONFIG, "--steps", "6");
+    cr_assert_eq(s.code, 0, "%s", s.err);
+    cr_assert(logged(in_scratch("whole"), "\"regions\""));
+    cr_assert(logged(in_scratch("whole"), "\"val/depth\""));
+    vbg_weights *w = opened(in_scratch("whole/model.vbg"));
+    cr_assert(!vbg_weights_has_component(w, "aux"));
+    vbg_weights_close(w);
+    w = opened(in_scratch("whole/last.vbg"));
+    cr_assert(vbg_weights_has_component(w, "aux"));
+    vbg_weights_close(w);
+    w = opened(in_scratch("whole/latents-64.vbg"));
+    const vbg_entry *e = vbg_weights_find(w, "latents", "00000");
+    cr_assert(e && e->dim[0] == 2 * 2 * 8 * PANOS && e->dim[1] == 16,
+              "two turns, mirrored");
+    cr_assert(vbg_weights_verify(w, &err) == VBG_OK);
+    vbg_weights_close(w);
+
+    s = TRAIN(in_scratch("part"), "64", CONFIG, "--steps", "3");
+    cr_assert_eq(s.code, 0, "%s", s.err);
+    s = TRAIN(in_scratch("part"), "64", CONFIG, "--steps", "6", "--resume");
+    cr_assert_eq(s.code, 0, "%s", s.err);
+    cr_assert(same(in_scratch("part/model.vbg"), in_scratch("whole/model.vbg")));
+
+    s = TRAIN(in_scratch("none"), "64", CONFIG, "--steps", "2", "--aux", "0");
+    cr_assert_eq(s.code, 0, "%s", s.err);
+    cr_assert(!logged(in_scratch("none"), "\"regions\""));
+}
+
+/* 64 pixels first, then 128 from that state; a package to go on from; what is wrong. */
+Test(base_unet, stages, .fini = remove_scratch)
+{
+    make_data();
+    said s = TRAIN(in_scratch("small"), "64", CONFIG, "--steps", "3", "--turns", "1");
+    cr_assert_eq(s.code, 0, "%s", s.err);
+    s = TRAIN(in_scratch("large"), "128", CONFIG, "--steps", "5", "--from",
+              in_scratch("small/last.vbg"));
+    cr_assert_eq(s.code, 0, "%s", s.err);
+    cr_assert(strstr(s.err, "going on from step 3"), "%s", s.err);
+    s = TRAIN(in_scratch("small"), "128", CONFIG, "--steps", "4", "--resume");
+    cr_assert_eq(s.code, 0, "%s", s.err);
+    cr_assert(access(in_scratch("small/latents-64.vbg"), R_OK) == 0);
+    cr_assert(access(in_scratch("small/latents-128.vbg"), R_OK) == 0);
+
+    s = RUN("vbg-train", "base", "text+unet", "-d", in_scratch("data"), "-m",
+            in_scratch("large/model.vbg"), "-o", in_scratch("on"), "--size", "128", "-b",
+            "4", "--steps", "1", "--lr", "0", "--ema", "0");
+    cr_assert_eq(s.code, 0, "%s", s.err);
+    cr_assert(same(in_scratch("on/model.vbg"), in_scratch("large/model.vbg")),
+              "a step of length 0 leaves the package as it was");
+    s = RUN("vbg-train", "base", "text+unet", "-d", in_scratch("data"), "-m",
+            in_scratch("large/model.vbg"), "-o", in_scratch("b"), CONFIG);
+    cr_assert(s.code == 2 && strstr(s.err, "--model brings"), "%s", s.err);
+    s = RUN("vbg-train", "base", "text+unet", "-d", in_scratch("data"), "-m",
+            in_scratch("vae/model.vbg"), "-o", in_scratch("c"));
+    cr_assert(s.code == 1 && strstr(s.err, "no package with"), "%s", s.err);
+}
