@@ -254,7 +254,7 @@ Test(base_unet, stages, .fini = remove_scratch)
 
     s = RUN("vbg-train", "base", "text+unet", "-d", in_scratch("data"), "-m",
             in_scratch("large/model.vbg"), "-o", in_scratch("on"), "--size", "128", "-b",
-            "4", "--steps", "1", "--lr", "0", "--ema", "0");
+            "4", "--steps", "1", "--lr", "0", "--ema", "0", "-t", "1");
     cr_assert_eq(s.code, 0, "%s", s.err);
     cr_assert(same(in_scratch("on/model.vbg"), in_scratch("large/model.vbg")),
               "a step of length 0 leaves the package as it was");

@@ -47,6 +47,20 @@ static void complete_config(vbg_base *b)
                             json_string(vbg_value(b->v, "prediction")));
 }
 
+/* How to sample the package, where it says so. */
+static void package_advice(vbg_base *b)
+{
+    static const char *const name[] = { "guidance", "guidance_rescale" };
+
+    for (size_t i = 0; i < sizeof name / sizeof *name; i++) {
+        char key[48];
+        double value;
+        snprintf(key, sizeof key, "model.%s", name[i]);
+        if (vbg_weights_real(b->file, key, &value))
+            json_object_set_new(b->config, name[i], json_real(value));
+    }
+}
+
 /* The sizes of --model are in its metadata. */
 static vbg_status package_config(vbg_base *b, const char *path, vbg_err *err)
 {
@@ -74,9 +88,11 @@ static vbg_status package_config(vbg_base *b, const char *path, vbg_err *err)
         st = vbg_fail(err, VBG_EUSAGE,
                       "--model brings its sizes and tokenizer: no --config, no "
                       "--tokenizer");
-    if (st == VBG_OK)
-        complete_config(b);
-    return st;
+    if (st != VBG_OK)
+        return st;
+    package_advice(b);
+    complete_config(b);
+    return VBG_OK;
 }
 
 vbg_status vbg_base_config(vbg_base *b, vbg_err *err)

@@ -59,6 +59,8 @@ static vbg_status put_advice(vbg_base *b, vbg_export *e, vbg_err *err)
               : vbg_fail(err, VBG_ENOMEM, "not enough memory for words");
     if (st == VBG_OK)
         st = vbg_writer_string(e->w, "model.words", words, err);
+    if (!about)
+        vbg_weights_string(b->file, "model.about", &about);
     if (st == VBG_OK && about)
         st = vbg_writer_string(e->w, "model.about", about, err);
     for (int i = 0; i < 2 && st == VBG_OK; i++) {
