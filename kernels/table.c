@@ -17,6 +17,7 @@ void vbg_kernels_init(vbg_kernels *k, vbg_isa cap)
     vbg_resample_init_ref(&k->resample);
     vbg_lk_init_ref(&k->lk);
     vbg_compose_init_ref(&k->compose);
+    vbg_light_init_ref(&k->light);
     vbg_view_init_ref(&k->view);
     vbg_picture_init_ref(&k->picture);
     vbg_optim_init_ref(&k->optim);
@@ -32,6 +33,7 @@ void vbg_kernels_init(vbg_kernels *k, vbg_isa cap)
     vbg_resample_init_avx2(&k->resample);
     vbg_picture_init_avx2(&k->picture);
     vbg_lk_init_avx2(&k->lk);
+    vbg_light_init_avx2(&k->light);
     vbg_view_init_avx2(&k->view);
     vbg_optim_init_avx2(&k->optim);
     if (isa < VBG_ISA_AVX512)

@@ -15,6 +15,7 @@
 #include "kernels/resample.h"
 #include "kernels/lk.h"
 #include "kernels/compose.h"
+#include "kernels/light.h"
 #include "kernels/view.h"
 #include "kernels/picture.h"
 #include "kernels/optim.h"
@@ -30,6 +31,7 @@ typedef struct vbg_kernels {
     vbg_resample_kernels resample;
     vbg_lk_kernels lk;
     vbg_compose_kernels compose;
+    vbg_light_kernels light;
     vbg_view_kernels view;
     vbg_picture_kernels picture;
     vbg_optim_kernels optim;

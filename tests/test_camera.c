@@ -51,6 +51,14 @@ static int worst(const vbg_frame *f, int64_t n, bool jpeg)
 static const uint32_t formats[] = { V4L2_PIX_FMT_YUYV, V4L2_PIX_FMT_NV12,
                                     V4L2_PIX_FMT_YUV420, V4L2_PIX_FMT_MJPEG };
 
+static vbg_camera_event next(vbg_camera *c, vbg_frame *f, int timeout_ms, vbg_err *err)
+{
+    vbg_kernels k;
+
+    vbg_kernels_init(&k, VBG_ISA_AMX_BF16);
+    return vbg_camera_next(c, &k, f, timeout_ms, err);
+}
+
 /* What was painted comes out, in every format, with and without padded rows, at sizes
  * that are no multiple of anything. */
 Test(camera, formats)
@@ -77,8 +85,8 @@ Test(camera, formats)
                              VBG_OK, "%s", err.text);
                 cr_assert_eq(vbg_frame_new(&f, sizes[s][0], sizes[s][1], NULL), VBG_OK);
                 for (int n = 0; n < 3; n++) {
-                    cr_assert_eq(vbg_camera_next(c, &f, 1000, &err), VBG_CAMERA_FRAME,
-                                 "%s", err.text);
+                    cr_assert_eq(next(c, &f, 1000, &err), VBG_CAMERA_FRAME, "%s",
+                                 err.text);
                     int d = worst(&f, n, jpeg);
                     /* quality 90 on a ramp: a few levels */
                     cr_expect_leq(d, jpeg ? 6 : 1, "format %zu size %zu odd %d: %d", i, s,
@@ -120,17 +128,17 @@ Test(camera, faults)
                                          &(vbg_camera_want){ 0 }, &err),
                          VBG_OK, "%s", err.text);
             cr_assert_eq(vbg_frame_new(&f, 640, 480, NULL), VBG_OK);
-            cr_expect_eq(vbg_camera_next(c, &f, 100, &err), VBG_CAMERA_FRAME);
+            cr_expect_eq(next(c, &f, 100, &err), VBG_CAMERA_FRAME);
             fake_device_break(&fake, cases[i].fault, 1);
-            vbg_camera_event e = vbg_camera_next(c, &f, 100, &err);
+            vbg_camera_event e = next(c, &f, 100, &err);
             cr_expect_eq(e, cases[i].event, "case %zu jpeg %d: %d %s", i, jpeg, (int)e,
                          err.text);
             if (e != VBG_CAMERA_GONE)
-                cr_expect_eq(vbg_camera_next(c, &f, 100, &err), VBG_CAMERA_FRAME,
-                             "after case %zu", i);
+                cr_expect_eq(next(c, &f, 100, &err), VBG_CAMERA_FRAME, "after case %zu",
+                             i);
             fake_device_break(&fake, cases[i].fault, 1000); /* it never ends */
             for (int n = 0; n < 100 && e != VBG_CAMERA_GONE; n++)
-                if ((e = vbg_camera_next(c, &f, 1, NULL)) == VBG_CAMERA_NOTHING)
+                if ((e = next(c, &f, 1, NULL)) == VBG_CAMERA_NOTHING)
                     break;
             cr_expect(e == VBG_CAMERA_GONE || e == VBG_CAMERA_NOTHING, "case %zu", i);
             vbg_camera_close(c);
@@ -152,11 +160,11 @@ Test(camera, unplugged_and_stalled)
                  VBG_OK, "%s", err.text);
     cr_assert_eq(vbg_frame_new(&f, 640, 480, NULL), VBG_OK);
     fake_device_stall(&fake, true);
-    cr_expect_eq(vbg_camera_next(c, &f, 10, &err), VBG_CAMERA_NOTHING);
+    cr_expect_eq(next(c, &f, 10, &err), VBG_CAMERA_NOTHING);
     fake_device_stall(&fake, false);
-    cr_expect_eq(vbg_camera_next(c, &f, 10, &err), VBG_CAMERA_FRAME);
+    cr_expect_eq(next(c, &f, 10, &err), VBG_CAMERA_FRAME);
     fake_device_plug(&fake, false);
-    cr_expect_eq(vbg_camera_next(c, &f, 10, &err), VBG_CAMERA_GONE);
+    cr_expect_eq(next(c, &f, 10, &err), VBG_CAMERA_GONE);
     vbg_camera_close(c);
     vbg_frame_free(&f);
     fake_device_free(&fake);

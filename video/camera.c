@@ -321,8 +321,8 @@ static vbg_camera_event lost(vbg_camera *c, vbg_err *err)
                                    : VBG_CAMERA_DAMAGED;
 }
 
-static vbg_camera_event take(vbg_camera *c, const struct v4l2_buffer *b, vbg_frame *f,
-                             vbg_err *err)
+static vbg_camera_event take(vbg_camera *c, const vbg_kernels *k,
+                             const struct v4l2_buffer *b, vbg_frame *f, vbg_err *err)
 {
     const mapping *m = &c->buffer[b->index];
 
@@ -334,14 +334,14 @@ static vbg_camera_event take(vbg_camera *c, const struct v4l2_buffer *b, vbg_fra
         vbg_fail(err, VBG_EIO, "%s: a frame of %u bytes", c->path, b->bytesused);
         return lost(c, err);
     }
-    if (vbg_camera_decode(c->decoder, f, m->data, b->bytesused, err) != VBG_OK)
+    if (vbg_camera_decode(c->decoder, k, f, m->data, b->bytesused, err) != VBG_OK)
         return lost(c, err);
     c->bad = 0;
     return VBG_CAMERA_FRAME;
 }
 
-vbg_camera_event vbg_camera_next(vbg_camera *c, vbg_frame *f, int timeout_ms,
-                                 vbg_err *err)
+vbg_camera_event vbg_camera_next(vbg_camera *c, const vbg_kernels *k, vbg_frame *f,
+                                 int timeout_ms, vbg_err *err)
 {
     struct v4l2_buffer b = { .type = V4L2_BUF_TYPE_VIDEO_CAPTURE,
                              .memory = V4L2_MEMORY_MMAP };
@@ -364,7 +364,7 @@ vbg_camera_event vbg_camera_next(vbg_camera *c, vbg_frame *f, int timeout_ms,
     if (b.index >= (uint32_t)c->buffers || !c->buffer[b.index].queued)
         return gone(c, err, "the driver hands out a buffer that it does not hold");
     c->buffer[b.index].queued = false;
-    vbg_camera_event e = take(c, &b, f, err);
+    vbg_camera_event e = take(c, k, &b, f, err);
     f->time_s = now;
     if (!queue(c, b.index))
         return gone(c, err, strerror(errno));

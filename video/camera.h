@@ -7,6 +7,7 @@
 #ifndef VBG_VIDEO_CAMERA_H
 #define VBG_VIDEO_CAMERA_H
 
+#include "kernels/table.h"
 #include "video/camera_modes.h"
 #include "video/frame.h"
 
@@ -38,8 +39,8 @@ void vbg_camera_get_info(const vbg_camera *c, vbg_camera_info *info);
 
 /* The next frame into f (made with the mode's w and h); time_s is vbg_now() when the
  * driver handed it out.  err tells what was wrong with a lost frame or camera. */
-vbg_camera_event vbg_camera_next(vbg_camera *c, vbg_frame *f, int timeout_ms,
-                                 vbg_err *err);
+vbg_camera_event vbg_camera_next(vbg_camera *c, const vbg_kernels *k, vbg_frame *f,
+                                 int timeout_ms, vbg_err *err);
 
 /* What a failed open means, as one line with the remedy. */
 vbg_status vbg_camera_explain(const char *path, int why, vbg_err *err);

@@ -123,7 +123,7 @@ static void from_i420(vbg_frame *f, const uint8_t *data, size_t stride)
 }
 
 /* 0..255 to 16..235 and 16..240, rounded (BT.601-7). */
-static void narrow(vbg_frame *f)
+static void narrow(const vbg_light_kernels *light, vbg_frame *f)
 {
     for (int p = 0; p < 3; p++) {
         const int w = p ? (f->yuv.w + 1) / 2 : f->yuv.w;
@@ -132,17 +132,13 @@ static void narrow(vbg_frame *f)
         const uint32_t k = p ? 57568 : 56283;
         const uint32_t c =
             p ? (128u << 16) - 128u * 57568u + 32768u : (16u << 16) + 32768u;
-        for (int y = 0; y < h; y++) {
-            uint8_t *d = row_of(f, p, y);
-#pragma omp simd
-            for (int x = 0; x < w; x++)
-                d[x] = (uint8_t)((d[x] * k + c) >> 16);
-        }
+        for (int y = 0; y < h; y++)
+            light->range(row_of(f, p, y), row_of(f, p, y), k, c, (size_t)w);
     }
 }
 
-vbg_status vbg_camera_decode(vbg_camera_decoder *d, vbg_frame *f, const uint8_t *data,
-                             size_t bytes, vbg_err *err)
+vbg_status vbg_camera_decode(vbg_camera_decoder *d, const vbg_kernels *k, vbg_frame *f,
+                             const uint8_t *data, size_t bytes, vbg_err *err)
 {
     const vbg_camera_layout *l = &d->layout;
     bool full = l->full_range;
@@ -165,7 +161,7 @@ vbg_status vbg_camera_decode(vbg_camera_decoder *d, vbg_frame *f, const uint8_t 
         from_i420(f, data, l->stride);
     }
     if (full)
-        narrow(f);
+        narrow(&k->light, f);
     f->yuv.bt709 = f->yuv.full_range = false;
     return VBG_OK;
 }

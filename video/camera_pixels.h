@@ -3,6 +3,7 @@
 #ifndef VBG_VIDEO_CAMERA_PIXELS_H
 #define VBG_VIDEO_CAMERA_PIXELS_H
 
+#include "kernels/table.h"
 #include "video/frame.h"
 
 /* What the driver says lies in a buffer. */
@@ -26,7 +27,7 @@ size_t vbg_camera_frame_bytes(const vbg_camera_layout *layout);
 /* f has the layout's size.  Nothing is allocated after the first frames.
  * Errors: VBG_EFORMAT: cut short, damaged, of another size: the frame is lost, the next
  * one may be good; f then holds anything. */
-vbg_status vbg_camera_decode(vbg_camera_decoder *d, vbg_frame *f, const uint8_t *data,
-                             size_t bytes, vbg_err *err);
+vbg_status vbg_camera_decode(vbg_camera_decoder *d, const vbg_kernels *k, vbg_frame *f,
+                             const uint8_t *data, size_t bytes, vbg_err *err);
 
 #endif

@@ -4,18 +4,36 @@
 
 #include "video/live_internal.h"
 
-/* A frame of the camera's size becomes the newest raw frame. */
+/* The raw frame that is being written; this thread's alone. */
+static vbg_raw_frame *writing(vbg_live *l)
+{
+    pthread_mutex_lock(&l->lock);
+    vbg_raw_frame *raw = &l->raw[l->raw_box.writing];
+    pthread_mutex_unlock(&l->lock);
+    return raw;
+}
+
+/* Where the camera's next picture goes: at once into the raw frame if it fits. */
+static vbg_frame *target(vbg_live *l)
+{
+    vbg_frame *raw = &writing(l)->frame;
+    const vbg_yuv *c = &l->camera_frame.yuv;
+
+    return c->w == raw->yuv.w && c->h == raw->yuv.h ? raw : &l->camera_frame;
+}
+
+/* Picture f becomes the newest raw frame. */
 static void publish(vbg_live *l, const vbg_frame *f)
 {
     vbg_mailbox *b = &l->raw_box;
+    vbg_raw_frame *raw = writing(l);
 
     pthread_mutex_lock(&l->lock);
     const int slot = b->writing;
     const bool h = l->flip_h, v = l->flip_v;
     pthread_mutex_unlock(&l->lock);
-    vbg_raw_frame *raw = &l->raw[slot];
-    if (vbg_frame_scale(l->scaler, vbg_ctx_kernels(l->out_ctx), &raw->frame, f, NULL) !=
-        VBG_OK)
+    if (f != &raw->frame && vbg_frame_scale(l->scaler, vbg_ctx_kernels(l->out_ctx),
+                                            &raw->frame, f, NULL) != VBG_OK)
         return;
     if (h || v)
         vbg_frame_flip(&raw->frame, h, v);
@@ -46,10 +64,12 @@ static void run(vbg_live *l, vbg_camera *c)
 
     while (!leave(l)) {
         vbg_err err = { "" };
-        const vbg_camera_event e = vbg_camera_next(c, &l->camera_frame, 100, &err);
+        vbg_frame *f = target(l);
+        const vbg_camera_event e =
+            vbg_camera_next(c, vbg_ctx_kernels(l->out_ctx), f, 100, &err);
         if (e == VBG_CAMERA_FRAME) {
             last = vbg_now();
-            publish(l, &l->camera_frame);
+            publish(l, f);
         } else if (e == VBG_CAMERA_DAMAGED) {
             pthread_mutex_lock(&l->lock);
             l->status.damaged++;

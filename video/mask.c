@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "video/blur.h"
 #include "video/colour.h"
+#include "video/feather.h"
 #include "video/guided.h"
 #include "video/morphology.h"
 #include "video/resize.h"
@@ -20,7 +20,7 @@ struct vbg_masker {
     vbg_refiner *refiner;
     vbg_resizer *widen; /* plain widening of prob, or of a given mask */
     int given_w, given_h;
-    vbg_blurrer *feather;
+    vbg_feather *feather;
     vbg_steady *steady; /* networks only */
 };
 
@@ -64,25 +64,23 @@ static vbg_status open_widening(vbg_masker *m, bool edges, vbg_err *err)
                            VBG_INTERP_LINEAR, err);
 }
 
-static vbg_status open_feather(vbg_blurrer **b, const vbg_mask_opt *o, vbg_err *err)
+static vbg_status open_feather(vbg_feather **f, const vbg_mask_opt *o, vbg_err *err)
 {
-    *b = NULL;
-    return o->feather > 0
-               ? vbg_blurrer_new(b, o->w, o->h, 1, fmax(0.5, o->feather / 2.6), err)
-               : VBG_OK;
+    *f = NULL;
+    return o->feather > 0 ? vbg_feather_new(f, o->w, o->h, o->feather, err) : VBG_OK;
 }
 
 vbg_status vbg_masker_set(vbg_masker *m, const vbg_mask_opt *opt, vbg_err *err)
 {
     if (opt->feather != m->opt.feather) {
         vbg_mask_opt o = m->opt;
-        vbg_blurrer *b;
+        vbg_feather *f;
         o.feather = opt->feather;
-        vbg_status st = open_feather(&b, &o, err);
+        vbg_status st = open_feather(&f, &o, err);
         if (st != VBG_OK)
             return st;
-        vbg_blurrer_free(m->feather);
-        m->feather = b;
+        vbg_feather_free(m->feather);
+        m->feather = f;
     }
     m->opt.feather = opt->feather;
     m->opt.smooth = opt->smooth;
@@ -133,7 +131,7 @@ void vbg_masker_free(vbg_masker *m)
     vbg_image_free(&m->prob);
     vbg_refiner_free(m->refiner);
     vbg_resizer_free(m->widen);
-    vbg_blurrer_free(m->feather);
+    vbg_feather_free(m->feather);
     vbg_steady_free(m->steady);
     free(m);
 }
@@ -209,6 +207,7 @@ static void cut(vbg_image *p, double threshold)
 
     for (int y = 0; y < p->h; y++) {
         float *d = vbg_image_row(p, y);
+#pragma omp simd
         for (int x = 0; x < p->w; x++) {
             float v = (d[x] - t) * 5 + 0.5f;
             d[x] = v > 0 ? (v < 1 ? v : 1) : 0;
@@ -225,6 +224,7 @@ static void cut_veil(vbg_image *p)
 {
     for (int y = 0; y < p->h; y++) {
         float *d = vbg_image_row(p, y);
+#pragma omp simd
         for (int x = 0; x < p->w; x++) {
             float v = (d[x] - 0.2f) * (1 / 0.6f);
             d[x] = v > 0 ? (v < 1 ? v : 1) : 0;
@@ -256,7 +256,7 @@ static vbg_status clean_up(vbg_masker *m, const vbg_kernels *k, vbg_picture *a,
         st = vbg_morphology(a, a, o->grow > 0 ? VBG_DILATE : VBG_ERODE, VBG_SHAPE_ELLIPSE,
                             2 * abs(o->grow) + 1, 1, err);
     if (st == VBG_OK && m->feather)
-        vbg_blurrer_run(m->feather, k, a, a);
+        vbg_feather_run(m->feather, k, a);
     return st;
 }
 
@@ -306,10 +306,13 @@ static double cover(vbg_image *p)
 
     for (int y = 0; y < p->h; y++) {
         float *d = vbg_image_row(p, y);
+        int marked = 0;
+#pragma omp simd reduction(+ : marked)
         for (int x = 0; x < p->w; x++) {
             d[x] = d[x] > 0 ? (d[x] < 1 ? d[x] : 1) : 0;
-            n += d[x] > 0.5f;
+            marked += d[x] > 0.5f;
         }
+        n += marked;
     }
     return (double)n / ((double)p->w * p->h);
 }

@@ -5,9 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/light.h"
 #include "video/image.h"
 
-enum { SCALE = 8, RADIUS = 1, STRIP = 32, FIELDS = 8 };
+enum { SCALE = VBG_LIGHT_SCALE, RADIUS = 1, STRIP = 32, FIELDS = 8 };
 
 /* Fields of a small pixel: alpha, person (Y U V, weighted by alpha squared), their
  * weight, background (Y U V). */
@@ -22,6 +23,7 @@ struct vbg_relight {
     /* of the run */
     const vbg_raw_frame *raw;
     const vbg_picture *alpha;
+    const vbg_light_kernels *k;
     vbg_relight_opt opt;
 };
 
@@ -170,71 +172,91 @@ static void measure(vbg_relight *r, double share)
     r->matched = true;
 }
 
-/* The small field at full-size pixel (x, y) of a plane that is halved or not. */
-static float at(const vbg_relight *r, int f, float x, float y)
-{
-    x = fminf(fmaxf(x, 0), (float)(r->w - 1));
-    y = fminf(fmaxf(y, 0), (float)(r->h - 1));
-    const int x0 = (int)x, y0 = (int)y, x1 = vbg_min_int(x0 + 1, r->w - 1);
-    const int y1 = vbg_min_int(y0 + 1, r->h - 1);
-    const float fx = x - (float)x0, fy = y - (float)y0;
-    const float *a = field(&r->blurred, r, f, y0), *b = field(&r->blurred, r, f, y1);
-    const float top = a[x0] + fx * (a[x1] - a[x0]), low = b[x0] + fx * (b[x1] - b[x0]);
+/* Fields a row of the plane is lit by, in its vertical place: [-1] to [w + 8] of each. */
+enum { PERSON, WEIGHT, INSIDE, BACK, ROWS };
+typedef struct row_fields {
+    float data[ROWS][VBG_VIDEO_MAX_SIDE / SCALE + 16];
+} row_fields;
 
-    return top + fy * (low - top);
-}
-
-static uint8_t clip(float v)
+static void field_rows(row_fields *t, const vbg_relight *r, int p, int y)
 {
-    return (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v + 0.5f);
-}
+    const int which[ROWS] = { PY + p, PW, A, BY + p };
+    const float sy = fminf(fmaxf(((float)y - SCALE / 2) / SCALE, 0), (float)(r->h - 1));
+    const int y0 = (int)sy, y1 = vbg_min_int(y0 + 1, r->h - 1);
+    const float f = sy - (float)y0;
 
-/* One pixel near the outline. */
-static uint8_t edge_pixel(const vbg_relight *r, int p, float sx, float sy, float c,
-                          float alpha)
-{
-    if (r->opt.spill > 0 && alpha < 1) {
-        const float weight = at(r, PW, sx, sy);
-        if (weight > 0.02f)
-            c += (float)r->opt.spill * (1 - alpha) * (at(r, PY + p, sx, sy) / weight - c);
+    for (int i = 0; i < ROWS; i++) {
+        const float *a = field(&r->blurred, r, which[i], y0);
+        const float *b = field(&r->blurred, r, which[i], y1);
+        float *d = t->data[i] + 1;
+#pragma omp simd
+        for (int x = 0; x < r->w; x++)
+            d[x] = a[x] + f * (b[x] - a[x]);
+        d[-1] = d[0];
+        for (int x = r->w; x < r->w + 9; x++)
+            d[x] = d[r->w - 1];
     }
-    if (r->opt.wrap > 0)
-        c += (float)r->opt.wrap * 0.5f * (1 - at(r, A, sx, sy)) *
-             (at(r, BY + p, sx, sy) - c);
-    return clip(c + (float)r->opt.match * (float)r->mean[p]);
 }
 
-/* Rows are copied; then what is near the outline is changed, as far as it is shown. */
-static void plane_rows(vbg_relight *r, int p, int y0, int y1)
+/* Deep inside only the match changes anything. */
+static void shift(uint8_t *d, const uint8_t *s, int n, float add)
+{
+    const int by = (int)floorf(add + 0.5f);
+
+#pragma omp simd
+    for (int x = 0; x < n; x++) {
+        const int v = s[x] + by;
+        d[x] = (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
+    }
+}
+
+typedef enum block { NOBODY, EDGE, DEEP } block;
+
+static block kind_of(float inside, float add)
+{
+    if (inside < 0.004f || (inside > 0.996f && add == 0))
+        return NOBODY;
+    return inside > 0.996f ? DEEP : EDGE;
+}
+
+/* A row is copied; then what is near the outline is changed, as far as it is shown. */
+static void plane_row(const vbg_relight *r, int p, int y)
 {
     const vbg_yuv *v = &r->raw->frame.yuv;
-    const int half = p ? 2 : 1, w = p ? (v->w + 1) / 2 : v->w;
+    const int half = p ? 2 : 1, w = p ? (v->w + 1) / 2 : v->w, per = SCALE / half;
     const float add = (float)r->opt.match * (float)r->mean[p];
+    const float *wide = field(&r->blurred, r, A, vbg_min_int(y * half / SCALE, r->h - 1));
+    uint8_t *d = r->lit.frame.yuv.plane[p] + (size_t)y * r->lit.frame.yuv.stride[p];
+    row_fields t;
+    const vbg_light_row job = { .dst = d,
+                                .src = row_of(v, p, y),
+                                .alpha = vbg_picture_row(r->alpha,
+                                                         vbg_min_int(y * half, v->h - 1)),
+                                .person = t.data[PERSON] + 1,
+                                .weight = t.data[WEIGHT] + 1,
+                                .inside = t.data[INSIDE] + 1,
+                                .back = t.data[BACK] + 1,
+                                .spill = (float)r->opt.spill,
+                                .wrap = 0.5f * (float)r->opt.wrap,
+                                .add = add,
+                                .half = p > 0 };
+    bool ready = false;
 
-    for (int y = y0; y < y1; y++) {
-        const uint8_t *s = row_of(v, p, y);
-        const uint8_t *alpha = vbg_picture_row(r->alpha, vbg_min_int(y * half, v->h - 1));
-        uint8_t *d = r->lit.frame.yuv.plane[p] + (size_t)y * r->lit.frame.yuv.stride[p];
-        const float sy = ((float)(y * half) - SCALE / 2) / SCALE;
-        const float *wide =
-            field(&r->blurred, r, A, vbg_min_int(y * half / SCALE, r->h - 1));
-        memcpy(d, s, (size_t)w);
-        for (int bx = 0; bx * SCALE / half < w; bx++) {
-            const float a = wide[vbg_min_int(bx, r->w - 1)];
-            const bool deep = a > 0.996f;
-            if (a < 0.004f || (deep && add == 0)) /* nobody, or nothing to do */
-                continue;
-            const int x0 = bx * SCALE / half;
-            const int x1 = vbg_min_int(w, (bx + 1) * SCALE / half);
-            for (int x = x0; x < x1; x++) {
-                const uint8_t own = alpha[vbg_min_int(x * half, v->w - 1)];
-                if (deep)
-                    d[x] = clip((float)s[x] + add);
-                else if (own > 0)
-                    d[x] = edge_pixel(r, p, ((float)(x * half) - SCALE / 2) / SCALE, sy,
-                                      s[x], (float)own / 255);
-            }
-        }
+    memcpy(d, job.src, (size_t)w);
+    for (int x = 0, end; x < r->w; x = end) {
+        const block kind = kind_of(wide[x], add);
+        for (end = x + 1; end < r->w && kind_of(wide[end], add) == kind;)
+            end++;
+        if (kind == DEEP)
+            shift(d + x * per, job.src + x * per, vbg_min_int(end * per, w) - x * per,
+                  add);
+        if (kind != EDGE)
+            continue;
+        if (!ready)
+            field_rows(&t, r, p, y * half);
+        ready = true;
+        end = vbg_min_int((end + half - 1) / half * half, r->w);
+        r->k->edge(&job, x / half * half, (end + half - 1) / half * half);
     }
 }
 
@@ -245,9 +267,12 @@ static void strip(void *arg, size_t index, int thread)
     const int y1 = vbg_min_int(y0 + STRIP, h);
 
     (void)thread;
-    plane_rows(r, 0, y0, y1);
-    plane_rows(r, 1, y0 / 2, (y1 + 1) / 2);
-    plane_rows(r, 2, y0 / 2, (y1 + 1) / 2);
+    for (int y = y0; y < y1; y++)
+        plane_row(r, 0, y);
+    for (int y = y0 / 2; y < (y1 + 1) / 2; y++) {
+        plane_row(r, 1, y);
+        plane_row(r, 2, y);
+    }
 }
 
 const vbg_raw_frame *vbg_relight_run(vbg_relight *r, vbg_ctx *c,
@@ -260,6 +285,7 @@ const vbg_raw_frame *vbg_relight_run(vbg_relight *r, vbg_ctx *c,
     r->raw = raw;
     r->alpha = &mask->alpha;
     r->opt = *opt;
+    r->k = &vbg_ctx_kernels(c)->light;
     gather(r, back);
     if (opt->match > 0)
         measure(r, 0.05);
