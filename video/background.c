@@ -30,6 +30,8 @@ struct vbg_background {
     vbg_own_blur *blur;
     vbg_blurrer *soften; /* of views that change */
     double zoom;         /* 0: 1 */
+    vbg_pinhole drawn;   /* what the view shows of the sphere; w 0: nothing yet */
+    bool holes;          /* but for what a person hid */
     vbg_loop *loop;
     vbg_slides *slides;
 };
@@ -410,6 +412,34 @@ void vbg_background_zoom(vbg_background *b, double zoom)
     b->zoom = fmin(2, fmax(0.5, zoom));
 }
 
+/* Less than a thirtieth of a pixel between two views: the noise of a measured angle. */
+static bool looks_alike(const vbg_pinhole *a, const vbg_pinhole *b)
+{
+    const double least = a->fov_x / a->w / 30;
+
+    return a->w == b->w && a->h == b->h && fabs(a->fov_x - b->fov_x) < least &&
+           fabs(remainder(a->yaw - b->yaw, 2 * PI)) < least &&
+           fabs(a->pitch - b->pitch) < least && fabs(a->roll - b->roll) < least;
+}
+
+/* The view of the sphere.  A camera that stands still costs nothing. */
+static void look(vbg_background *b, vbg_ctx *c, const vbg_pinhole *camera,
+                 const vbg_picture *alpha)
+{
+    const bool still = looks_alike(camera, &b->drawn);
+
+    if (still && !b->holes)
+        return;
+    b->holes = !still && alpha && !b->soften;
+    if (b->holes)
+        vbg_viewport_render_around(b->viewport, c, &b->view, camera, alpha);
+    else
+        vbg_viewport_render(b->viewport, c, &b->view, camera);
+    b->drawn = *camera;
+    if (b->soften)
+        vbg_blurrer_run(b->soften, vbg_ctx_kernels(c), &b->view, &b->view);
+}
+
 const vbg_picture *vbg_background_view(vbg_background *b, vbg_ctx *c, double yaw,
                                        double pitch, double roll,
                                        const vbg_raw_frame *raw, const vbg_mask *mask)
@@ -425,9 +455,7 @@ const vbg_picture *vbg_background_view(vbg_background *b, vbg_ctx *c, double yaw
                                      remainder(yaw + b->yaw + b->opt.yaw, 2 * PI),
                                      vbg_viewport_ease_pitch(pitch + b->pitch, b->limit),
                                      roll };
-        vbg_viewport_render(b->viewport, c, &b->view, &camera);
-        if (b->soften)
-            vbg_blurrer_run(b->soften, vbg_ctx_kernels(c), &b->view, &b->view);
+        look(b, c, &camera, vbg_mask_usable(mask, raw) ? &mask->alpha : NULL);
     } else if (b->kind == SLIDES) {
         vbg_background *slide = vbg_slides_show(b->slides, time_s);
         vbg_background_zoom(slide, b->zoom > 0 ? b->zoom : 1);

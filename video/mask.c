@@ -237,9 +237,11 @@ static void choke(vbg_picture *a)
     for (int y = 0; y < a->h; y++) {
         uint8_t *d = vbg_picture_row(a, y);
 #pragma omp simd
-        for (int x = 0; x < a->w; x++) {
-            unsigned v = d[x] > 97 ? d[x] - 97u : 0;
-            d[x] = (uint8_t)(v > 127 ? 255 : 2 * v);
+        for (int x = 0; x < a->w; x++) { /* in 8 bits: 128 doubled is 255 */
+            uint8_t v = d[x] > 97 ? d[x] : 97;
+            v = (uint8_t)(v - 97);
+            v = v < 128 ? v : 128;
+            d[x] = (uint8_t)(v + v - (v >> 7));
         }
     }
 }

@@ -28,7 +28,7 @@ struct vbg_steady {
     vbg_picture small;
     vbg_pyramid pyramid[2];
     int now;
-    vbg_image before, carried;
+    vbg_image before;
     bool has_before;
     int64_t index, epoch;
     int cells_w, cells_h;
@@ -64,8 +64,6 @@ vbg_status vbg_steady_new(vbg_steady **out, int w, int h, int mask_w, int mask_h
         st = vbg_pyramid_new(&s->pyramid[i], sw, sh, LEVELS - 1, WINDOW, err);
     if (st == VBG_OK)
         st = vbg_image_new(&s->before, mask_w, mask_h, 1, err);
-    if (st == VBG_OK)
-        st = vbg_image_new(&s->carried, mask_w, mask_h, 1, err);
     s->cells = vbg_alloc(n * sizeof *s->cells);
     s->from = vbg_alloc(n * sizeof *s->from);
     s->to = vbg_alloc(n * sizeof *s->to);
@@ -92,7 +90,6 @@ void vbg_steady_free(vbg_steady *s)
     vbg_pyramid_free(&s->pyramid[0]);
     vbg_pyramid_free(&s->pyramid[1]);
     vbg_image_free(&s->before);
-    vbg_image_free(&s->carried);
     vbg_free_mem(s->cells);
     vbg_free_mem(s->from);
     vbg_free_mem(s->to);
@@ -101,6 +98,26 @@ void vbg_steady_free(vbg_steady *s)
     vbg_free_mem(s->diff);
     vbg_free_mem(s->which);
     free(s);
+}
+
+enum { RUN = 16 };
+
+/* Something in these n values is neither 0 nor 1, or differs from the mask before (NULL:
+ * only the former). */
+static bool unsure(const float *now, const float *before, int n, float least)
+{
+    int any = 0;
+
+#pragma omp simd reduction(| : any)
+    for (int x = 0; x < n; x++)
+        any |= (now[x] > least) & (now[x] < 1 - least);
+    if (!before)
+        return any;
+#pragma omp simd reduction(| : any)
+    for (int x = 0; x < n; x++)
+        any |= ((before[x] > least) & (before[x] < 1 - least)) |
+               (fabsf(now[x] - before[x]) > least);
+    return any;
 }
 
 /* Cells where one of both masks is neither 0 nor 1, and their neighbours. */
@@ -113,10 +130,14 @@ static void mark_edges(vbg_steady *s, const vbg_image *prob)
     for (int y = 0; y < s->mask_h; y++) {
         const float *a = vbg_image_row(prob, y), *b = vbg_image_row(&s->before, y);
         uint8_t *row = own + y * ch / s->mask_h * cw;
-        for (int x = 0; x < s->mask_w; x++)
-            if ((a[x] > 0.02f && a[x] < 0.98f) || (b[x] > 0.02f && b[x] < 0.98f) ||
-                fabsf(a[x] - b[x]) > 0.02f)
-                row[x * cw / s->mask_w] = 1;
+        for (int x0 = 0; x0 < s->mask_w; x0 += RUN) {
+            const int n = vbg_min_int(RUN, s->mask_w - x0);
+            if (!unsure(a + x0, b + x0, n, 0.02f))
+                continue;
+            for (int x = x0; x < x0 + n; x++)
+                if (unsure(a + x, b + x, 1, 0.02f))
+                    row[x * cw / s->mask_w] = 1;
+        }
     }
     for (int y = 0; y < ch; y++)
         for (int x = 0; x < cw; x++) {
@@ -206,27 +227,33 @@ static cell flow_at(const vbg_steady *s, float gx, float gy)
     return r;
 }
 
-static void blend(vbg_steady *s, vbg_image *prob, float ratio)
+/* The steadied value of one mask pixel. */
+static float blend_pixel(const vbg_steady *s, float now, int x, int y, float ratio)
 {
     const float gx = (float)s->cells_w / (float)s->mask_w;
     const float gy = (float)s->cells_h / (float)s->mask_h;
+    const float u = 1 - (2 * now - 1) * (2 * now - 1);
 
+    if (!(u > 1e-3f)) /* sure, or no number */
+        return now;
+    const cell f =
+        flow_at(s, ((float)x + 0.5f) * gx - 0.5f, ((float)y + 0.5f) * gy - 0.5f);
+    const float old = sample(&s->before, (float)x + f.dx, (float)y + f.dy);
+    return now + ratio * u * f.trust * (old - now);
+}
+
+static void blend(vbg_steady *s, vbg_image *prob, float ratio)
+{
     for (int y = 0; y < s->mask_h; y++) {
-        float *p = vbg_image_row(prob, y), *d = vbg_image_row(&s->carried, y);
-        for (int x = 0; x < s->mask_w; x++) {
-            const float now = p[x], u = 1 - (2 * now - 1) * (2 * now - 1);
-            d[x] = now;
-            if (!(u > 1e-3f)) /* sure, or no number */
+        float *p = vbg_image_row(prob, y);
+        for (int x0 = 0; x0 < s->mask_w; x0 += RUN) {
+            const int n = vbg_min_int(RUN, s->mask_w - x0);
+            if (!unsure(p + x0, NULL, n, 2e-4f)) /* u of blend_pixel is less */
                 continue;
-            const cell f =
-                flow_at(s, ((float)x + 0.5f) * gx - 0.5f, ((float)y + 0.5f) * gy - 0.5f);
-            const float old = sample(&s->before, (float)x + f.dx, (float)y + f.dy);
-            d[x] = now + ratio * u * f.trust * (old - now);
+            for (int x = x0; x < x0 + n; x++)
+                p[x] = blend_pixel(s, p[x], x, y, ratio);
         }
     }
-    for (int y = 0; y < s->mask_h; y++)
-        memcpy(vbg_image_row(prob, y), vbg_image_row(&s->carried, y),
-               (size_t)s->mask_w * sizeof(float));
 }
 
 void vbg_steady_run(vbg_steady *s, vbg_ctx *c, const vbg_raw_frame *raw, vbg_image *prob,

@@ -8,7 +8,7 @@
 
 #include "kernels/view.h"
 
-enum { ROWS = 16 /* rows per task */ };
+enum { ROWS = 16 /* rows per task */, TILE = 64 /* columns that are hidden or not */ };
 
 struct vbg_viewport {
     uint8_t *memory;
@@ -98,6 +98,7 @@ typedef struct job {
     const vbg_view_kernels *k;
     vbg_picture *dst;
     double corner[3], right[3], down[3];
+    const vbg_picture *alpha; /* NULL: nobody hides anything */
 } job;
 
 static job prepare(const vbg_viewport *v, vbg_ctx *c, vbg_picture *dst,
@@ -119,21 +120,76 @@ static job prepare(const vbg_viewport *v, vbg_ctx *c, vbg_picture *dst,
     return j;
 }
 
+/* Pixels x0 to x1-1 of rows y0 to y1-1. */
+static void render_part(const job *j, int x0, int x1, int y0, int y1)
+{
+    for (int y = y0; y < y1; y++) {
+        float dir[3], step[3];
+        for (int i = 0; i < 3; i++) {
+            dir[i] = (float)(j->corner[i] + x0 * j->right[i] + y * j->down[i]);
+            step[i] = (float)j->right[i];
+        }
+        j->k->row(j->dst->data + (size_t)y * j->dst->stride + 3 * (size_t)x0, x1 - x0,
+                  &j->v->table, dir, step);
+    }
+}
+
+/* All of the alpha between these borders is 255. */
+static bool opaque(const vbg_picture *alpha, int x0, int x1, int y0, int y1)
+{
+    x0 = vbg_max_int(x0, 0);
+    x1 = vbg_min_int(x1, alpha->w);
+    for (int y = vbg_max_int(y0, 0); y < vbg_min_int(y1, alpha->h); y++) {
+        const uint8_t *row = vbg_picture_row(alpha, y);
+        int x = x0;
+        for (; x + 8 <= x1; x += 8) {
+            uint64_t v;
+            memcpy(&v, row + x, sizeof v);
+            if (v != UINT64_MAX)
+                return false;
+        }
+        for (; x < x1; x++)
+            if (row[x] != 255)
+                return false;
+    }
+    return true;
+}
+
+static bool hidden(const job *j, int x, int y)
+{
+    enum { M = VBG_VIEWPORT_MARGIN };
+
+    return j->alpha && opaque(j->alpha, x - M, x + TILE + M, y - M, y + ROWS + M);
+}
+
 static void render_rows(void *arg, size_t index, int thread)
 {
     const job *j = arg;
-    const int first = (int)index * ROWS;
+    const int y0 = (int)index * ROWS, y1 = vbg_min_int(y0 + ROWS, j->dst->h);
+    int from = 0; /* of the part not yet drawn */
 
     (void)thread;
-    for (int y = first; y < first + ROWS && y < j->dst->h; y++) {
-        float dir[3], step[3];
-        for (int i = 0; i < 3; i++) {
-            dir[i] = (float)(j->corner[i] + y * j->down[i]);
-            step[i] = (float)j->right[i];
-        }
-        j->k->row(j->dst->data + (size_t)y * j->dst->stride, j->dst->w, &j->v->table, dir,
-                  step);
+    for (int x = 0; x < j->dst->w; x += TILE) {
+        if (!hidden(j, x, y0))
+            continue;
+        if (from < x)
+            render_part(j, from, x, y0, y1);
+        from = vbg_min_int(x + TILE, j->dst->w);
     }
+    if (from < j->dst->w)
+        render_part(j, from, j->dst->w, y0, y1);
+}
+
+void vbg_viewport_render_around(const vbg_viewport *v, vbg_ctx *c, vbg_picture *dst,
+                                const vbg_pinhole *camera, const vbg_picture *alpha)
+{
+    job j = prepare(v, c, dst, camera);
+
+    VBG_CHECK(alpha->w == dst->w && alpha->h == dst->h && alpha->channels == 1,
+              "viewport of %dx%d, alpha %dx%dx%d", dst->w, dst->h, alpha->w, alpha->h,
+              alpha->channels);
+    j.alpha = alpha;
+    vbg_parallel(c, (size_t)(dst->h + ROWS - 1) / ROWS, render_rows, &j);
 }
 
 void vbg_viewport_render(const vbg_viewport *v, vbg_ctx *c, vbg_picture *dst,

@@ -22,6 +22,11 @@ void vbg_viewport_free(vbg_viewport *v); /* accepts NULL */
  * The camera's w and h are taken from dst.  c: threads and kernels. */
 void vbg_viewport_render(const vbg_viewport *v, vbg_ctx *c, vbg_picture *dst,
                          const vbg_pinhole *camera);
+/* The same but for what a person hides: pixels of which all within VBG_VIEWPORT_MARGIN
+ * have alpha 255 keep what dst held.  alpha: one channel, the size of dst. */
+enum { VBG_VIEWPORT_MARGIN = 32 };
+void vbg_viewport_render_around(const vbg_viewport *v, vbg_ctx *c, vbg_picture *dst,
+                                const vbg_pinhole *camera, const vbg_picture *alpha);
 /* The same with bicubic reads, in double: for stills. */
 void vbg_viewport_render_bicubic(const vbg_viewport *v, vbg_ctx *c, vbg_picture *dst,
                                  const vbg_pinhole *camera);
