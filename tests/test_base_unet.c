@@ -215,9 +215,11 @@ Test(base_unet, regions_help_and_are_not_exported, .fini = remove_scratch)
     cr_assert(logged(in_scratch("whole"), "\"val/depth\""));
     vbg_weights *w = opened(in_scratch("whole/model.vbg"));
     cr_assert(!vbg_weights_has_component(w, "aux"));
+    cr_assert(!vbg_weights_has_component(w, "texthead"));
     vbg_weights_close(w);
     w = opened(in_scratch("whole/last.vbg"));
     cr_assert(vbg_weights_has_component(w, "aux"));
+    cr_assert(vbg_weights_has_component(w, "texthead"));
     vbg_weights_close(w);
     w = opened(in_scratch("whole/latents-64.vbg"));
     const vbg_entry *e = vbg_weights_find(w, "latents", "00000");

@@ -48,6 +48,8 @@ static const vbg_option own[] = {
       "views of panoramas that get the line about the whole", "loss", 0 },
     { "min-snr", 0, VBG_OPT_REAL, "GAMMA", "5", "0..1000",
       "weight of times by min(SNR, GAMMA), 0: all alike", "loss", 0 },
+    { "text-head", 0, VBG_OPT_REAL, "X", "0.2", "0..100",
+      "weight of a head that says coarse latents from the text alone", "loss", 0 },
     { "aux", 0, VBG_OPT_REAL, "X", "0.3", "0..100",
       "weight of naming regions and depths where the data has them", "loss", 0 },
     { "text-lr", 0, VBG_OPT_REAL, "X", "0.5", "0..100",
@@ -193,6 +195,7 @@ static vbg_status train(vbg_base *b, const vbg_program *program, vbg_err *err)
     b->whole = vbg_value_real(b->v, "whole-captions");
     b->gamma = vbg_value_real(b->v, "min-snr");
     b->aux = vbg_value_real(b->v, "aux");
+    b->text_share = vbg_value_real(b->v, "text-head");
     vbg_status st = vbg_loop_options(&l->opt, b->v, err);
     if (st == VBG_OK)
         st = open_vae(b, err);

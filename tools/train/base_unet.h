@@ -19,9 +19,10 @@ typedef struct vbg_base_batch {
     float *x, *target, *weight; /* weight [n] */
     uint8_t *label;             /* [n] maps of regions and of log(metres), for the head */
     float *depth;               /* that only training has */
-    double *time;               /* [n] */
-    int *ids;                   /* [n][77] */
-    size_t first;               /* picture of the first, for messages */
+    float *coarse; /* [n][...] clean latents in blocks, for the text's head */
+    double *time;  /* [n] */
+    int *ids;      /* [n][77] */
+    size_t first;  /* picture of the first, for messages */
 } vbg_base_batch;
 
 typedef struct vbg_base {
@@ -48,7 +49,9 @@ typedef struct vbg_base {
 
     int batch;
     double dropout, whole, gamma, aux; /* gamma 0: all times weigh the same */
+    double text_share;                 /* of the text's head */
     vbg_weight head;                   /* of regions and depths; data NULL: none */
+    vbg_weight text_head;              /* of coarse latents; data NULL: none */
     vbg_base_batch slots[VBG_BASE_DEPTH], held_out;
     pthread_mutex_t lock; /* of order */
     uint32_t *order;
@@ -82,6 +85,18 @@ typedef struct vbg_base_aux {
 } vbg_base_aux;
 vbg_unet_hooks vbg_base_aux_hooks(vbg_base_aux *a, const vbg_base *b,
                                   const vbg_base_batch *s);
+
+/* ---- base_unet_text.c ---- */
+
+/* Makes b->text_head where --text-head asks for it; after bind of the tower. */
+vbg_status vbg_base_text_bind(vbg_base *b, vbg_err *err);
+/* Values of a sample that the head is to say: clean [side][side][channels] averaged. */
+int vbg_base_coarse_count(const vbg_base *b);
+void vbg_base_coarse(const vbg_base *b, float *coarse, const float *clean);
+/* The head's mean square error; its gradient, times b->text_share, goes to the tape.
+ * state [n][77][width], ids [n][77], coarse [n][...].  0 without a head. */
+double vbg_base_text_loss(vbg_ctx *c, const vbg_base *b, const vbg_tensor *state,
+                          const int *ids, const float *coarse);
 
 /* ---- base_unet_step.c ---- */
 

@@ -291,6 +291,8 @@ vbg_status vbg_base_model(vbg_base *b, vbg_err *err)
     if (st == VBG_OK)
         st = vbg_base_aux_bind(b, err);
     if (st == VBG_OK)
+        st = vbg_base_text_bind(b, err);
+    if (st == VBG_OK)
         st = vbg_optim_new(&l->optim, l->params, &l->opt.optim, err);
     if (st == VBG_OK) {
         vbg_optim_group(l->optim, "text", "*", vbg_value_real(b->v, "text-lr"), -1);

@@ -24,6 +24,7 @@ void vbg_base_batch_free(vbg_base_batch *s)
     vbg_free_mem(s->ids);
     vbg_free_mem(s->label);
     vbg_free_mem(s->depth);
+    vbg_free_mem(s->coarse);
     *s = (vbg_base_batch){ 0 };
 }
 
@@ -32,14 +33,18 @@ vbg_status vbg_base_batch_new(vbg_base_batch *s, const vbg_base *b, int n, vbg_e
     const size_t count = (size_t)n, side = (size_t)b->latents.truth_side;
     const size_t cells = b->head.data ? count * side * side : 1;
 
+    const size_t coarse = count * (size_t)vbg_base_coarse_count(b);
+
     *s = (vbg_base_batch){ .x = vbg_alloc(count * b->latents.each * sizeof(float)),
                            .target = vbg_alloc(count * b->latents.each * sizeof(float)),
                            .weight = vbg_alloc(count * sizeof(float)),
                            .time = vbg_alloc(count * sizeof(double)),
                            .ids = vbg_alloc(count * VBG_TOKENS * sizeof(int)),
                            .label = vbg_alloc(cells),
-                           .depth = vbg_alloc(cells * sizeof(float)) };
-    if (s->x && s->target && s->weight && s->time && s->ids && s->label && s->depth)
+                           .depth = vbg_alloc(cells * sizeof(float)),
+                           .coarse = vbg_alloc(coarse * sizeof(float)) };
+    if (s->x && s->target && s->weight && s->time && s->ids && s->label && s->depth &&
+        s->coarse)
         return VBG_OK;
     vbg_base_batch_free(s);
     return vbg_fail(err, VBG_ENOMEM, "not enough memory for a batch");
@@ -108,6 +113,7 @@ static void fill(const vbg_base *b, vbg_base_batch *s, size_t i, size_t picture,
         b->schedule.prediction, (double)vbg_sampler_alphas_cumprod(b->tables)[t],
         b->gamma);
     vbg_base_aux_fill(b, s, i, picture, mirrored);
+    vbg_base_coarse(b, s->coarse + i * (size_t)vbg_base_coarse_count(b), clean);
     free(clean);
 }
 
@@ -177,6 +183,7 @@ typedef struct forward_job {
     double loss, plain; /* weighted and plain mean square */
     double *each;       /* [n] plain means, or NULL */
     vbg_base_aux aux;
+    double text; /* loss of the text's head */
 } forward_job;
 
 /* dy = 2 weight (y - target) / count; NULL: only the values. */
@@ -214,6 +221,7 @@ static vbg_status forward(vbg_ctx *c, void *arg, vbg_err *err)
         vbg_tape_start(b->tape, true);
     vbg_tensor *x = vbg_wrap(c, j->s->x, VBG_F32, j->n, side, side, channels);
     vbg_tensor *state = vbg_clip_text_forward(c, &b->text, j->ids, j->n);
+    j->text = vbg_base_text_loss(c, b, state, j->ids, j->s->coarse);
     vbg_tensor *y = vbg_unet_forward_state(c, &b->unet, x, j->s->time, j->n, state,
                                            b->head.data ? &hooks : NULL);
     vbg_tensor *dy = NULL;
@@ -228,12 +236,15 @@ static vbg_status forward(vbg_ctx *c, void *arg, vbg_err *err)
     return VBG_OK;
 }
 
-static void measure_aux(const vbg_base *b, const vbg_base_aux *a, vbg_measure *m)
+/* Losses of the heads. */
+static void measure_heads(const vbg_base *b, const forward_job *j, vbg_measure *m)
 {
-    if (!b->head.data)
-        return;
-    vbg_measure_set(m, "regions", a->regions);
-    vbg_measure_set(m, "depth", a->depth);
+    if (b->head.data) {
+        vbg_measure_set(m, "regions", j->aux.regions);
+        vbg_measure_set(m, "depth", j->aux.depth);
+    }
+    if (b->text_head.data)
+        vbg_measure_set(m, "text", j->text);
 }
 
 vbg_status vbg_base_step(void *arg, uint64_t job, int slot, vbg_measure *m, vbg_err *err)
@@ -247,9 +258,9 @@ vbg_status vbg_base_step(void *arg, uint64_t job, int slot, vbg_measure *m, vbg_
     vbg_status st = vbg_run(b->loop.ctx, forward, &j, err);
 
     (void)job;
-    m->loss = j.loss + b->aux * (j.aux.regions + j.aux.depth);
+    m->loss = j.loss + b->aux * (j.aux.regions + j.aux.depth) + b->text_share * j.text;
     vbg_measure_set(m, "mse", j.plain);
-    measure_aux(b, &j.aux, m);
+    measure_heads(b, &j, m);
     return st;
 }
 
@@ -307,7 +318,7 @@ vbg_status vbg_base_validate(void *arg, vbg_measure *m, vbg_err *err)
                  (2 * i + 1) * b->schedule.train_steps / (2 * VBG_BASE_TIMES));
         vbg_measure_set(m, name, at[i]);
     }
-    measure_aux(b, &j.aux, m);
+    measure_heads(b, &j, m);
     for (int i = 0; i < N; i++)
         memcpy(others + i * VBG_TOKENS, b->held_out.ids + (i + 5) % N * VBG_TOKENS,
                VBG_TOKENS * sizeof *others);
