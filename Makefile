@@ -23,11 +23,9 @@ PKG_nettle  := nettle
 PKG_libwebp := libwebp
 HAVE := $(foreach p,$(OPTIONAL),$(if $(shell pkg-config --exists $(PKG_$(p)) && echo y),$(p)))
 # Loaded while running, when asked for: headers only.
-ifeq ($(shell pkg-config --exists sdl2 && echo y),y)
-DLOPEN := sdl2
-endif
+DLOPEN := $(foreach p,sdl2 libpipewire-0.3,$(if $(shell pkg-config --exists $(p) && echo y),$(p)))
 PKGS := $(REQUIRED) $(foreach p,$(HAVE),$(PKG_$(p)))
-DEFS := $(foreach p,$(HAVE) $(DLOPEN),-DVBG_HAVE_$(shell echo $(p) | tr a-z A-Z))
+DEFS := $(foreach p,$(HAVE) $(DLOPEN),-DVBG_HAVE_$(shell echo $(p) | sed 's/^lib\(pipewire\).*/\1/' | tr a-z A-Z))
 # libcsv has no pkg-config file.
 ifneq ($(wildcard /usr/include/csv.h),)
 DEFS += -DVBG_HAVE_LIBCSV
@@ -77,7 +75,7 @@ BENCH_SRC := $(wildcard bench/*.c)
 obj = $(patsubst %.c,$(O)/%.o,$(1))
 LIB := $(O)/libvbg.a
 
-.PHONY: all check soak check-golden check-fast demo bench fuzz fuzz-run perf deps install clean format tests
+.PHONY: all check check-vm soak check-golden check-fast demo bench fuzz fuzz-run perf deps install clean format tests
 all: $(PROGRAMS:%=$(B)/%)
 
 $(LIB): $(call obj,$(LIB_SRC))
@@ -143,7 +141,8 @@ $(FAKE): $(call obj,$(FAKE_SRC))
 	@ar rcs $@ $^
 $(O)/bin/test_%: $(O)/tests/test_%.o $(call obj,$(TOOL_SRC)) $(FAKE) $(O)/libtrain.a $(LIB)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) $(TRAIN_LIBS) -lcriterion
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) $(TRAIN_LIBS) $(TEST_LIBS) -lcriterion
+$(O)/bin/test_pipewire: TEST_LIBS := $(shell pkg-config --libs libpipewire-0.3 2>/dev/null)
 
 # Fuzz targets: tests/fuzz/fuzz_NAME.c with seeds in tests/fuzz/corpus/NAME.  make check
 # replays the seeds (replay_NAME); make fuzz needs clang's libFuzzer.
@@ -168,6 +167,11 @@ fuzz-run: $(FUZZ:%=$(O)/bin/fuzz_%)
 	    then echo "fuzz $$n: no crash, $$(sed -n 's/^stat::number_of_executed_units: *//p' $$c.log) runs"; \
 	    else tail -n 40 $$c.log; echo "fuzz $$n: FAILED, see $$c.log"; exit 1; fi; done
 
+# Runs in the guest of make check-vm.
+$(O)/bin/vm_reader: $(O)/tests/vm/reader.o $(LIB)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+
 # Random full-size checkpoints for measurements: build/release/bin/make_checkpoint OUT
 $(O)/bin/make_checkpoint: $(O)/tests/tools/make_checkpoint.o $(LIB)
 	@mkdir -p $(@D)
@@ -177,13 +181,13 @@ $(O)/bin/fault.so: tests/tools/fault.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) -std=c11 $(WARN) -O1 -shared -fPIC -o $@ $< -ldl
 
-tests: $(O)/bin/make_checkpoint $(O)/bin/fault.so $(FUZZ:%=$(O)/bin/replay_%) $(TESTS:%=$(O)/bin/%) $(O)/bin/check-golden $(EXAMPLES) all
+tests: $(O)/bin/vm_reader $(O)/bin/make_checkpoint $(O)/bin/fault.so $(FUZZ:%=$(O)/bin/replay_%) $(TESTS:%=$(O)/bin/%) $(O)/bin/check-golden $(EXAMPLES) all
 
 # What a bare Debian 12 lacks: required, then optional parts, then what tests need.
 DEPS_REQUIRED := build-essential pkg-config libpng-dev libjpeg62-turbo-dev libjansson-dev \
     libutf8proc-dev libzip-dev libconfuse-dev libexpat1-dev libexif-dev liblcms2-dev libxxhash-dev
 DEPS_OPTIONAL := nettle-dev libwebp-dev libavformat-dev libavcodec-dev libavfilter-dev libavutil-dev \
-    libswscale-dev libswresample-dev libopenblas-dev libembree-dev libcsv-dev libsdl2-dev libcairo2-dev \
+    libswscale-dev libswresample-dev libopenblas-dev libembree-dev libcsv-dev libsdl2-dev libpipewire-0.3-dev libcairo2-dev \
     libopenmpi-dev openmpi-bin
 DEPS_TESTS := libcriterion-dev
 deps:
@@ -205,6 +209,10 @@ check:
 SOAK_FRAMES ?= 108000
 soak: $(O)/bin/test_live_memory
 	SOAK_FRAMES=$(SOAK_FRAMES) $< --filter 'live_memory/soak' --verbose
+
+# The virtual camera against real drivers in an emulated machine (tests/vm/check.sh).
+check-vm: $(O)/bin/vbg-run $(O)/bin/vm_reader
+	@O=$(O) sh tests/vm/check.sh
 
 # Every oracle below GOLDEN (the whole golden folder or one family folder).
 GOLDEN ?= $(if $(wildcard $(VBG_SHARED)/golden/tolerances.json),$(VBG_SHARED)/golden,tests/golden/data)
@@ -268,4 +276,4 @@ format:
 clean:
 	rm -rf build bin
 
--include $(patsubst %.o,%.d,$(call obj,$(LIB_SRC) $(TOOL_SRC) $(TRAIN_SRC) $(EVAL_SRC) $(GOLD_SRC) $(BENCH_SRC) $(wildcard tools/vbg-*.c tests/*.c tests/fake/*.c tests/tools/*.c tests/fuzz/*.c)))
+-include $(patsubst %.o,%.d,$(call obj,$(LIB_SRC) $(TOOL_SRC) $(TRAIN_SRC) $(EVAL_SRC) $(GOLD_SRC) $(BENCH_SRC) $(wildcard tools/vbg-*.c tests/*.c tests/fake/*.c tests/tools/*.c tests/vm/*.c tests/fuzz/*.c)))

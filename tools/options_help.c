@@ -143,6 +143,11 @@ void vbg_print_version(FILE *f, vbg_isa cap)
 #else
           " -sdl2"
 #endif
+#ifdef VBG_HAVE_PIPEWIRE
+          " +pipewire"
+#else
+          " -pipewire"
+#endif
           "\n",
           f);
 }

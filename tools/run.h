@@ -48,6 +48,8 @@ void vbg_run_list_cameras(const vbg_device *device, const vbg_camera_want *want)
 void vbg_run_keys_start(void);
 int vbg_run_key(void);
 void vbg_run_keys_stop(void);
+/* "pipewire" or "pipewire:NAME". */
+bool vbg_run_is_pipewire(const char *output);
 /* What is asked of a camera. */
 void vbg_run_want(vbg_camera_want *want, const vbg_values *v);
 /* vbg-run doctor: what is missing for a virtual camera, and the command that mends it.

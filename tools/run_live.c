@@ -11,6 +11,7 @@
 #include "tools/control.h"
 #include "tools/run.h"
 #include "video/live.h"
+#include "video/pipewire.h"
 #include "video/preview.h"
 
 static volatile sig_atomic_t hang_ups, toggles;
@@ -321,6 +322,9 @@ static vbg_status open_sink(app *a, vbg_sink **sink, vbg_err *err)
                                   .rate_den = 1000,
                                   .crf = (int)vbg_value_int(s->v, "crf") };
 
+    if (vbg_run_is_pipewire(s->output))
+        return vbg_sink_pipewire(sink, s->output[8] ? s->output + 9 : "vbg", a->w, a->h,
+                                 a->fps, err);
     if (strncmp(s->output, "/dev/", 5) == 0)
         return vbg_sink_loopback(sink, a->device, s->output, a->w, a->h, a->fps, err);
     if (strcmp(s->output, "-") != 0)

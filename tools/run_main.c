@@ -18,7 +18,8 @@ static const vbg_option options[] = {
     { "input", 'i', VBG_OPT_STRING, "FILE", NULL, NULL,
       "camera, video, picture, folder, or - (y4m)", "input", VBG_OPT_COMMON | LIVE },
     { "output", 'o', VBG_OPT_STRING, "FILE", NULL, NULL,
-      "virtual camera, video, picture, folder, or -", "output", VBG_OPT_COMMON | CONF },
+      "virtual camera, pipewire[:NAME], video, picture, folder, or -", "output",
+      VBG_OPT_COMMON | CONF },
     { "input-size", 0, VBG_OPT_SIZE, "WxH", NULL, "16..16384",
       "size asked of the camera (720p)", "input", CONF },
     { "input-fps", 0, VBG_OPT_REAL, "N", "30", "1..1000", "rate asked of the camera",
@@ -247,6 +248,11 @@ static vbg_status find_camera(vbg_run_setup *s, const vbg_device *d, bool *is,
     return VBG_OK;
 }
 
+bool vbg_run_is_pipewire(const char *output)
+{
+    return strcmp(output, "pipewire") == 0 || strncmp(output, "pipewire:", 9) == 0;
+}
+
 /* What only one of the ways can do. */
 static vbg_status check_live(const vbg_run_setup *s, vbg_err *err)
 {
@@ -260,10 +266,10 @@ static vbg_status check_live(const vbg_run_setup *s, vbg_err *err)
     if (device && vbg_same_place(s->camera, s->output))
         return vbg_fail(err, VBG_EUSAGE, "%s: input and output are the same", s->output);
     if (s->output && !device && strcmp(s->output, "-") != 0 &&
-        !vbg_video_writable(s->output))
+        !vbg_run_is_pipewire(s->output) && !vbg_video_writable(s->output))
         return vbg_fail(err, VBG_EUSAGE,
-                        "%s: a camera goes to a virtual camera (/dev/video10), to - or "
-                        "into a video",
+                        "%s: a camera goes to a virtual camera (/dev/video10), to "
+                        "pipewire, to - or into a video",
                         s->output);
     return VBG_OK;
 }
@@ -277,7 +283,7 @@ static vbg_status route(const vbg_run_setup *s, bool *stills, bool *folder, vbg_
         return vbg_fail(err, VBG_EUSAGE, "name the output with --output");
     if (vbg_value_flag(s->v, "preview"))
         return vbg_fail(err, VBG_EUSAGE, "--preview is for cameras");
-    if (strncmp(s->output, "/dev/video", 10) == 0)
+    if (strncmp(s->output, "/dev/video", 10) == 0 || vbg_run_is_pipewire(s->output))
         return vbg_fail(err, VBG_EUSAGE, "%s: only a camera goes to a virtual camera",
                         s->output);
     *folder = is_folder(s->input);
