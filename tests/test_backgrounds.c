@@ -176,6 +176,7 @@ static vbg_out_frame *composed(vbg_ctx *c, int value)
 Test(streams, slow_and_gone, .timeout = 60)
 {
     const size_t frame = 6 + W * H * 3 / 2;
+    const vbg_video_opt stream = { .w = W, .h = H, .rate_num = 30, .rate_den = 1 };
     vbg_ctx *c = context();
     vbg_sink *s;
     int fd[2], dropped_count = 0;
@@ -183,7 +184,7 @@ Test(streams, slow_and_gone, .timeout = 60)
 
     signal(SIGPIPE, SIG_IGN);
     cr_assert_eq(pipe(fd), 0);
-    cr_assert_eq(vbg_sink_stream(&s, fd[1], VBG_STREAM_Y4M, W, H, 30, 1, NULL), VBG_OK);
+    cr_assert_eq(vbg_sink_stream(&s, fd[1], VBG_STREAM_Y4M, &stream, NULL), VBG_OK);
     for (int i = 0; i < 40; i++) { /* the pipe holds 14 of them */
         vbg_out_frame *f = composed(c, 50 + i);
         cr_assert_eq(s->class->write(s, vbg_ctx_kernels(c), f, &dropped, NULL), VBG_OK);
@@ -203,7 +204,7 @@ Test(streams, slow_and_gone, .timeout = 60)
     cr_expect_eq(body % frame, 0, "%zu bytes", body);
     for (size_t i = 0; i < body / frame; i++)
         cr_expect_eq(memcmp(p + 1 + i * frame, "FRAME\n", 6), 0);
-    cr_assert_eq(vbg_sink_stream(&s, fd[1], VBG_STREAM_RAW, W, H, 30, 1, NULL), VBG_OK);
+    cr_assert_eq(vbg_sink_stream(&s, fd[1], VBG_STREAM_RAW, &stream, NULL), VBG_OK);
     close(fd[0]);
     vbg_out_frame *f = composed(c, 50);
     cr_expect_eq(s->class->write(s, vbg_ctx_kernels(c), f, &dropped, NULL), VBG_ECANCEL);

@@ -28,6 +28,7 @@ typedef struct vbg_run_setup {
     vbg_follow_opt follow;
     vbg_relight_opt relight;
     bool flip_h, flip_v;
+    bool alpha; /* no background at all: the output carries an alpha */
 } vbg_run_setup;
 
 /* What the options say about masks, background and flips.  Errors: VBG_EUSAGE. */
@@ -50,6 +51,8 @@ int vbg_run_key(void);
 void vbg_run_keys_stop(void);
 /* "pipewire" or "pipewire:NAME". */
 bool vbg_run_is_pipewire(const char *output);
+/* "alpha" or "transparent". */
+bool vbg_run_is_alpha(const char *background);
 /* What is asked of a camera. */
 void vbg_run_want(vbg_camera_want *want, const vbg_values *v);
 /* vbg-run doctor: what is missing for a virtual camera, and the command that mends it.

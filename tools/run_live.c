@@ -83,6 +83,8 @@ static vbg_status apply(app *a, vbg_values *now, vbg_err *err)
         other_background |= differ(a->s->v, now, behind[i]);
     if (st == VBG_OK && vbg_value(now, "text") && differ(a->s->v, now, "text"))
         st = vbg_fail(err, VBG_EUSAGE, "text: a room is made before the start");
+    if (st == VBG_OK && next.alpha != a->s->alpha)
+        st = vbg_fail(err, VBG_EUSAGE, "background: alpha is for a whole session");
     const bool other_camera = differ(a->s->v, now, "input");
     if (st == VBG_OK && other_camera)
         st = vbg_camera_find(next.camera, a->device, vbg_value(now, "input"), err);
@@ -315,24 +317,30 @@ static vbg_status find_size(app *a, const vbg_camera_want *want, vbg_err *err)
 static vbg_status open_sink(app *a, vbg_sink **sink, vbg_err *err)
 {
     const vbg_run_setup *s = a->s;
+    const char *format = vbg_value(s->v, "output-format"); /* y4m, raw, ts, mjpeg */
     const int rate = (int)(a->fps * 1000 + 0.5);
     const vbg_video_opt video = { .w = a->w,
                                   .h = a->h,
                                   .rate_num = rate,
                                   .rate_den = 1000,
-                                  .crf = (int)vbg_value_int(s->v, "crf") };
+                                  .crf = (int)vbg_value_int(s->v, "crf"),
+                                  .alpha = s->alpha,
+                                  .stream = strcmp(s->output, "-") == 0 &&
+                                                    (*format == 't' || *format == 'm')
+                                                ? format
+                                                : NULL,
+                                  .fd = STDOUT_FILENO };
 
     if (vbg_run_is_pipewire(s->output))
         return vbg_sink_pipewire(sink, s->output[8] ? s->output + 9 : "vbg", a->w, a->h,
                                  a->fps, err);
     if (strncmp(s->output, "/dev/", 5) == 0)
         return vbg_sink_loopback(sink, a->device, s->output, a->w, a->h, a->fps, err);
-    if (strcmp(s->output, "-") != 0)
+    if (strcmp(s->output, "-") != 0 || video.stream)
         return vbg_sink_file(sink, s->output, &video, &a->record_status, &a->record_err,
                              err);
-    const bool raw = strcmp(vbg_value(s->v, "output-format"), "raw") == 0;
-    return vbg_sink_stream(sink, STDOUT_FILENO, raw ? VBG_STREAM_RAW : VBG_STREAM_Y4M,
-                           a->w, a->h, rate, 1000, err);
+    return vbg_sink_stream(sink, STDOUT_FILENO,
+                           *format == 'r' ? VBG_STREAM_RAW : VBG_STREAM_Y4M, &video, err);
 }
 
 static vbg_status start(app *a, vbg_err *err)
@@ -348,6 +356,7 @@ static vbg_status start(app *a, vbg_err *err)
                          .latest = strcmp(vbg_value(s->v, "mask-mode"), "latest") == 0,
                          .flip_h = s->flip_h,
                          .flip_v = s->flip_v,
+                         .alpha = s->alpha,
                          .on_demand = !vbg_value_flag(s->v, "always-on") };
     vbg_sink *sinks[2] = { NULL };
     int n = 0;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -32,14 +33,14 @@ static const vbg_option options[] = {
       "start although the camera is not there yet", "input", CONF },
     { "output-size", 0, VBG_OPT_SIZE, "WxH", NULL, "64..16384",
       "size of the virtual camera (the camera's)", "output", CONF },
-    { "output-format", 0, VBG_OPT_CHOICE, "TYPE", "y4m", "y4m|raw",
+    { "output-format", 0, VBG_OPT_CHOICE, "TYPE", "y4m", "y4m|raw|ts|mjpeg",
       "what goes to standard output", "output", CONF },
     { "preview", 0, VBG_OPT_FLAG, NULL, NULL, NULL,
       "show the picture in a window (cameras; SDL2)", "output", CONF },
     { "always-on", 0, VBG_OPT_FLAG, NULL, NULL, NULL,
       "keep the camera on while nobody looks", "output", CONF },
     { "background", 'b', VBG_OPT_STRING, "WHAT", NULL, NULL,
-      "panorama, picture, video, \"#rrggbb\", blur[:N]", "background",
+      "panorama, picture, video, \"#rrggbb\", blur[:N], alpha", "background",
       VBG_OPT_COMMON | VBG_OPT_PATH | LIVE },
     { "slide-time", 0, VBG_OPT_REAL, "S", "10", "1..86400",
       "seconds for each picture of a folder", "background", LIVE },
@@ -253,6 +254,28 @@ bool vbg_run_is_pipewire(const char *output)
     return strcmp(output, "pipewire") == 0 || strncmp(output, "pipewire:", 9) == 0;
 }
 
+/* An alpha goes only where it can be kept. */
+static vbg_status check_alpha(const vbg_run_setup *s, bool live, bool stills, bool folder,
+                              vbg_err *err)
+{
+    const char *out = s->output;
+    const size_t n = out ? strlen(out) : 0;
+    const bool png = n > 4 && strcasecmp(out + n - 4, ".png") == 0;
+    const bool pipe = out && strcmp(out, "-") == 0;
+    const bool y4m = strcmp(vbg_value(s->v, "output-format"), "y4m") == 0;
+
+    if (!vbg_run_is_alpha(vbg_value(s->v, "background")) || folder)
+        return VBG_OK;
+    if (stills ? png : pipe ? y4m : out && vbg_video_has_alpha(out))
+        return VBG_OK;
+    return vbg_fail(err, VBG_EUSAGE,
+                    "%s: carries no alpha; %s, or give a colour (--background green)",
+                    out ? out : "the preview",
+                    stills ? "name a .png"
+                    : live ? "name a .mov, .webm or .y4m, or - (y4m)"
+                           : "name a .mov, .webm or .y4m");
+}
+
 /* What only one of the ways can do. */
 static vbg_status check_live(const vbg_run_setup *s, vbg_err *err)
 {
@@ -300,7 +323,8 @@ static vbg_status route(const vbg_run_setup *s, bool *stills, bool *folder, vbg_
                         s->output);
     if (!*stills && !vbg_video_writable(s->output))
         return vbg_fail(err, VBG_EUSAGE,
-                        "%s: name a video that ends in .mp4, .mkv, .webm, .gif or .y4m",
+                        "%s: name a video that ends in .mp4, .mkv, .mov, .webm, .gif, "
+                        ".ts, .mjpeg or .y4m",
                         s->output);
     return VBG_OK;
 }
@@ -353,6 +377,8 @@ static vbg_status run(vbg_run_setup *s, const vbg_device *device, int *code, vbg
     st = find_camera(s, device, &camera, err);
     if (st == VBG_OK)
         st = camera ? check_live(s, err) : route(s, &stills, &folder, err);
+    if (st == VBG_OK)
+        st = check_alpha(s, camera, stills, folder, err);
     if (st == VBG_OK)
         st = vbg_run_prepare(s, err);
     if (st != VBG_OK)

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "tools/model_path.h"
 #include "tools/prompt.h"
@@ -25,8 +26,8 @@ static vbg_status make_room(vbg_run_setup *s, vbg_err *err)
 
     spec.seed = vbg_value_seed(v, "seed");
     spec.steps = (int)vbg_value_int(v, "steps");
-    spec.guidance = vbg_value_given(v, "guidance") ? vbg_value_real(v, "guidance")
-                                                   : VBG_GEN_MODEL;
+    spec.guidance =
+        vbg_value_given(v, "guidance") ? vbg_value_real(v, "guidance") : VBG_GEN_MODEL;
     st = vbg_prompt_take(&spec.prompt[0], text, strlen(text), "--text", err);
     if (st == VBG_OK)
         st = vbg_model_find(model, sizeof model, vbg_value(v, "model"), err);
@@ -85,6 +86,12 @@ static double unless_given_mask(const vbg_run_setup *s, const vbg_values *v,
     return s->mask && !vbg_value_given(v, name) ? 0 : vbg_value_real(v, name);
 }
 
+bool vbg_run_is_alpha(const char *background)
+{
+    return background && (strcasecmp(background, "alpha") == 0 ||
+                          strcasecmp(background, "transparent") == 0);
+}
+
 vbg_status vbg_run_read(vbg_run_setup *s, const vbg_values *v, vbg_err *err)
 {
     const char *chroma = vbg_value(v, "chroma"), *flip = vbg_value(v, "flip");
@@ -106,6 +113,9 @@ vbg_status vbg_run_read(vbg_run_setup *s, const vbg_values *v, vbg_err *err)
     s->relight = (vbg_relight_opt){ .spill = unless_given_mask(s, v, "despill"),
                                     .wrap = unless_given_mask(s, v, "light-wrap"),
                                     .match = vbg_value_real(v, "match-light") };
+    s->alpha = vbg_run_is_alpha(background);
+    if (s->alpha) /* nothing shines around an edge */
+        s->relight.wrap = s->relight.match = 0;
     s->mask_opt.smooth = vbg_value_real(v, "mask-smooth");
     s->flip_h = strchr(flip, 'h') != NULL;
     s->flip_v = strchr(flip, 'v') != NULL;

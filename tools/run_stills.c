@@ -123,6 +123,31 @@ static vbg_status load_mask(vbg_frame *f, const char *path, bool h, bool v, vbg_
     return st;
 }
 
+/* The person alone, with an alpha: colours stay where at least a quarter of a pixel is
+ * person and fade to black below, so that no pixel of the room is left. */
+static vbg_status save_cut_out(bench *b, const vbg_picture *rgb, const char *out,
+                               const vbg_picture_meta *meta, vbg_err *err)
+{
+    vbg_picture clear;
+    vbg_status st = vbg_picture_new(&clear, rgb->w, rgb->h, 4, err);
+
+    for (int y = 0; st == VBG_OK && y < rgb->h; y++) {
+        const uint8_t *s = vbg_picture_row(rgb, y),
+                      *a = vbg_picture_row(&b->mask.alpha, y);
+        uint8_t *d = vbg_picture_row(&clear, y);
+        for (int x = 0; x < rgb->w; x++, s += 3, d += 4) {
+            const int steep = a[x] < 64 ? 4 * a[x] : 255;
+            for (int i = 0; i < 3; i++)
+                d[i] = (uint8_t)((s[i] * steep + 127) / 255);
+            d[3] = a[x];
+        }
+    }
+    if (st == VBG_OK)
+        st = vbg_picture_save(out, &clear, meta, 92, err);
+    vbg_picture_free(&clear);
+    return st;
+}
+
 static vbg_status one(bench *b, const char *in, const char *mask, const char *out,
                       const char *mask_out, vbg_err *err)
 {
@@ -152,9 +177,13 @@ static vbg_status one(bench *b, const char *in, const char *mask, const char *ou
         const vbg_picture *codes =
             vbg_background_view(b->background, s->ctx, 0, 0, 0, &b->raw, &b->mask);
         to_rgb(&b->back, codes);
-        vbg_composite(vbg_ctx_kernels(s->ctx), &rgb, &rgb, &b->back, &b->mask.alpha, 0,
-                      0);
-        st = vbg_picture_save(out, &rgb, &meta, 92, err);
+        if (s->alpha) {
+            st = save_cut_out(b, &rgb, out, &meta, err);
+        } else {
+            vbg_composite(vbg_ctx_kernels(s->ctx), &rgb, &rgb, &b->back, &b->mask.alpha,
+                          0, 0);
+            st = vbg_picture_save(out, &rgb, &meta, 92, err);
+        }
     }
     if (st == VBG_OK && mask_out)
         st = vbg_picture_save(mask_out, &b->mask.alpha, NULL, 92, err);

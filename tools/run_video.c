@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "engine/io.h"
 #include "video/pipeline.h"
@@ -73,6 +74,8 @@ static vbg_status open_chain(session *o, vbg_err *err)
 static vbg_status open_outputs(session *o, vbg_err *err)
 {
     const vbg_run_setup *s = o->s;
+    const char *format = /* of standard output */
+        strcmp(s->output, "-") == 0 ? vbg_value(s->v, "output-format") : "";
     vbg_video_opt opt = { .w = o->info.w,
                           .h = o->info.h,
                           .rate_num = o->info.rate_num,
@@ -80,11 +83,16 @@ static vbg_status open_outputs(session *o, vbg_err *err)
                           .bt709 = o->first.yuv.bt709,
                           .full_range = o->first.yuv.full_range,
                           .audio_from = o->info.has_audio ? o->reader : NULL,
-                          .crf = (int)vbg_value_int(s->v, "crf") };
+                          .crf = (int)vbg_value_int(s->v, "crf"),
+                          .alpha = s->alpha,
+                          .stream = *format == 't' || *format == 'm' ? format : NULL,
+                          .fd = STDOUT_FILENO };
     vbg_status st = vbg_video_create(&o->writer, s->output, &opt, err);
 
     if (st == VBG_OK && s->mask_out) {
         opt.audio_from = NULL;
+        opt.alpha = false;
+        opt.stream = NULL;
         opt.full_range = true;
         opt.crf = 12;
         st = vbg_video_create(&o->mask_writer, s->mask_out, &opt, err);
@@ -223,6 +231,7 @@ vbg_status vbg_run_video(const vbg_run_setup *s, int *code, vbg_err *err)
                                  .first_mask = s->mask ? &o.first_mask : NULL,
                                  .flip_h = s->flip_h,
                                  .flip_v = s->flip_v,
+                                 .alpha = s->alpha,
                                  .frame = on_frame,
                                  .arg = &o };
         o.start = vbg_now();

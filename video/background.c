@@ -43,7 +43,8 @@ bool vbg_colour_parse(uint8_t rgb[3], const char *text)
         uint8_t rgb[3];
     } names[] = { { "black", { 0, 0, 0 } },      { "white", { 255, 255, 255 } },
                   { "gray", { 128, 128, 128 } }, { "green", { 0, 255, 0 } },
-                  { "blue", { 0, 0, 255 } },     { "red", { 255, 0, 0 } } };
+                  { "blue", { 0, 0, 255 } },     { "red", { 255, 0, 0 } },
+                  { "alpha", { 0, 0, 0 } },      { "transparent", { 0, 0, 0 } } };
     unsigned v = 0;
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)

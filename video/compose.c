@@ -9,6 +9,7 @@
 
 struct vbg_out_frame {
     vbg_frame frame;
+    vbg_picture alpha, steep; /* data NULL: none */
     int64_t index;
 };
 
@@ -28,10 +29,32 @@ vbg_status vbg_out_frame_new(vbg_out_frame **out, int w, int h, vbg_err *err)
     return st;
 }
 
+vbg_status vbg_out_frame_new_alpha(vbg_out_frame **out, int w, int h, vbg_err *err)
+{
+    vbg_status st = vbg_out_frame_new(out, w, h, err);
+
+    if (st == VBG_OK)
+        st = vbg_picture_new(&(*out)->alpha, w, h, 1, err);
+    if (st == VBG_OK)
+        st = vbg_picture_new(&(*out)->steep, w, h, 1, err);
+    if (st != VBG_OK) {
+        vbg_out_frame_free(*out);
+        *out = NULL;
+    }
+    return st;
+}
+
+const vbg_picture *vbg_out_frame_alpha(const vbg_out_frame *f)
+{
+    return f->alpha.data ? &f->alpha : NULL;
+}
+
 void vbg_out_frame_free(vbg_out_frame *f)
 {
     if (!f)
         return;
+    vbg_picture_free(&f->alpha);
+    vbg_picture_free(&f->steep);
     vbg_frame_free(&f->frame);
     free(f);
 }
@@ -71,6 +94,7 @@ typedef struct job {
     vbg_yuv *out;
     const vbg_yuv *raw;
     const vbg_picture *alpha, *back; /* alpha NULL: background alone */
+    vbg_picture *kept, *steep;       /* alpha of the output, and for mixing; NULL: none */
 } job;
 
 static uint8_t *row_of(const vbg_yuv *v, int plane, int y)
@@ -125,13 +149,37 @@ static void background_rows(const job *j, int y0, int y1)
     }
 }
 
+/* Alpha that goes out; what is mixed by is four times as steep, and takes its place in
+ * `steep` (rows y0 to y1-1 of the picture). */
+static void keep_alpha(const job *j, vbg_picture *steep, int y0, int y1)
+{
+    for (int y = y0; y < y1; y++) {
+        const uint8_t *a = j->alpha ? vbg_picture_row(j->alpha, y) : NULL;
+        uint8_t *d = vbg_picture_row(j->kept, y), *s = vbg_picture_row(steep, y);
+        if (!a) {
+            memset(d, 0, (size_t)j->out->w);
+            continue;
+        }
+        memcpy(d, a, (size_t)j->out->w);
+#pragma omp simd
+        for (int x = 0; x < j->out->w; x++)
+            s[x] = (uint8_t)(a[x] < 64 ? 4 * a[x] : 255);
+    }
+}
+
 static void strip(void *arg, size_t index, int thread)
 {
-    const job *j = arg;
+    const job *whole = arg;
     const int y0 = (int)index * STRIP;
-    const int y1 = vbg_min_int(y0 + STRIP, j->out->h);
+    const int y1 = vbg_min_int(y0 + STRIP, whole->out->h);
+    job own = *whole;
+    const job *j = &own;
 
     (void)thread;
+    if (j->kept) {
+        keep_alpha(j, whole->steep, y0, y1);
+        own.alpha = j->alpha ? whole->steep : NULL;
+    }
     if (!j->alpha) {
         background_rows(j, y0, y1);
         return;
@@ -153,7 +201,9 @@ bool vbg_compose(vbg_ctx *c, vbg_out_frame *out, const vbg_raw_frame *raw,
               .out = to,
               .raw = &raw->frame.yuv,
               .alpha = person ? &mask->alpha : NULL,
-              .back = back };
+              .back = back,
+              .kept = out->alpha.data ? &out->alpha : NULL,
+              .steep = &out->steep };
 
     VBG_CHECK(to->w == raw->frame.yuv.w && to->h == raw->frame.yuv.h &&
                   to->w == back->w && to->h == back->h && back->channels == 3,
@@ -168,7 +218,10 @@ void vbg_compose_background(vbg_ctx *c, vbg_out_frame *out, const vbg_picture *b
                             int64_t index, double time_s)
 {
     vbg_yuv *to = &out->frame.yuv;
-    job j = { .out = to, .back = back };
+    job j = { .out = to,
+              .back = back,
+              .kept = out->alpha.data ? &out->alpha : NULL,
+              .steep = &out->steep };
 
     VBG_CHECK(to->w == back->w && to->h == back->h && back->channels == 3,
               "output %dx%d, background %dx%dx%d", to->w, to->h, back->w, back->h,

@@ -29,7 +29,14 @@ typedef struct vbg_mask {
 
 typedef struct vbg_out_frame vbg_out_frame;
 vbg_status vbg_out_frame_new(vbg_out_frame **out, int w, int h, vbg_err *err);
+/* The same with an alpha of its own, for what is to be put over something else: the
+ * compositor then mixes in the background only where less than a quarter of a pixel is
+ * person, so that edges keep their colour and no pixel of the room is left.
+ * Errors: VBG_ENOMEM. */
+vbg_status vbg_out_frame_new_alpha(vbg_out_frame **out, int w, int h, vbg_err *err);
 void vbg_out_frame_free(vbg_out_frame *f); /* accepts NULL */
+/* One channel, 255 person; NULL when it has none. */
+const vbg_picture *vbg_out_frame_alpha(const vbg_out_frame *f);
 /* For writers: the pixels and the number of the raw frame. */
 const vbg_frame *vbg_out_frame_pixels(const vbg_out_frame *f);
 int64_t vbg_out_frame_index(const vbg_out_frame *f);

@@ -5,29 +5,40 @@
 
 #ifdef VBG_HAVE_LIBAV
 
+#include <errno.h>
+#include <fcntl.h>
 #include <math.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include <libavcodec/avcodec.h>
 #include <libavfilter/avfilter.h>
 #include <libavfilter/buffersink.h>
 #include <libavfilter/buffersrc.h>
 #include <libavformat/avformat.h>
-#include <libavutil/imgutils.h>
 #include <libavutil/opt.h>
 
+#include "video/libav_fill.h"
 #include "video/reader_internal.h"
 
 static const struct {
     const char *suffix, *format, *codec, *spare; /* spare: when codec is not built */
 } kinds[] = {
-    { "mp4", "mp4", "libx264", "mpeg4" }, { "m4v", "mp4", "libx264", "mpeg4" },
-    { "mov", "mov", "libx264", "mpeg4" }, { "mkv", "matroska", "libx264", "mpeg4" },
-    { "avi", "avi", "libx264", "mpeg4" }, { "webm", "webm", "libvpx-vp9", "libvpx" },
-    { "gif", "gif", "gif", "gif" },
+    { "mp4", "mp4", "libx264", "mpeg4" },   { "m4v", "mp4", "libx264", "mpeg4" },
+    { "mov", "mov", "libx264", "mpeg4" },   { "mkv", "matroska", "libx264", "mpeg4" },
+    { "avi", "avi", "libx264", "mpeg4" },   { "webm", "webm", "libvpx-vp9", "libvpx" },
+    { "gif", "gif", "gif", "gif" },         { "ts", "mpegts", "libx264", "mpeg2video" },
+    { "mjpeg", "mjpeg", "mjpeg", "mjpeg" }, { "mjpg", "mjpeg", "mjpeg", "mjpeg" },
 };
+/* The same with an alpha. */
+static const struct {
+    const char *suffix, *codec;
+    enum AVPixelFormat pixels;
+} clear_kinds[] = { { "mov", "prores_ks", AV_PIX_FMT_YUVA444P10 },
+                    { "webm", "libvpx-vp9", AV_PIX_FMT_YUVA420P } };
 
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
@@ -44,6 +55,7 @@ struct vbg_libav_writer {
     AVRational sound_base;
     int64_t last_pts, last_sound;
     bool header;
+    int fd, fd_flags; /* of a stream; fd -1: a file */
     char note[160];
 };
 
@@ -60,40 +72,60 @@ bool vbg_libav_writable(const char *suffix)
     return kind_of(suffix) >= 0;
 }
 
+static int clear_kind_of(const char *suffix)
+{
+    for (size_t i = 0; i < sizeof clear_kinds / sizeof *clear_kinds; i++)
+        if (strcasecmp(suffix, clear_kinds[i].suffix) == 0)
+            return (int)i;
+    return -1;
+}
+
+bool vbg_libav_alpha(const char *suffix)
+{
+    return clear_kind_of(suffix) >= 0;
+}
+
 static vbg_status refuse(const vbg_libav_writer *w, int code, const char *what,
                          vbg_err *err)
 {
     char text[AV_ERROR_MAX_STRING_SIZE] = "";
 
     av_strerror(code, text, sizeof text);
-    return vbg_fail(err, VBG_EIO, "%s: %s: %s", w->shown, what, text);
+    return vbg_fail(err, code == AVERROR(EPIPE) ? VBG_ECANCEL : VBG_EIO, "%s: %s: %s",
+                    w->shown, what, text);
 }
 
 static vbg_status open_codec(vbg_libav_writer *w, int kind, const vbg_video_opt *o,
                              vbg_err *err)
 {
-    const AVCodec *codec = avcodec_find_encoder_by_name(kinds[kind].codec);
+    const int clear = o->alpha ? clear_kind_of(kinds[kind].suffix) : -1;
+    const char *name = clear >= 0 ? clear_kinds[clear].codec : kinds[kind].codec;
+    const AVCodec *codec = avcodec_find_encoder_by_name(name);
     bool gif = strcmp(kinds[kind].codec, "gif") == 0;
     AVDictionary *opt = NULL;
     char crf[8];
 
-    if (!codec)
+    if (!codec && clear < 0)
         codec = avcodec_find_encoder_by_name(kinds[kind].spare);
     if (!codec)
         return vbg_fail(err, VBG_EUNSUPPORTED, "%s: libav has no encoder %s", w->shown,
-                        kinds[kind].codec);
+                        name);
     w->codec = avcodec_alloc_context3(codec);
     if (!w->codec)
         return vbg_fail(err, VBG_ENOMEM, "%s: out of memory", w->shown);
+    const bool jpeg = strcmp(codec->name, "mjpeg") == 0;
     /* 4:2:0 wants even sides: an odd one is continued by its last pixel. */
     w->codec->width = gif ? o->w : (o->w + 1) & ~1;
     w->codec->height = gif ? o->h : (o->h + 1) & ~1;
     w->codec->framerate = (AVRational){ o->rate_num, o->rate_den };
     w->codec->time_base = gif ? (AVRational){ 1, 100 } : (AVRational){ 1, 90000 };
-    if (strcmp(codec->name, "mpeg4") == 0)
+    if (strncmp(codec->name, "mpeg", 4) == 0 || jpeg)
         w->codec->time_base = av_inv_q(w->codec->framerate);
-    w->codec->pix_fmt = gif ? AV_PIX_FMT_PAL8 : AV_PIX_FMT_YUV420P;
-    w->codec->color_range = o->full_range ? AVCOL_RANGE_JPEG : AVCOL_RANGE_MPEG;
+    w->codec->pix_fmt = clear >= 0 ? clear_kinds[clear].pixels
+                        : gif      ? AV_PIX_FMT_PAL8
+                        : jpeg     ? AV_PIX_FMT_YUVJ420P
+                                   : AV_PIX_FMT_YUV420P;
+    w->codec->color_range = o->full_range || jpeg ? AVCOL_RANGE_JPEG : AVCOL_RANGE_MPEG;
     w->codec->colorspace = o->bt709 ? AVCOL_SPC_BT709 : AVCOL_SPC_SMPTE170M;
     w->codec->color_primaries = o->bt709 ? AVCOL_PRI_BT709 : AVCOL_PRI_SMPTE170M;
     w->codec->color_trc = o->bt709 ? AVCOL_TRC_BT709 : AVCOL_TRC_SMPTE170M;
@@ -103,12 +135,20 @@ static vbg_status open_codec(vbg_libav_writer *w, int kind, const vbg_video_opt 
     snprintf(crf, sizeof crf, "%d", o->crf ? o->crf : 20);
     if (strcmp(codec->name, "libx264") == 0) {
         av_dict_set(&opt, "preset", "veryfast", 0);
+        if (o->stream) { /* for a reader that waits */
+            av_dict_set(&opt, "tune", "zerolatency", 0);
+            w->codec->gop_size = 2 * vbg_max_int(1, o->rate_num / o->rate_den);
+        }
         av_dict_set(&opt, "crf", crf, 0);
     } else if (strncmp(codec->name, "libvpx", 6) == 0) {
         av_dict_set(&opt, "deadline", "realtime", 0);
         av_dict_set(&opt, "cpu-used", "6", 0);
         av_dict_set(&opt, "crf", "28", 0);
+        av_dict_set(&opt, "auto-alt-ref", "0", 0); /* none with an alpha */
         w->codec->bit_rate = 0;
+    } else if (strcmp(codec->name, "prores_ks") == 0) {
+        av_dict_set(&opt, "profile", "4444", 0);
+        av_dict_set(&opt, "vendor", "apl0", 0);
     } else if (!gif) {
         w->codec->flags |= AV_CODEC_FLAG_QSCALE;
         w->codec->global_quality = 4 * FF_QP2LAMBDA;
@@ -172,6 +212,41 @@ static void add_sound(vbg_libav_writer *w, const vbg_video_opt *o)
     w->sound_base = w->audio->time_base;
 }
 
+/* All n bytes into a pipe; a reader that takes nothing for so long counts as gone. */
+static int send_bytes(void *arg, uint8_t *data, int n)
+{
+    enum { PATIENCE_MS = 2000 };
+    const vbg_libav_writer *w = arg;
+    int done = 0;
+
+    while (done < n) {
+        struct pollfd p = { .fd = w->fd, .events = POLLOUT };
+        if (poll(&p, 1, PATIENCE_MS) == 0)
+            return AVERROR(ETIMEDOUT);
+        const ssize_t r = write(w->fd, data + done, (size_t)(n - done));
+        if (r < 0 && errno != EINTR && errno != EAGAIN)
+            return AVERROR(errno);
+        done += r > 0 ? (int)r : 0;
+    }
+    return n;
+}
+
+static int open_stream(vbg_libav_writer *w, int fd)
+{
+    enum { BLOCK = 32768 };
+    uint8_t *block = av_malloc(BLOCK);
+
+    w->fd = fd;
+    w->fd_flags = fcntl(fd, F_GETFL);
+    fcntl(fd, F_SETFL, w->fd_flags | O_NONBLOCK);
+    w->format->pb =
+        block ? avio_alloc_context(block, BLOCK, 1, w, NULL, send_bytes, NULL) : NULL;
+    w->format->flags |= AVFMT_FLAG_FLUSH_PACKETS | AVFMT_FLAG_CUSTOM_IO;
+    if (!w->format->pb)
+        av_free(block);
+    return w->format->pb ? 0 : AVERROR(ENOMEM);
+}
+
 static vbg_status begin(vbg_libav_writer *w, const char *path, const vbg_video_opt *o,
                         vbg_err *err)
 {
@@ -181,7 +256,8 @@ static vbg_status begin(vbg_libav_writer *w, const char *path, const vbg_video_o
     w->stream->time_base = w->codec->time_base;
     w->stream->avg_frame_rate = w->codec->framerate;
     add_sound(w, o);
-    int e = avio_open(&w->format->pb, path, AVIO_FLAG_WRITE);
+    int e = o->stream ? open_stream(w, o->fd)
+                      : avio_open(&w->format->pb, path, AVIO_FLAG_WRITE);
     if (e < 0)
         return refuse(w, e, "cannot be written", err);
     e = avformat_write_header(w->format, NULL);
@@ -196,7 +272,7 @@ vbg_status vbg_libav_create(vbg_libav_writer **out, const char *path, const char
 {
     vbg_libav_writer *w = calloc(1, sizeof *w);
     const char *dot = strrchr(shown, '.');
-    int kind = dot ? kind_of(dot + 1) : -1;
+    int kind = kind_of(o->stream ? o->stream : dot ? dot + 1 : "");
     vbg_status st = VBG_OK;
 
     if (!w || !(w->shown = strdup(shown))) {
@@ -205,6 +281,7 @@ vbg_status vbg_libav_create(vbg_libav_writer **out, const char *path, const char
     }
     av_log_set_level(AV_LOG_QUIET);
     w->last_pts = w->last_sound = -1;
+    w->fd = -1;
     w->frame = av_frame_alloc();
     w->packet = av_packet_alloc();
     if (!w->frame || !w->packet ||
@@ -287,29 +364,20 @@ static vbg_status encode_gif(vbg_libav_writer *w, AVFrame *frame, vbg_err *err)
     return st;
 }
 
-static vbg_status fill_frame(vbg_libav_writer *w, const vbg_frame *f, vbg_err *err)
+static vbg_status fill_frame(vbg_libav_writer *w, const vbg_frame *f,
+                             const vbg_picture *alpha, vbg_err *err)
 {
     AVFrame *to = w->frame;
-    const uint8_t *plane[4] = { f->yuv.plane[0], f->yuv.plane[1], f->yuv.plane[2], NULL };
-    int stride[4] = { (int)f->yuv.stride[0], (int)f->yuv.stride[1], (int)f->yuv.stride[2],
-                      0 };
 
-    to->format = f->yuv.full_range && w->graph ? AV_PIX_FMT_YUVJ420P : AV_PIX_FMT_YUV420P;
+    to->format = !w->graph           ? (int)w->codec->pix_fmt
+                 : f->yuv.full_range ? AV_PIX_FMT_YUVJ420P
+                                     : AV_PIX_FMT_YUV420P;
     to->width = w->codec->width;
     to->height = w->codec->height;
     to->color_range = w->codec->color_range;
-    int e = to->buf[0] ? av_frame_make_writable(to) : av_frame_get_buffer(to, 0);
+    const int e = vbg_libav_fill(to, f, alpha);
     if (e < 0)
         return refuse(w, e, "frame", err);
-    av_image_copy(to->data, to->linesize, plane, stride, AV_PIX_FMT_YUV420P, f->yuv.w,
-                  f->yuv.h);
-    if (f->yuv.w < to->width)
-        for (int y = 0; y < f->yuv.h; y++)
-            to->data[0][y * to->linesize[0] + f->yuv.w] =
-                to->data[0][y * to->linesize[0] + f->yuv.w - 1];
-    if (f->yuv.h < to->height)
-        memcpy(to->data[0] + f->yuv.h * to->linesize[0],
-               to->data[0] + (f->yuv.h - 1) * to->linesize[0], (size_t)to->width);
     int64_t pts = llround(f->time_s / av_q2d(w->codec->time_base));
     if (pts <= w->last_pts)
         pts = w->last_pts + 1;
@@ -318,9 +386,10 @@ static vbg_status fill_frame(vbg_libav_writer *w, const vbg_frame *f, vbg_err *e
     return VBG_OK;
 }
 
-vbg_status vbg_libav_write(vbg_libav_writer *w, const vbg_frame *f, vbg_err *err)
+vbg_status vbg_libav_write(vbg_libav_writer *w, const vbg_frame *f,
+                           const vbg_picture *alpha, vbg_err *err)
 {
-    vbg_status st = fill_frame(w, f, err);
+    vbg_status st = fill_frame(w, f, alpha, err);
 
     if (st == VBG_OK)
         st = w->graph ? encode_gif(w, w->frame, err) : encode(w, w->frame, err);
@@ -339,7 +408,8 @@ vbg_status vbg_libav_finish(vbg_libav_writer *w, vbg_err *err)
         int e = av_write_trailer(w->format);
         if (e < 0)
             st = refuse(w, e, "writing the end", err);
-        e = avio_closep(&w->format->pb);
+        if (w->fd < 0)
+            e = avio_closep(&w->format->pb);
         if (e < 0 && st == VBG_OK)
             st = refuse(w, e, "closing", err);
     }
@@ -355,8 +425,14 @@ void vbg_libav_abort(vbg_libav_writer *w)
     av_packet_free(&w->packet);
     av_frame_free(&w->frame);
     avcodec_free_context(&w->codec);
-    if (w->format && w->format->pb)
+    if (w->format && w->format->pb && w->fd < 0)
         avio_closep(&w->format->pb);
+    if (w->format && w->format->pb) {
+        av_freep(&w->format->pb->buffer);
+        avio_context_free(&w->format->pb);
+    }
+    if (w->fd >= 0)
+        fcntl(w->fd, F_SETFL, w->fd_flags);
     avformat_free_context(w->format);
     free(w->shown);
     free(w);
@@ -384,10 +460,18 @@ vbg_status vbg_libav_create(vbg_libav_writer **out, const char *path, const char
     return vbg_fail(err, VBG_EUNSUPPORTED, "%s: this build writes y4m only", shown);
 }
 
-vbg_status vbg_libav_write(vbg_libav_writer *w, const vbg_frame *f, vbg_err *err)
+bool vbg_libav_alpha(const char *suffix)
+{
+    (void)suffix;
+    return false;
+}
+
+vbg_status vbg_libav_write(vbg_libav_writer *w, const vbg_frame *f,
+                           const vbg_picture *alpha, vbg_err *err)
 {
     (void)w;
     (void)f;
+    (void)alpha;
     return vbg_fail(err, VBG_EUNSUPPORTED, "no libav");
 }
 

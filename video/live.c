@@ -82,6 +82,8 @@ static vbg_status build(vbg_live *l, vbg_err *err)
     const vbg_chain_opt chain = {
         .mask = l->mask_opt, .background = l->background, .fov_x = o->fov_x, .track = true
     };
+    vbg_status (*new_frame)(vbg_out_frame **, int, int, vbg_err *) =
+        o->alpha ? vbg_out_frame_new_alpha : vbg_out_frame_new;
     vbg_ctx_opt one = o->ctx_opt;
     vbg_status st = vbg_chain_new(&l->chain, o->ctx, &chain, err);
 
@@ -93,12 +95,12 @@ static vbg_status build(vbg_live *l, vbg_err *err)
     for (int i = 0; i < 3 && st == VBG_OK; i++) {
         st = vbg_frame_new(&l->raw[i].frame, o->w, o->h, err);
         if (st == VBG_OK)
-            st = vbg_out_frame_new(&l->out[i], o->w, o->h, err);
+            st = new_frame(&l->out[i], o->w, o->h, err);
         if (st == VBG_OK && o->latest)
             st = vbg_picture_new(&l->masks[i].alpha, o->w, o->h, 1, err);
     }
     if (st == VBG_OK)
-        st = vbg_out_frame_new(&l->alone, o->w, o->h, err);
+        st = new_frame(&l->alone, o->w, o->h, err);
     if (st == VBG_OK && o->latest) {
         st = vbg_ctx_new(&l->mask_ctx, &one, err);
         if (st == VBG_OK)

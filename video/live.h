@@ -34,6 +34,7 @@ typedef struct vbg_live_opt {
     vbg_relight_opt relight;
     bool latest; /* never wait for a mask: use the newest one there is */
     bool flip_h, flip_v;
+    bool alpha;     /* composites with an alpha: the sinks take one */
     bool on_demand; /* camera off while the sinks know that nobody reads */
     /* The background to start with; becomes the session's. */
     vbg_background *background;

@@ -169,7 +169,7 @@ static void *read_thread(void *arg)
 
 vbg_status vbg_pipeline_write(vbg_video_out *v, const vbg_out_frame *f, vbg_err *err)
 {
-    return vbg_video_write(v, vbg_out_frame_pixels(f), err);
+    return vbg_video_write(v, vbg_out_frame_pixels(f), vbg_out_frame_alpha(f), err);
 }
 
 static void *write_thread(void *arg)
@@ -201,7 +201,8 @@ static vbg_status make_frames(run *r, vbg_err *err)
     for (int i = 0; i < SLOTS && st == VBG_OK; i++) {
         st = vbg_frame_new(&r->raw[i].frame, in.w, in.h, err);
         if (st == VBG_OK)
-            st = vbg_out_frame_new(&r->shown[i], in.w, in.h, err);
+            st = (r->p->alpha ? vbg_out_frame_new_alpha
+                              : vbg_out_frame_new)(&r->shown[i], in.w, in.h, err);
         if (st == VBG_OK && r->p->mask_writer)
             st = vbg_out_frame_new(&r->mask[i], in.w, in.h, err);
         if (st == VBG_OK && r->p->mask_reader)

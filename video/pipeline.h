@@ -78,6 +78,7 @@ typedef struct vbg_pipeline {
     const vbg_frame *first;              /* the reader's first frame, already read */
     const vbg_frame *first_mask;
     bool flip_h, flip_v;
+    bool alpha; /* the writer takes an alpha */
     /* After each frame, from the thread of vbg_pipeline_run.  Nonzero: stop, finish. */
     int (*frame)(void *arg, const vbg_chain_report *report);
     void *arg;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "video/loopback.h"
+#include "video/y4m.h"
 
 void vbg_sink_close(vbg_sink *s)
 {
@@ -130,6 +131,16 @@ static uint8_t *put_plane(uint8_t *d, const vbg_yuv *v, int p)
     return d;
 }
 
+/* Y U V A, all of full size. */
+static void put_wide(uint8_t *d, const vbg_yuv *v, const vbg_picture *alpha)
+{
+    for (int p = 0; p < 3; p++)
+        for (int y = 0; y < v->h; y++, d += v->w)
+            vbg_y4m_wide_row(d, v, p, y);
+    for (int y = 0; y < v->h; y++, d += v->w)
+        memcpy(d, vbg_picture_row(alpha, y), (size_t)v->w);
+}
+
 /* A frame that was begun is finished before the next one starts: the stream never loses
  * its step.  A slow reader makes whole frames be dropped. */
 static vbg_status stream_write(vbg_sink *b, const vbg_kernels *k, const vbg_out_frame *f,
@@ -156,7 +167,10 @@ static vbg_status stream_write(vbg_sink *b, const vbg_kernels *k, const vbg_out_
         return st;
     }
     uint8_t *d = s->data + s->head;
-    for (int p = 0; p < 3; p++)
+    const vbg_picture *alpha = vbg_out_frame_alpha(f);
+    if (alpha)
+        put_wide(d, v, alpha);
+    for (int p = 0; p < 3 && !alpha; p++)
         d = put_plane(d, v, p);
     s->left = s->bytes;
     st = push(s, s->data, s->bytes, &done, 100, err);
@@ -176,9 +190,10 @@ static void stream_close(vbg_sink *b)
     vbg_free_mem(s);
 }
 
-vbg_status vbg_sink_stream(vbg_sink **out, int fd, vbg_stream_format format, int w, int h,
-                           int rate_num, int rate_den, vbg_err *err)
+vbg_status vbg_sink_stream(vbg_sink **out, int fd, vbg_stream_format format,
+                           const vbg_video_opt *opt, vbg_err *err)
 {
+    const size_t w = (size_t)opt->w, h = (size_t)opt->h;
     static const vbg_sink_class class = { .write = stream_write, .close = stream_close };
     stream_sink *s = vbg_alloc(sizeof *s);
 
@@ -188,8 +203,8 @@ vbg_status vbg_sink_stream(vbg_sink **out, int fd, vbg_stream_format format, int
     *s =
         (stream_sink){ .base = { .class = &class, .name = "standard output" }, .fd = fd };
     s->head = format == VBG_STREAM_Y4M ? strlen("FRAME\n") : 0;
-    s->bytes = s->head + (size_t)w * (size_t)h +
-               2 * ((size_t)(w + 1) / 2) * ((size_t)(h + 1) / 2);
+    s->bytes =
+        s->head + (opt->alpha ? 4 * w * h : w * h + 2 * ((w + 1) / 2) * ((h + 1) / 2));
     s->data = vbg_alloc(s->bytes);
     if (!s->data) {
         vbg_free_mem(s);
@@ -197,10 +212,8 @@ vbg_status vbg_sink_stream(vbg_sink **out, int fd, vbg_stream_format format, int
     }
     if (s->head) {
         memcpy(s->data, "FRAME\n", s->head);
-        s->header_left = (size_t)snprintf(
-            s->header, sizeof s->header,
-            "YUV4MPEG2 W%d H%d F%d:%d Ip A1:1 C420jpeg XCOLORRANGE=LIMITED\n", w, h,
-            rate_num, rate_den);
+        vbg_y4m_header(s->header, sizeof s->header, opt);
+        s->header_left = strlen(s->header);
     }
     s->flags = fcntl(fd, F_GETFL);
     fcntl(fd, F_SETFL, s->flags | O_NONBLOCK);

@@ -41,12 +41,13 @@ typedef enum vbg_stream_format {
 } vbg_stream_format;
 
 /* An open descriptor (a pipe; it is not closed).  A reader that is too slow loses
- * frames, whole ones.  The rate is what the header says.  Errors: VBG_ENOMEM. */
-vbg_status vbg_sink_stream(vbg_sink **out, int fd, vbg_stream_format format, int w, int h,
-                           int rate_num, int rate_den, vbg_err *err);
+ * frames, whole ones.  Of opt: size, rate and alpha (Y4M alone: 444alpha).  Errors:
+ * VBG_ENOMEM. */
+vbg_status vbg_sink_stream(vbg_sink **out, int fd, vbg_stream_format format,
+                           const vbg_video_opt *opt, vbg_err *err);
 
-/* A recording; *result and *result_err tell at the end whether it was finished.
- * Errors as vbg_video_create. */
+/* A recording, or with path "-" and opt->stream an encoded stream; *result and
+ * *result_err tell at the end whether it was finished. Errors as vbg_video_create. */
 vbg_status vbg_sink_file(vbg_sink **out, const char *path, const vbg_video_opt *opt,
                          vbg_status *result, vbg_err *result_err, vbg_err *err);
 

@@ -1,4 +1,4 @@
-/* A sink that records into a video file. */
+/* A sink that records into a video file, or sends an encoded stream. */
 #include <string.h>
 
 #include "video/pipeline.h"
@@ -23,7 +23,7 @@ static vbg_status file_write(vbg_sink *b, const vbg_kernels *k, const vbg_out_fr
     if (s->start == 0)
         s->start = view.time_s;
     view.time_s -= s->start;
-    return vbg_video_write(s->video, &view, err);
+    return vbg_video_write(s->video, &view, vbg_out_frame_alpha(f), err);
 }
 
 static void file_close(vbg_sink *b)

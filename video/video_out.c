@@ -35,14 +35,18 @@ bool vbg_video_writable(const char *path)
     return is_y4m(path) || vbg_libav_writable(suffix_of(path));
 }
 
+bool vbg_video_has_alpha(const char *path)
+{
+    return is_y4m(path) || vbg_libav_alpha(suffix_of(path));
+}
+
 static vbg_status open_y4m(vbg_video_out *v, const char *opened, const vbg_video_opt *o,
                            vbg_err *err)
 {
     v->y4m = v->file ? fopen(opened, "wbe") : stdout;
     if (!v->y4m)
         return vbg_fail(err, VBG_EIO, "%s: %s", v->path, strerror(errno));
-    return vbg_y4m_write_header(v->y4m, o->w, o->h, o->rate_num, o->rate_den,
-                                o->full_range, v->path, err);
+    return vbg_y4m_write_header(v->y4m, o, v->path, err);
 }
 
 vbg_status vbg_video_create(vbg_video_out **out, const char *path,
@@ -54,9 +58,10 @@ vbg_status vbg_video_create(vbg_video_out **out, const char *path,
 
     if (!vbg_video_writable(path))
         return vbg_fail(err, VBG_EUSAGE, "%s: name a video that ends in %s", path,
-                        vbg_libav_writable("mp4") ? ".mp4, .mkv, .mov, .webm, .avi, .gif "
-                                                    "or .y4m"
-                                                  : ".y4m (built without libav)");
+                        vbg_libav_writable("mp4")
+                            ? ".mp4, .mkv, .mov, .webm, .avi, .gif, "
+                              ".ts, .mjpeg or .y4m"
+                            : ".y4m (built without libav)");
     v = calloc(1, sizeof *v);
     if (!v)
         return vbg_fail(err, VBG_ENOMEM, "%s: out of memory", path);
@@ -68,8 +73,9 @@ vbg_status vbg_video_create(vbg_video_out **out, const char *path,
     if (st == VBG_OK && v->file)
         vbg_file_opened_path(v->file, opened, sizeof opened);
     if (st == VBG_OK)
-        st = is_y4m(path) ? open_y4m(v, opened, opt, err)
-                          : vbg_libav_create(&v->libav, opened, path, opt, err);
+        st = is_y4m(path) && !opt->stream
+                 ? open_y4m(v, opened, opt, err)
+                 : vbg_libav_create(&v->libav, opened, path, opt, err);
     if (st != VBG_OK) {
         vbg_video_abort(v);
         return st;
@@ -78,11 +84,12 @@ vbg_status vbg_video_create(vbg_video_out **out, const char *path,
     return VBG_OK;
 }
 
-vbg_status vbg_video_write(vbg_video_out *v, const vbg_frame *f, vbg_err *err)
+vbg_status vbg_video_write(vbg_video_out *v, const vbg_frame *f, const vbg_picture *alpha,
+                           vbg_err *err)
 {
     if (v->y4m)
-        return vbg_y4m_write_frame(v->y4m, f, v->path, err);
-    return vbg_libav_write(v->libav, f, err);
+        return vbg_y4m_write_frame(v->y4m, f, alpha, v->path, err);
+    return vbg_libav_write(v->libav, f, alpha, err);
 }
 
 vbg_status vbg_video_finish(vbg_video_out *v, vbg_err *err)

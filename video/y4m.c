@@ -315,30 +315,66 @@ vbg_status vbg_y4m_next(vbg_y4m *y, vbg_frame *f, bool *end, vbg_err *err)
 
 /* ---- writing ---- */
 
-vbg_status vbg_y4m_write_header(FILE *f, int w, int h, int rate_num, int rate_den,
-                                bool full_range, const char *name, vbg_err *err)
+void vbg_y4m_header(char *text, size_t size, const vbg_video_opt *o)
 {
-    if (fprintf(f, "YUV4MPEG2 W%d H%d F%d:%d Ip A1:1 C420jpeg XCOLORRANGE=%s\n", w, h,
-                rate_num, rate_den, full_range ? "FULL" : "LIMITED") < 0)
-        return vbg_fail(err, errno == EPIPE ? VBG_ECANCEL : VBG_EIO, "%s: %s", name,
-                        strerror(errno));
-    return VBG_OK;
+    snprintf(text, size, "YUV4MPEG2 W%d H%d F%d:%d Ip A1:1 C%s XCOLORRANGE=%s\n", o->w,
+             o->h, o->rate_num, o->rate_den, o->alpha ? "444alpha" : "420jpeg",
+             o->full_range ? "FULL" : "LIMITED");
 }
 
-vbg_status vbg_y4m_write_frame(FILE *f, const vbg_frame *frame, const char *name,
-                               vbg_err *err)
+static vbg_status broken(const char *name, vbg_err *err)
+{
+    return vbg_fail(err, errno == EPIPE ? VBG_ECANCEL : VBG_EIO, "%s: %s", name,
+                    strerror(errno));
+}
+
+vbg_status vbg_y4m_write_header(FILE *f, const vbg_video_opt *o, const char *name,
+                                vbg_err *err)
+{
+    char text[160];
+
+    vbg_y4m_header(text, sizeof text, o);
+    return fputs(text, f) < 0 ? broken(name, err) : VBG_OK;
+}
+
+void vbg_y4m_wide_row(uint8_t *d, const vbg_yuv *v, int p, int y)
+{
+    const uint8_t *s = v->plane[p] + (size_t)(p ? y / 2 : y) * v->stride[p];
+
+    if (p == 0)
+        memcpy(d, s, (size_t)v->w);
+    for (int x = 0; p && x < v->w; x++)
+        d[x] = s[x / 2];
+}
+
+static bool write_wide(FILE *f, const vbg_yuv *v, const vbg_picture *alpha)
+{
+    uint8_t row[VBG_VIDEO_MAX_SIDE];
+    bool ok = true;
+
+    for (int p = 0; p < 3; p++)
+        for (int y = 0; y < v->h && ok; y++) {
+            vbg_y4m_wide_row(row, v, p, y);
+            ok = fwrite(row, 1, (size_t)v->w, f) == (size_t)v->w;
+        }
+    for (int y = 0; y < v->h && ok; y++)
+        ok = fwrite(vbg_picture_row(alpha, y), 1, (size_t)v->w, f) == (size_t)v->w;
+    return ok;
+}
+
+vbg_status vbg_y4m_write_frame(FILE *f, const vbg_frame *frame, const vbg_picture *alpha,
+                               const char *name, vbg_err *err)
 {
     const vbg_yuv *v = &frame->yuv;
     bool ok = fputs("FRAME\n", f) >= 0;
 
-    for (int p = 0; p < 3 && ok; p++) {
+    if (alpha)
+        ok = ok && write_wide(f, v, alpha);
+    for (int p = 0; p < 3 && ok && !alpha; p++) {
         size_t w = (size_t)(p ? (v->w + 1) / 2 : v->w);
         size_t h = (size_t)(p ? (v->h + 1) / 2 : v->h);
         for (size_t y = 0; y < h && ok; y++)
             ok = fwrite(v->plane[p] + y * v->stride[p], 1, w, f) == w;
     }
-    if (!ok || fflush(f) != 0)
-        return vbg_fail(err, errno == EPIPE ? VBG_ECANCEL : VBG_EIO, "%s: %s", name,
-                        strerror(errno));
-    return VBG_OK;
+    return ok && fflush(f) == 0 ? VBG_OK : broken(name, err);
 }

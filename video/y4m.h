@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-#include "video/reader.h"
+#include "video/video_out.h"
 
 typedef struct vbg_y4m vbg_y4m;
 
@@ -18,10 +18,15 @@ bool vbg_y4m_rewind(vbg_y4m *y);
 /* *end only at the end between two frames; a frame cut short is VBG_EFORMAT. */
 vbg_status vbg_y4m_next(vbg_y4m *y, vbg_frame *f, bool *end, vbg_err *err);
 
-/* Writes header and frames to a stream. */
-vbg_status vbg_y4m_write_header(FILE *f, int w, int h, int rate_num, int rate_den,
-                                bool full_range, const char *name, vbg_err *err);
-vbg_status vbg_y4m_write_frame(FILE *f, const vbg_frame *frame, const char *name,
-                               vbg_err *err);
+/* The header line, with its newline; alpha: of 444alpha instead of 420jpeg. */
+void vbg_y4m_header(char *text, size_t size, const vbg_video_opt *o);
+/* Writes header and frames to a stream.  alpha: as the header said, or NULL; chroma is
+ * then repeated to full size. */
+vbg_status vbg_y4m_write_header(FILE *f, const vbg_video_opt *o, const char *name,
+                                vbg_err *err);
+vbg_status vbg_y4m_write_frame(FILE *f, const vbg_frame *frame, const vbg_picture *alpha,
+                               const char *name, vbg_err *err);
+/* Row y of plane p of a frame with alpha: w bytes. */
+void vbg_y4m_wide_row(uint8_t *d, const vbg_yuv *v, int p, int y);
 
 #endif

@@ -6,7 +6,7 @@
 # Packages are fetched with apt-get download and unpacked below build/vm; nothing is
 # installed.  Without QEMU, apt or a compiler the check is skipped, saying so.
 #
-# O: folder of the build.  The log is build/vm/log.
+# O: folder of the build.  The log of the last run is build/vm/log.
 set -u
 O=${O:-build/release}
 here=$(pwd)
@@ -28,7 +28,7 @@ release=${image#linux-image-}
 common=linux-headers-${release%-*}-common
 kbuild=$(apt-cache depends "linux-headers-$release" | sed -n 's/.*Depends: \(linux-kbuild-.*\)/\1/p' | head -n 1)
 mkdir -p "$vm/packages"
-log=$vm/log
+log=$vm/log.$$ # two runs at once do not write into one
 : >"$vm/host.log"
 
 # ---- packages ----
@@ -108,6 +108,8 @@ timeout "$limit" qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m 1
     -fsdev "local,id=root,path=/,security_model=none,readonly=on,multidevs=remap" \
     -device virtio-9p-pci,fsdev=root,mount_tag=host -net none </dev/null >"$log" 2>&1
 code=$?
+mv "$log" "$vm/log"
+log=$vm/log
 took=$(($(date +%s) - started))
 tr -d '\r' <"$log" | grep -aE '^(ok|FAIL|note) '
 passed=$(tr -d '\r' <"$log" | grep -ac '^ok ')
