@@ -337,7 +337,14 @@ static void run_back(vbg_tape *t, size_t base)
     }
 }
 
-void vbg_backward_from(vbg_ctx *c, const vbg_tensor *y, vbg_tensor *dy)
+size_t vbg_tape_mark(const vbg_ctx *c)
+{
+    const vbg_tape *t = vbg_ctx_tape(c);
+
+    return t ? t->count : 0;
+}
+
+void vbg_backward_to(vbg_ctx *c, const vbg_tensor *y, vbg_tensor *dy, size_t mark)
 {
     vbg_tape *t = vbg_ctx_tape(c);
 
@@ -348,8 +355,13 @@ void vbg_backward_from(vbg_ctx *c, const vbg_tensor *y, vbg_tensor *dy)
     vbg_scope_open(c);
     vbg_grad_add(c, y, dy);
     vbg_scope_close(c, NULL);
-    run_back(t, 0);
+    run_back(t, mark);
     t->on = true;
+}
+
+void vbg_backward_from(vbg_ctx *c, const vbg_tensor *y, vbg_tensor *dy)
+{
+    vbg_backward_to(c, y, dy, 0);
 }
 
 void vbg_backward(vbg_ctx *c, const vbg_tensor *loss)

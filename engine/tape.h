@@ -69,6 +69,11 @@ vbg_tensor *vbg_detach(vbg_ctx *c, const vbg_tensor *x);
  * vbg_backward_from: seeds y's gradient with dy, of y's shape and type. */
 void vbg_backward(vbg_ctx *c, const vbg_tensor *loss);
 void vbg_backward_from(vbg_ctx *c, const vbg_tensor *y, vbg_tensor *dy);
+/* Part of the way: what was recorded since mark is run backwards and forgotten, what came
+ * before stays for a later call.  A leaf made after the mark (vbg_detach,
+ * vbg_require_grad) has its gradient then. */
+size_t vbg_tape_mark(const vbg_ctx *c);
+void vbg_backward_to(vbg_ctx *c, const vbg_tensor *y, vbg_tensor *dy, size_t mark);
 
 /* y = fn(c, arg), whose inner tensors are not kept but computed again when the backward
  * gets there.  arg (bytes, copied) may point to tensors: every one of them that is not a

@@ -250,6 +250,7 @@ static vbg_tensor *finish(const call *k, const vbg_vae_half *m, vbg_tensor *x)
 
     x = after(c, x,
               vbg_group_norm(c, x, &m->norm_out, k->m->cfg.groups, EPS, VBG_ACT_SILU));
+    trace(k, x, "norm_out", -1);
     return after(c, x, vbg_conv2d(c, x, &m->conv_out, o));
 }
 

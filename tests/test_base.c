@@ -149,6 +149,47 @@ Test(base, vae_continues_bit_for_bit)
     remove_folder(dir);
 }
 
+static bool has_critic(const char *dir, const char *name)
+{
+    char path[256];
+    vbg_weights *w;
+    vbg_err err = { 0 };
+
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    cr_assert(vbg_weights_open(&w, path, &err) == VBG_OK, "%s", err.text);
+    bool has = vbg_weights_has_component(w, "critic");
+    vbg_weights_close(w);
+    return has;
+}
+
+/* Heard from the fourth step of nine on; learnt on, kept in checkpoints alone. */
+Test(base, vae_with_a_critic)
+{
+    char *dir = make_folder(), line[256];
+    const char *fmt =
+        "-d %s/data -o %s/%s --config %s/vae.json --crop 32 --val-crop 32 -b 4 --steps 9 "
+        "--warmup 2 --lr 0.003 --schedule constant --gan 0.2 --gan-start 0.3 "
+        "--log-every 1 --keep-every 5%s%s";
+
+    write_text(dir, "vae.json", vae_config);
+    cr_assert_eq(command(vbg_train_base_vae, dir, fmt, dir, dir, "whole", dir, "", ""),
+                 0);
+    cr_assert(has_critic(dir, "whole/last.vbg") && !has_critic(dir, "whole/model.vbg"));
+    snprintf(line, sizeof line, "test `grep -c '\"critic\":2.0,' %s/whole/log.jsonl` = 3",
+             dir);
+    cr_assert(system(line) == 0, "steps without the critic");
+    snprintf(line, sizeof line, "%s/whole/step-0000005.vbg", dir);
+    cr_assert_eq(
+        command(vbg_train_base_vae, dir, fmt, dir, dir, "on", dir, " --from ", line), 0);
+    cr_assert(same(dir, "on/model.vbg", "whole/model.vbg"));
+    cr_assert_eq(command(vbg_train_base_vae, dir,
+                         "-d %s/data -o %s/dec --model %s/whole/model.vbg --decoder-only "
+                         "--gan 0.2 --gan-start 0 --crop 32 --val-crop 32 -b 2 --steps 2",
+                         dir, dir, dir),
+                 0);
+    remove_folder(dir);
+}
+
 Test(base, text_and_unet_make_a_package)
 {
     char *dir = make_folder(), path[256];
@@ -198,7 +239,9 @@ Test(base, panoramas_are_views)
         write_text(dir, path, "all\nv0\nv1\nv2\nv3\nv4\nv5\nv6\nv7\n");
     }
     snprintf(path, sizeof path, "%s/data", dir);
-    cr_assert(vbg_samples_open(&s, path, &(vbg_samples_opt){ .strict = true }, &err) == VBG_OK, "%s", err.text);
+    cr_assert(vbg_samples_open(&s, path, &(vbg_samples_opt){ .strict = true }, &err) ==
+                  VBG_OK,
+              "%s", err.text);
     cr_assert_eq(vbg_samples_count(&s), 16);
     cr_assert_str_eq(vbg_samples_text(&s, 11), "v3");
     cr_assert(vbg_samples_picture(&s, 11, 32, &p, &err), "%s", err.text);

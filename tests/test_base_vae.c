@@ -1,4 +1,5 @@
 /* Losses of the VAE: gradients against differences. */
+#define _GNU_SOURCE
 #include "tools/train/base_vae_loss.h"
 
 #include <criterion/criterion.h>
@@ -133,5 +134,73 @@ Test(vae_loss, latent_gradient)
         cr_assert_float_eq(d, s.dy[at], 3e-4, "%zu: %g, difference %g", at,
                            (double)s.dy[at], d);
     }
+    close_setup(&s);
+}
+
+static vbg_status spectrum_job(vbg_ctx *c, void *arg, vbg_err *err)
+{
+    setup *s = arg;
+    const size_t count = (size_t)(s->n * s->h * s->w * 3);
+    vbg_tensor *y = vbg_wrap(c, s->y, VBG_F32, s->n, s->h, s->w, 3);
+    vbg_tensor *x = vbg_wrap(c, s->x, VBG_F32, s->n, s->h, s->w, 3);
+    vbg_tensor *dy = vbg_wrap(c, s->dy, VBG_F32, s->n, s->h, s->w, 3);
+
+    (void)err;
+    for (size_t i = 0; i < count && !vbg_planning(c); i++)
+        s->dy[i] = 1; /* the gradient is added */
+    s->value = s->weight * vbg_loss_spectrum(c, y, x, s->weight, dy);
+    return VBG_OK;
+}
+
+/* 2 x 2 windows and a rim that no window covers. */
+Test(vae_loss, spectrum_gradient)
+{
+    setup s = open_setup(1, 64, 70, 3);
+    vbg_err err = { 0 };
+    int wrong = 0;
+
+    s.weight = 100;
+    for (int i = 0; i < 40; i++) {
+        size_t at = (size_t)(i * 337 % (64 * 70 * 3));
+        const float e = 1e-2f;
+        s.y[at] += e;
+        cr_assert(vbg_run(s.c, spectrum_job, &s, &err) == VBG_OK);
+        double up = s.value;
+        s.y[at] -= 2 * e;
+        cr_assert(vbg_run(s.c, spectrum_job, &s, &err) == VBG_OK);
+        double down = s.value;
+        s.y[at] += e;
+        cr_assert(vbg_run(s.c, spectrum_job, &s, &err) == VBG_OK);
+        double d = (up - down) / (2 * (double)e), g = (double)s.dy[at] - 1;
+        if (at / 3 % 70 >= 64)
+            cr_assert_eq(g, 0);
+        /* kinks of 1024 coefficients lie within the step: each is worth 2 / 1024 of the
+         * largest gradient, 100 / 12288 */
+        wrong += fabs(d - g) > 2e-4;
+    }
+    cr_assert(wrong <= 4, "%d of 40 differ", wrong);
+    close_setup(&s);
+}
+
+/* A shift within the window leaves the strengths as they are; two tones are told apart.
+ */
+Test(vae_loss, spectrum_of_tones)
+{
+    setup s = open_setup(1, 32, 32, 3);
+    vbg_err err = { 0 };
+
+    s.weight = 1;
+    for (int i = 0; i < 32 * 32 * 3; i++) {
+        const double x = i / 3 % 32;
+        s.y[i] = (float)cos(2 * M_PI * 4 * x / 32);
+        s.x[i] = (float)cos(2 * M_PI * 4 * (x + 3) / 32);
+    }
+    cr_assert(vbg_run(s.c, spectrum_job, &s, &err) == VBG_OK);
+    cr_assert(s.value < 1e-5, "%g", s.value);
+    for (int i = 0; i < 32 * 32 * 3; i++)
+        s.x[i] = (float)cos(2 * M_PI * 7 * (i / 3 % 32) / 32);
+    cr_assert(vbg_run(s.c, spectrum_job, &s, &err) == VBG_OK);
+    /* four peaks of 16 each (32 * 32 / 2 over 32) among 1024 coefficients */
+    cr_assert_float_eq(s.value, 4 * 16.0 / 1024, 1e-4, "%g", s.value);
     close_setup(&s);
 }

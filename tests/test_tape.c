@@ -71,6 +71,47 @@ Test(tape, gradients_add_up_through_parts)
     gradients(false);
 }
 
+/* z = 5 x, then 3 z of a copy of z: half the way back, then all of it. */
+static vbg_status run_part(vbg_ctx *c, void *arg, vbg_err *err)
+{
+    step *s = arg;
+
+    (void)err;
+    vbg_tape_start(s->tape, true);
+    vbg_tensor *x = vbg_new_typed(c, VBG_F32, 2, 1, 1, 4);
+    vbg_require_grad(c, x);
+    vbg_tensor *z = vbg_affine(c, x, 5, 0);
+    const size_t mark = vbg_tape_mark(c);
+    vbg_tensor *leaf = vbg_detach(c, z);
+    vbg_require_grad(c, leaf);
+    vbg_tensor *y = vbg_affine(c, leaf, 3, 0);
+    vbg_backward_to(c, y, vbg_affine(c, y, 0, 1), mark);
+    cr_assert(!vbg_grad(c, x) && vbg_grad(c, leaf));
+    cr_assert_eq(vbg_tape_mark(c), mark);
+    if (!vbg_planning(c))
+        cr_assert_eq(((const float *)vbg_grad(c, leaf)->data)[5], 3);
+    vbg_backward_from(c, z, vbg_affine(c, z, 0, 2));
+    if (!vbg_planning(c))
+        memcpy(s->grad, vbg_grad(c, x)->data, sizeof s->grad);
+    vbg_tape_stop(s->tape);
+    return VBG_OK;
+}
+
+Test(tape, part_of_the_way_leaves_the_rest)
+{
+    vbg_ctx *c;
+    vbg_tape *t;
+
+    cr_assert_eq(vbg_ctx_new(&c, &(vbg_ctx_opt){ .threads = 2 }, NULL), VBG_OK);
+    cr_assert_eq(vbg_tape_new(&t, c, NULL, NULL), VBG_OK);
+    step s = { .tape = t };
+    cr_assert_eq(vbg_run(c, run_part, &s, NULL), VBG_OK);
+    for (int k = 0; k < 8; k++)
+        cr_assert_eq(s.grad[k], 10);
+    vbg_tape_free(t);
+    vbg_ctx_free(c);
+}
+
 Test(tape, a_segment_computed_twice_gives_the_same)
 {
     gradients(true);

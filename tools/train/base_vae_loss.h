@@ -16,6 +16,13 @@ typedef struct vbg_picture_loss {
 vbg_picture_loss vbg_loss_picture(vbg_ctx *c, const vbg_tensor *y, const vbg_tensor *x,
                                   double weight, vbg_tensor *dy);
 
+/* Mean of ||Y| - |X|| over the coefficients of the (orthonormal) Fourier transforms of
+ * windows of 32 x 32 pixels of every channel: strengths, whatever the phases.  What does
+ * not fill a window is left out.  weight times its gradient is added to dy (NULL: only
+ * the value). */
+double vbg_loss_spectrum(vbg_ctx *c, const vbg_tensor *y, const vbg_tensor *x,
+                         double weight, vbg_tensor *dy);
+
 /* Latents from moments [n,h,w,2l] (mean, log variance), both f32:
  *     z = mean + exp(logvar / 2) e1 + noise rms e2,   rms: of all means
  * with normal e1 and e2 from seed.  Backwards the gradient of kl times the mean of

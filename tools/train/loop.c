@@ -24,6 +24,11 @@ void vbg_measure_set(vbg_measure *m, const char *name, double value)
     m->value[i].value = value;
 }
 
+double vbg_loop_progress(const vbg_loop *l, uint64_t job)
+{
+    return l->jobs > 0 ? fmin((double)job / l->jobs, 1) : 0;
+}
+
 /* sum += m */
 static void add_measure(vbg_measure *sum, const vbg_measure *m, double share)
 {
@@ -287,6 +292,7 @@ static vbg_status begin(vbg_course *c, vbg_err *err)
                                 ? ceil((double)c->steps * (double)vbg_course_jobs(c) /
                                        (double)l->jobs_per_epoch)
                                 : (double)c->steps;
+    l->jobs = (double)c->steps * (double)vbg_course_jobs(c);
     c->first = c->step;
     st = vbg_course_plan(c, err);
     if (st != VBG_OK)

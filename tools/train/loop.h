@@ -97,6 +97,7 @@ typedef struct vbg_loop {
     vbg_loop_opt opt;
     uint64_t jobs_per_epoch;
     int samples_per_job;
+    double jobs;      /* micro-batches in all, over all ranks; set by the loop */
     int depth;        /* slots of load */
     const char *best; /* "loss", or a value of validate that is better when higher */
 } vbg_loop;
@@ -114,6 +115,9 @@ vbg_status vbg_loop_options(vbg_loop_opt *o, const vbg_values *v, vbg_err *err);
 /* The values of all options that shape the course, as {"lr":"0.0002",...}; the caller
  * owns it. */
 json_t *vbg_loop_config(const vbg_program *p, const vbg_values *v);
+
+/* Share of the training that lies before a job, 0..1. */
+double vbg_loop_progress(const vbg_loop *l, uint64_t job);
 
 /* Trains to the end, the clock or a signal.  Errors: those of the calls; VBG_EUSAGE (a
  * training is already there, another trainer works there); VBG_EFORMAT (checkpoint, loss

@@ -1,0 +1,51 @@
+/* What the files of `vbg-train base vae` share. */
+#ifndef VBG_TOOLS_TRAIN_BASE_VAE_H
+#define VBG_TOOLS_TRAIN_BASE_VAE_H
+
+#include "engine/tape.h"
+#include "models/vae.h"
+#include "tools/train/base_vae_gan.h"
+#include "tools/train/base_vae_loss.h"
+#include "tools/train/crops.h"
+#include "tools/train/loop.h"
+
+enum { VBG_VAE_DEPTH = 3, VBG_VAE_PER_PICTURE = 4, VBG_VAE_VAL_CROPS = 16 };
+
+typedef struct vbg_vae_slot {
+    float *x, *target; /* target: the crops shrunk, or NULL */
+    int target_side;
+} vbg_vae_slot;
+
+typedef struct vbg_vae_trainer {
+    vbg_loop loop;
+    vbg_values *v;
+    char *config;
+    vbg_weights *file;
+    vbg_vae vae;
+    vbg_critic critic; /* used where gan > 0 */
+    vbg_tape *tape;
+    vbg_crops crops;
+    vbg_vae_slot slots[VBG_VAE_DEPTH];
+    int batch, side, val_side, factor;
+    double detail, spectrum, shrink, gan, gan_start;
+    float kl, noise;
+    bool decoder_only;
+    float *val; /* [VAL_CROPS][val_side][val_side][3] */
+} vbg_vae_trainer;
+
+/* ---- base_vae_step.c ---- */
+
+vbg_status vbg_vae_load(void *arg, uint64_t job, int n, vbg_err *err);
+vbg_status vbg_vae_step(void *arg, uint64_t job, int n, vbg_measure *m, vbg_err *err);
+vbg_status vbg_vae_plan(void *arg, size_t *bytes, vbg_err *err);
+void vbg_vae_describe(void *arg, uint64_t job, int n, char *text, size_t size);
+
+/* ---- base_vae_out.c ---- */
+
+/* The held-out crops, always the same.  Errors: those of vbg_crops_take. */
+vbg_status vbg_vae_load_val(vbg_vae_trainer *t, vbg_err *err);
+vbg_status vbg_vae_validate(void *arg, vbg_measure *m, vbg_err *err);
+vbg_status vbg_vae_sample(void *arg, const char *path, vbg_err *err);
+vbg_status vbg_vae_export(void *arg, const char *path, vbg_err *err);
+
+#endif
