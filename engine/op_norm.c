@@ -205,6 +205,24 @@ static void first_pixels(const stats_job *j)
                                 vbg_row_at(j->x, n * pixels), j->x->dtype, cols);
 }
 
+/* Sums, factors and result of one image. */
+typedef struct image_job {
+    stats_job *stats;
+    norm_job *apply;
+} image_job;
+
+static void whole_image(void *arg, size_t n, int thread)
+{
+    const image_job *j = arg;
+    stats_job *s = j->stats;
+    const size_t pixels = (size_t)s->x->h * (size_t)s->x->w;
+
+    for (size_t k = 0; k < s->cut.count; k++)
+        sum_chunk(s, n * s->cut.count + k, thread);
+    finish_image(s, n, thread);
+    scale_rows(j->apply, n * pixels, (n + 1) * pixels, thread);
+}
+
 static stats_job stats_of(vbg_ctx *c, const vbg_tensor *x)
 {
     stats_job s = { .k = vbg_ctx_kernels(c), .x = x, .cut = vbg_chunks_of(x) };
@@ -223,10 +241,26 @@ static vbg_norm_stats new_stats(vbg_ctx *c, const vbg_tensor *x, int groups)
     };
 }
 
-/* Fills s with the statistics of x. */
-static void measure(vbg_ctx *c, const vbg_tensor *x, const vbg_norm_w *w, float eps,
+/* y = act(x*scale + shift + res) by the factors of s. */
+static norm_job apply_of(const vbg_ctx *c, vbg_tensor *y, const vbg_tensor *x,
+                         const vbg_norm_stats *s, const vbg_tensor *res, vbg_act act)
+{
+    return (norm_job){ .k = vbg_ctx_kernels(c),
+                       .x = x,
+                       .res = res,
+                       .y = y,
+                       .scale = vbg_norm_row(s, VBG_NORM_SCALE, 0),
+                       .shift = vbg_norm_row(s, VBG_NORM_SHIFT, 0),
+                       .next = VBG_NORM_ROWS * (size_t)x->c,
+                       .act = act };
+}
+
+/* Fills s with the statistics of x, then applies them. */
+static void measure(vbg_ctx *c, norm_job *apply, const vbg_norm_w *w, float eps,
                     vbg_norm_stats *s)
 {
+    const vbg_tensor *x = apply->x;
+
     vbg_scope_open(c);
     stats_job j = stats_of(c, x);
 
@@ -235,27 +269,15 @@ static void measure(vbg_ctx *c, const vbg_tensor *x, const vbg_norm_w *w, float 
     j.eps = eps;
     if (!vbg_planning(c)) {
         first_pixels(&j);
-        vbg_parallel(c, (size_t)x->n * j.cut.count, sum_chunk, &j);
-        vbg_parallel(c, (size_t)x->n, finish_image, &j);
+        if (vbg_image_tasks(c, x)) {
+            vbg_parallel(c, (size_t)x->n, whole_image, &(image_job){ &j, apply });
+        } else {
+            vbg_parallel(c, (size_t)x->n * j.cut.count, sum_chunk, &j);
+            vbg_parallel(c, (size_t)x->n, finish_image, &j);
+            vbg_parallel_rows(c, vbg_rows(x), (size_t)x->c, scale_rows, apply);
+        }
     }
     vbg_scope_close(c, NULL);
-}
-
-/* y = act(x*scale + shift + res) by the factors of s. */
-static void apply(vbg_ctx *c, vbg_tensor *y, const vbg_tensor *x, const vbg_norm_stats *s,
-                  const vbg_tensor *res, vbg_act act)
-{
-    norm_job j = { .k = vbg_ctx_kernels(c),
-                   .x = x,
-                   .res = res,
-                   .y = y,
-                   .scale = vbg_norm_row(s, VBG_NORM_SCALE, 0),
-                   .shift = vbg_norm_row(s, VBG_NORM_SHIFT, 0),
-                   .next = VBG_NORM_ROWS * (size_t)x->c,
-                   .act = act };
-
-    if (!vbg_planning(c))
-        vbg_parallel_rows(c, vbg_rows(x), (size_t)x->c, scale_rows, &j);
 }
 
 vbg_tensor *vbg_group_norm(vbg_ctx *c, const vbg_tensor *x, const vbg_norm_w *w,
@@ -267,8 +289,8 @@ vbg_tensor *vbg_group_norm(vbg_ctx *c, const vbg_tensor *x, const vbg_norm_w *w,
     vbg_tensor *y = vbg_new(c, x->n, x->h, x->w, x->c);
     vbg_norm_stats s = new_stats(c, x, groups);
 
-    measure(c, x, w, eps, &s);
-    apply(c, y, x, &s, NULL, act);
+    norm_job apply = apply_of(c, y, x, &s, NULL, act);
+    measure(c, &apply, w, eps, &s);
     vbg_record_norm(c, y, x, &s, w, NULL, act);
     return vbg_scope_close(c, y);
 }
@@ -317,13 +339,16 @@ vbg_tensor *vbg_batch_norm(vbg_ctx *c, const vbg_tensor *x, const vbg_batch_norm
     vbg_norm_stats s = new_stats(c, flat, bn->c);
 
     s.fixed = !vbg_training(c);
-    if (!s.fixed)
-        measure(c, flat, &w, bn->eps, &s);
-    else if (!vbg_planning(c))
+    vbg_tensor *flat_y = vbg_view(c, y, 1, x->n * x->h, x->w, x->c);
+    norm_job apply = apply_of(c, flat_y, flat, &s, residual, act);
+    if (!s.fixed) {
+        measure(c, &apply, &w, bn->eps, &s);
+    } else if (!vbg_planning(c)) {
         use_running(bn, &w, &s);
+        vbg_parallel_rows(c, vbg_rows(flat), (size_t)x->c, scale_rows, &apply);
+    }
     if (vbg_updates_statistics(c))
         update_running(bn, &s, (double)vbg_rows(x));
-    apply(c, vbg_view(c, y, 1, x->n * x->h, x->w, x->c), flat, &s, residual, act);
     vbg_record_norm(c, y, flat, &s, &w, residual, act);
     return vbg_scope_close(c, y);
 }

@@ -44,6 +44,14 @@ typedef struct vbg_chunk {
 } vbg_chunk;
 vbg_chunk vbg_chunk_at(vbg_chunks k, const vbg_tensor *x, size_t index);
 
+/* Whether every image is a task of its own: its second pass then finds it in L2. */
+static inline bool vbg_image_tasks(const vbg_ctx *c, const vbg_tensor *x)
+{
+    const int threads = vbg_ctx_threads(c);
+
+    return x->n % threads == 0 || x->n >= 4 * threads;
+}
+
 /* Adds chunks of count sums to the first of them, in order. */
 void vbg_add_chunks(double *sums, size_t chunks, size_t count);
 

@@ -235,6 +235,18 @@ static void map_chunk(void *arg, size_t index, int thread)
                             NULL);
 }
 
+/* Sums, factors and gradient of one image. */
+static void whole_image(void *arg, size_t n, int thread)
+{
+    norm_job *j = arg;
+
+    for (size_t k = 0; k < j->cut.count; k++)
+        sum_chunk(j, n * j->cut.count + k, thread);
+    finish_image(j, n, thread);
+    for (size_t k = 0; k < j->cut.count && (j->dx || j->dres); k++)
+        map_chunk(j, n * j->cut.count + k, thread);
+}
+
 /* Parameters' gradients: what the images' first chunks hold now. */
 static void param_grads(const norm_job *j, vbg_param *gamma, vbg_param *beta)
 {
@@ -268,8 +280,12 @@ static void norm_back(vbg_ctx *c, const vbg_tensor *dy, void *arg)
         j.sums = vbg_new_typed(c, VBG_F64, x->n, (int)j.cut.count, 2, x->c)->data;
         j.factors = stats ? vbg_new_typed(c, VBG_F32, x->n, 3, 1, x->c)->data : NULL;
     }
-    if (!vbg_planning(c)) {
-        const size_t chunks = (size_t)x->n * j.cut.count;
+    const size_t chunks = (size_t)x->n * j.cut.count;
+    if (!vbg_planning(c) && sums && stats && vbg_image_tasks(c, x)) {
+        vbg_parallel(c, (size_t)x->n, whole_image, &j);
+        if (params)
+            param_grads(&j, gamma, beta);
+    } else if (!vbg_planning(c)) {
         if (sums)
             vbg_parallel(c, chunks, sum_chunk, &j);
         if (sums && stats)

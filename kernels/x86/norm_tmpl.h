@@ -136,27 +136,66 @@ static void channel_sums(double *sum, double *sq, const float *shift,
     }
 }
 
+/* What the compiler should know of a call: types of x and of what is made, act. */
+typedef struct norm_kind {
+    vbg_dtype xt, yt;
+    vbg_act act;
+    bool res;
+} norm_kind;
+
+/* n lanes of row r at column j of act(x*scale + shift + res). */
+VF_INLINE void scale_lanes(const vbg_row_io *io, const float *const f[2], const void *res,
+                           size_t ldres, norm_kind k, size_t r, size_t j, size_t n)
+{
+    const bool whole = n == VF;
+    const size_t x = r * io->ldx + j, y = r * io->ldy + j, at = r * ldres + j;
+    vf v = whole ? vf_get(io->x, k.xt, x) : vf_get_n(io->x, k.xt, x, n);
+
+    v = whole ? vf_fma(v, vf_load(f[0] + j), vf_load(f[1] + j))
+              : vf_fma(v, vf_load_n(f[0] + j, n), vf_load_n(f[1] + j, n));
+    if (k.res)
+        v = vf_add(v, whole ? vf_get(res, k.yt, at) : vf_get_n(res, k.yt, at, n));
+    v = vf_act_for(v, k.act, k.yt);
+    if (whole)
+        vf_put(io->y, k.yt, y, v);
+    else
+        vf_put_n(io->y, k.yt, y, v, n);
+}
+
+VF_INLINE void scale_rows_as(const vbg_row_io *io, const float *const f[2],
+                             const void *res, size_t ldres, norm_kind k)
+{
+    for (size_t r = 0; r < io->rows; r++) {
+        size_t j = 0;
+        for (; j + 2 * VF <= io->cols; j += 2 * VF) {
+            scale_lanes(io, f, res, ldres, k, r, j, VF);
+            scale_lanes(io, f, res, ldres, k, r, j + VF, VF);
+        }
+        for (; j + VF <= io->cols; j += VF)
+            scale_lanes(io, f, res, ldres, k, r, j, VF);
+        if (j < io->cols)
+            scale_lanes(io, f, res, ldres, k, r, j, io->cols - j);
+    }
+}
+
 static void scale_shift(const vbg_row_io *io, const float *scale, const float *shift,
                         const void *res, size_t ldres, vbg_act act)
 {
-    for (size_t r = 0; r < io->rows; r++) {
-        size_t x = r * io->ldx, y = r * io->ldy, j = 0;
-        for (; j + VF <= io->cols; j += VF) {
-            vf v = vf_get(io->x, io->xt, x + j);
-            v = vf_fma(v, vf_load(scale + j), vf_load(shift + j));
-            if (res)
-                v = vf_add(v, vf_get(res, io->yt, r * ldres + j));
-            vf_put(io->y, io->yt, y + j, vf_act_for(v, act, io->yt));
-        }
-        if (j < io->cols) {
-            size_t n = io->cols - j;
-            vf v = vf_get_n(io->x, io->xt, x + j, n);
-            v = vf_fma(v, vf_load_n(scale + j, n), vf_load_n(shift + j, n));
-            if (res)
-                v = vf_add(v, vf_get_n(res, io->yt, r * ldres + j, n));
-            vf_put_n(io->y, io->yt, y + j, vf_act_for(v, act, io->yt), n);
-        }
-    }
+    const float *const f[2] = { scale, shift };
+    const bool fast = io->xt == VBG_BF16 && io->yt == VBG_BF16 && !res;
+
+    if (fast && act == VBG_ACT_SILU)
+        scale_rows_as(io, f, NULL, 0,
+                      (norm_kind){ VBG_BF16, VBG_BF16, VBG_ACT_SILU, false });
+    else if (fast && act == VBG_ACT_RELU)
+        scale_rows_as(io, f, NULL, 0,
+                      (norm_kind){ VBG_BF16, VBG_BF16, VBG_ACT_RELU, false });
+    else if (fast && act == VBG_ACT_NONE)
+        scale_rows_as(io, f, NULL, 0,
+                      (norm_kind){ VBG_BF16, VBG_BF16, VBG_ACT_NONE, false });
+    else
+        scale_rows_as(io, f, res, ldres,
+                      (norm_kind){ io->xt, io->yt, act, res != NULL });
 }
 
 static float row_top(const void *x, vbg_dtype t, size_t at, size_t cols)
@@ -198,28 +237,40 @@ static void softmax(const vbg_row_io *io)
 
 /* ---- backwards ---- */
 
-/* dz of n lanes at column j of row r, with x. */
-VF_INLINE vf back_dz(const vbg_norm_back *b, size_t r, size_t j, size_t n, vf x)
+VF_INLINE vf get_lanes(const void *p, vbg_dtype t, size_t at, size_t n)
 {
-    vf dy = vf_get_n(b->dy, b->yt, r * b->lddy + j, n);
+    return n == VF ? vf_get(p, t, at) : vf_get_n(p, t, at, n);
+}
 
-    if (b->act == VBG_ACT_NONE)
+VF_INLINE vf load_lanes(const float *p, size_t n)
+{
+    return n == VF ? vf_load(p) : vf_load_n(p, n);
+}
+
+/* dz of n lanes at column j of row r, with x. */
+VF_INLINE vf back_dz(const vbg_norm_back *b, norm_kind k, size_t r, size_t j, size_t n,
+                     vf x)
+{
+    vf dy = get_lanes(b->dy, k.yt, r * b->lddy + j, n);
+
+    if (k.act == VBG_ACT_NONE)
         return dy;
-    vf z = vf_fma(x, vf_load_n(b->scale + j, n), vf_load_n(b->shift + j, n));
-    if (b->res)
-        z = vf_add(z, vf_get_n(b->res, b->yt, r * b->ldres + j, n));
-    return vf_mul(dy, vf_act_slope_for(z, b->act, b->yt));
+    vf z = vf_fma(x, load_lanes(b->scale + j, n), load_lanes(b->shift + j, n));
+    if (k.res)
+        z = vf_add(z, get_lanes(b->res, k.yt, r * b->ldres + j, n));
+    return vf_mul(dy, vf_act_slope_for(z, k.act, k.yt));
 }
 
 /* acc[i] += v[i] for a piece of rows, n channels from j on. */
-VF_INLINE void back_block(double *sum, double *sumx, const vbg_norm_back *b, size_t r0,
-                          size_t r1, size_t j, size_t n)
+VF_INLINE void back_block(double *sum, double *sumx, const vbg_norm_back *b, norm_kind k,
+                          size_t r0, size_t r1, size_t j, size_t n)
 {
     vf s = vf_zero(), q = vf_zero();
-    vf m = b->centre ? vf_load_n(b->centre + j, n) : vf_zero();
+    vf m = b->centre ? load_lanes(b->centre + j, n) : vf_zero();
 
     for (size_t r = r0; r < r1; r++) {
-        vf x = vf_get_n(b->x, b->xt, r * b->ldx + j, n), dz = back_dz(b, r, j, n, x);
+        vf x = get_lanes(b->x, k.xt, r * b->ldx + j, n);
+        vf dz = back_dz(b, k, r, j, n, x);
         s = vf_add(s, dz);
         q = vf_fma(dz, vf_sub(x, m), q);
     }
@@ -227,34 +278,64 @@ VF_INLINE void back_block(double *sum, double *sumx, const vbg_norm_back *b, siz
     add_lanes(sumx + j, q, n);
 }
 
-static void back_sums(double *sum, double *sumx, const vbg_norm_back *b, size_t piece)
+VF_INLINE void back_sums_as(double *sum, double *sumx, const vbg_norm_back *b,
+                            norm_kind k, size_t piece)
 {
     for (size_t r = 0; r < b->rows; r += piece) {
         size_t end = b->rows - r < piece ? b->rows : r + piece, j = 0;
         for (; j + VF <= b->cols; j += VF)
-            back_block(sum, sumx, b, r, end, j, VF);
+            back_block(sum, sumx, b, k, r, end, j, VF);
         if (j < b->cols)
-            back_block(sum, sumx, b, r, end, j, b->cols - j);
+            back_block(sum, sumx, b, k, r, end, j, b->cols - j);
     }
 }
 
-VF_INLINE void map_lanes(const vbg_norm_back *b, const float *const f[3], size_t r,
-                         size_t j, size_t n)
+static bool all_bf16(const vbg_norm_back *b)
 {
-    vf x = vf_get_n(b->x, b->xt, r * b->ldx + j, n), dz = back_dz(b, r, j, n, x);
+    return b->xt == VBG_BF16 && b->yt == VBG_BF16 && !b->res;
+}
+
+static void back_sums(double *sum, double *sumx, const vbg_norm_back *b, size_t piece)
+{
+    if (all_bf16(b) && b->act == VBG_ACT_SILU)
+        back_sums_as(sum, sumx, b,
+                     (norm_kind){ VBG_BF16, VBG_BF16, VBG_ACT_SILU, false }, piece);
+    else
+        back_sums_as(sum, sumx, b,
+                     (norm_kind){ b->xt, b->yt, b->act, b->res != NULL }, piece);
+}
+
+VF_INLINE void map_lanes(const vbg_norm_back *b, norm_kind k, const float *const f[3],
+                         size_t r, size_t j, size_t n)
+{
+    vf x = get_lanes(b->x, k.xt, r * b->ldx + j, n), dz = back_dz(b, k, r, j, n, x);
 
     if (b->dres)
-        vf_put_n(b->dres, b->yt, r * b->lddres + j, dz, n);
+        vf_put_n(b->dres, k.yt, r * b->lddres + j, dz, n);
     if (!b->dx)
         return;
-    vf dx = vf_mul(dz, vf_load_n(f[0] + j, n));
+    vf dx = vf_mul(dz, load_lanes(f[0] + j, n));
     if (b->centre)
-        x = vf_sub(x, vf_load_n(b->centre + j, n));
+        x = vf_sub(x, load_lanes(b->centre + j, n));
     if (f[1])
-        dx = vf_fma(x, vf_load_n(f[1] + j, n), dx);
+        dx = vf_fma(x, load_lanes(f[1] + j, n), dx);
     if (f[2])
-        dx = vf_add(dx, vf_load_n(f[2] + j, n));
-    vf_put_n(b->dx, b->xt, r * b->lddx + j, dx, n);
+        dx = vf_add(dx, load_lanes(f[2] + j, n));
+    if (n == VF)
+        vf_put(b->dx, k.xt, r * b->lddx + j, dx);
+    else
+        vf_put_n(b->dx, k.xt, r * b->lddx + j, dx, n);
+}
+
+VF_INLINE void back_map_as(const vbg_norm_back *b, norm_kind k, const float *const f[3])
+{
+    for (size_t r = 0; r < b->rows; r++) {
+        size_t j = 0;
+        for (; j + VF <= b->cols; j += VF)
+            map_lanes(b, k, f, r, j, VF);
+        if (j < b->cols)
+            map_lanes(b, k, f, r, j, b->cols - j);
+    }
 }
 
 static void back_map(const vbg_norm_back *b, const float *fz, const float *fx,
@@ -262,13 +343,10 @@ static void back_map(const vbg_norm_back *b, const float *fz, const float *fx,
 {
     const float *const f[3] = { fz, fx, f1 };
 
-    for (size_t r = 0; r < b->rows; r++) {
-        size_t j = 0;
-        for (; j + VF <= b->cols; j += VF)
-            map_lanes(b, f, r, j, VF);
-        if (j < b->cols)
-            map_lanes(b, f, r, j, b->cols - j);
-    }
+    if (all_bf16(b) && b->act == VBG_ACT_SILU)
+        back_map_as(b, (norm_kind){ VBG_BF16, VBG_BF16, VBG_ACT_SILU, false }, f);
+    else
+        back_map_as(b, (norm_kind){ b->xt, b->yt, b->act, b->res != NULL }, f);
 }
 
 /* A row of layer norm: what its lanes share. */

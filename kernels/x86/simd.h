@@ -441,7 +441,7 @@ static inline vf vf_sigmoid(vf x)
 }
 
 /* Relative error 1.5e-4: for results that are stored as bf16 (2e-3). */
-static inline vf vf_sigmoid_coarse(vf x)
+VF_INLINE vf vf_sigmoid_coarse(vf x)
 {
 #ifdef __AVX512F__
     enum { FLOOR = _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC };
@@ -616,7 +616,7 @@ static inline vf vf_act_slope(vf x, vbg_act act)
 }
 
 /* The same for a result that is stored as t. */
-static inline vf vf_act_for(vf x, vbg_act act, vbg_dtype t)
+VF_INLINE vf vf_act_for(vf x, vbg_act act, vbg_dtype t)
 {
     if (t == VBG_BF16 && act == VBG_ACT_SILU)
         return vf_mul(x, vf_sigmoid_coarse(x));
@@ -624,7 +624,7 @@ static inline vf vf_act_for(vf x, vbg_act act, vbg_dtype t)
 }
 
 /* vf_act_slope for a product that is stored as t. */
-static inline vf vf_act_slope_for(vf x, vbg_act act, vbg_dtype t)
+VF_INLINE vf vf_act_slope_for(vf x, vbg_act act, vbg_dtype t)
 {
     if (t != VBG_BF16 || act != VBG_ACT_SILU)
         return vf_act_slope(x, act);
