@@ -20,12 +20,16 @@ void vbg_conv_record(vbg_ctx *c, vbg_tensor *y, const vbg_tensor *x, const vbg_w
                      const vbg_conv_args *a, const vbg_tensor *residual, vbg_act act);
 
 /* grad [oc][c of a group][kh][kw] += the weight gradient of the convolution a (its x is
- * read, in the type a->xt) for dy [n,oh,ow,oc] of the same type. */
+ * read, in the type a->xt; not upsampled) for dy [n,oh,ow,oc] of the same type.  bias
+ * [oc], may be NULL: += sums of dy over its pixels. */
 void vbg_conv_weight_grad(vbg_ctx *c, const vbg_conv_args *a, const vbg_tensor *dy,
-                          float *grad);
-/* The same for a depthwise convolution. */
+                          float *grad, float *bias);
+/* grad as above, for a depthwise convolution. */
 void vbg_depthwise_weight_grad(vbg_ctx *c, const vbg_conv_args *a, const vbg_tensor *dy,
                                float *grad);
+
+/* Memory of the current scope for count values of type t; planning: NULL. */
+void *vbg_room(vbg_ctx *c, vbg_dtype t, size_t count);
 
 static inline bool vbg_is_depthwise(const vbg_weight *w)
 {

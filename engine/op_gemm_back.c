@@ -465,20 +465,29 @@ static void phases_input_grad(vbg_ctx *c, const layer *l, const vbg_tensor *dy,
         }
 }
 
+/* The convolution of stride 2 over dy that is the input gradient of an upsampled one. */
+static vbg_conv_args upsampled_over_dy(vbg_ctx *c, const layer *l, const vbg_tensor *dy,
+                                       const vbg_tensor *dx)
+{
+    vbg_conv_args a = over_dy(l, dy, dx, vbg_ctx_act(c));
+
+    a.kh++;
+    a.kw++;
+    a.stride_y = a.stride_x = 2;
+    a.pad_top = l->a.kh - 1 - l->a.pad_top;
+    a.pad_left = l->a.kw - 1 - l->a.pad_left;
+    return a;
+}
+
 /* Upsampled and transposed convolutions: a strided one over dy. */
 static void strided_input_grad(vbg_ctx *c, const layer *l, const vbg_tensor *dy,
                                const vbg_tensor *dx)
 {
-    vbg_conv_args a = over_dy(l, dy, dx, vbg_ctx_act(c));
+    vbg_conv_args a = l->a.upsample2 ? upsampled_over_dy(c, l, dy, dx)
+                                     : over_dy(l, dy, dx, vbg_ctx_act(c));
 
     a.w = back_kernels(c, l);
-    if (l->a.upsample2) {
-        a.kh++;
-        a.kw++;
-        a.stride_y = a.stride_x = 2;
-        a.pad_top = l->a.kh - 1 - l->a.pad_top;
-        a.pad_left = l->a.kw - 1 - l->a.pad_left;
-    } else {
+    if (!l->a.upsample2) {
         a.stride_y = l->a.stride_y;
         a.stride_x = l->a.stride_x;
         a.pad_top = l->a.pad_top;
@@ -501,12 +510,25 @@ static vbg_tensor *input_grad(vbg_ctx *c, const layer *l, const vbg_tensor *dy)
 
 /* ---- the rest ---- */
 
+/* The bias as a parameter whose gradient is wanted, or NULL. */
+static vbg_param *bias_of(const vbg_ctx *c, const layer *l)
+{
+    return l->w.idle_bias ? NULL : vbg_trainable(c, l->w.bias);
+}
+
+/* Whether the weight gradient sums up dy on its way. */
+static bool bias_beside_weight(const vbg_ctx *c, const layer *l)
+{
+    return vbg_trainable(c, l->w.data) && !l->w.transposed && !l->a.upsample2 &&
+           !l->w.scale && !vbg_is_depthwise(&l->w);
+}
+
 /* param += sums, which are added up in a fixed order. */
 static void add_bias(vbg_ctx *c, const layer *l, const vbg_tensor *dy)
 {
-    vbg_param *m = vbg_trainable(c, l->w.bias);
+    vbg_param *m = bias_of(c, l);
 
-    if (!m || l->w.idle_bias)
+    if (!m || bias_beside_weight(c, l))
         return;
     const vbg_tensor *s = vbg_sum_rows(c, dy, NULL, 1);
     for (int i = 0; i < l->w.oc && !vbg_planning(c); i++)
@@ -524,9 +546,59 @@ static const vbg_tensor *scaled(vbg_ctx *c, const layer *l, const vbg_tensor *dy
     return vbg_scale_shift(c, dy, l->w.scale, zero->data, VBG_ACT_NONE);
 }
 
+/* The gradient of sums of taps (pack_upsampled) as the gradient of the taps. */
+typedef struct unsum_job {
+    const layer *l;
+    const float *wide; /* [c][oc of a group][kh+1][kw+1] */
+    float *grad;
+} unsum_job;
+
+static void unsum_rows(void *arg, size_t r0, size_t r1, int thread)
+{
+    const unsum_job *j = arg;
+    const vbg_conv_args *a = &j->l->a;
+    const size_t ic = (size_t)(a->c / a->groups), oc = (size_t)(a->oc / a->groups);
+    const int kh = a->kh, kw = a->kw;
+    const size_t all = (size_t)((kh + 1) * (kw + 1));
+
+    (void)thread;
+    for (size_t o = r0; o < r1; o++)
+        for (size_t i = 0; i < ic; i++) {
+            const float *from = j->wide + ((o / oc * ic + i) * oc + o % oc) * all;
+            float *to = j->grad + (o * ic + i) * (size_t)(kh * kw);
+            for (int k = 0; k < kh * kw; k++)
+                for (int s = 0; s < 4; s++) {
+                    int d = kh - 1 - k / kw + s / 2, e = kw - 1 - k % kw + s % 2;
+                    to[k] += from[d * (kw + 1) + e];
+                }
+        }
+}
+
+/* Of an upsampled convolution: that of the strided one which is its input gradient, from
+ * dy to x, so that the upsampled map is never read. */
+static void upsampled_weight_grad(vbg_ctx *c, const layer *l, const vbg_tensor *dy,
+                                  const vbg_tensor *x, float *grad)
+{
+    const vbg_conv_args a = upsampled_over_dy(c, l, dy, x);
+    const size_t ic = (size_t)(l->a.c / l->a.groups);
+    const size_t count = (size_t)l->a.oc * ic * (size_t)(a.kh * a.kw);
+    unsum_job j = { .l = l, .grad = grad };
+
+    vbg_scope_open(c);
+    float *wide = vbg_room(c, VBG_F32, count);
+    if (wide)
+        memset(wide, 0, count * sizeof *wide);
+    j.wide = wide;
+    vbg_conv_weight_grad(c, &a, x, wide, NULL);
+    if (!vbg_planning(c))
+        vbg_parallel_rows(c, (size_t)l->a.oc, ic * (size_t)(a.kh * a.kw), unsum_rows, &j);
+    vbg_scope_close(c, NULL);
+}
+
 static void weight_grad(vbg_ctx *c, const layer *l, const vbg_tensor *dy)
 {
     vbg_param *m = vbg_trainable(c, l->w.data);
+    vbg_param *bias = bias_beside_weight(c, l) ? bias_of(c, l) : NULL;
     const vbg_tensor *x = &l->x;
     vbg_conv_args a = l->a;
 
@@ -534,13 +606,17 @@ static void weight_grad(vbg_ctx *c, const layer *l, const vbg_tensor *dy)
         return;
     if (x->dtype != dy->dtype)
         x = vbg_cast(c, x, dy->dtype);
+    if (l->a.upsample2) {
+        upsampled_weight_grad(c, l, dy, x, m->grad);
+        return;
+    }
     if (l->w.transposed) { /* from dy to x */
         a = over_dy(l, dy, x, dy->dtype);
         a.stride_y = l->a.stride_y;
         a.stride_x = l->a.stride_x;
         a.pad_top = l->a.pad_top;
         a.pad_left = l->a.pad_left;
-        vbg_conv_weight_grad(c, &a, x, m->grad);
+        vbg_conv_weight_grad(c, &a, x, m->grad, NULL);
         return;
     }
     a.x = x->data;
@@ -549,7 +625,7 @@ static void weight_grad(vbg_ctx *c, const layer *l, const vbg_tensor *dy)
     if (vbg_is_depthwise(&l->w))
         vbg_depthwise_weight_grad(c, &a, dy, m->grad);
     else
-        vbg_conv_weight_grad(c, &a, dy, m->grad);
+        vbg_conv_weight_grad(c, &a, dy, m->grad, bias ? bias->grad : NULL);
 }
 
 static void layer_back(vbg_ctx *c, const vbg_tensor *dy, void *arg)

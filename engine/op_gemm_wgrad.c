@@ -1,7 +1,8 @@
 /* Weight gradients of linear layers and convolutions: products over pixels.
  *
  * The output pixels, and the input pixels of each phase of the stride, are laid out on
- * one grid with shared borders, image after image in one row of positions:
+ * one grid with shared borders, strip after strip (images, or bands of their rows) in one
+ * row of positions:
  *
  *     dy   v v v v v . .        v: a pixel, .: zero; width: input row + borders
  *     x    . a b c d e .        tap (ky,kx) reads x at position + ky*width + kx
@@ -12,15 +13,16 @@
  *     sum[tap][oc][c] = sum over positions of dy^T[oc][position] * x[position +
  * offset][c]
  *
- * where zeros of dy cancel whatever x holds there.  A tap is a shift of x alone; packed
- * bf16 comes in pairs of positions, so odd shifts read a second copy that starts one
- * position later.  One tap without stride or borders needs no grid: positions are pixels.
+ * where zeros of dy cancel whatever x holds there.  A tap is a shift of x alone.  Packed
+ * bf16 comes in pairs of positions, so two strips lie side by side, pixel for pixel: every
+ * shift is then one of whole pairs.  One tap without stride or borders needs no grid:
+ * positions are pixels.
  *
  * The positions are cut into chunks.  Where the sums are small, a task turns and
  * multiplies whole chunks in L2, and up to PARTS sums of consecutive chunks are added up
  * at the end; where they are large, all threads share a chunk and cut the sums.  All
  * cuts depend on shapes only or do not change any element, so results do not depend on
- * the number of threads. */
+ * the number of threads.  The gradient of the bias is the sum of the rows of dy^T. */
 #include "engine/op_gemm.h"
 
 #include <string.h>
@@ -30,12 +32,15 @@
 enum {
     BLOCK = 16,
     MAX_TAPS = 64,
+    LANES = 2,                /* strips side by side for bf16            */
     TURNS = 8,                /* blocks of 32 positions of a task        */
     CHUNK = 4096,             /* positions where threads share a chunk   */
-    LEAST = 512,              /* of a chunk of one task                  */
+    MOST = 8192,              /* of a chunk of one task                  */
+    LEAST = 512,
     CHUNK_BYTES = 1000 << 10, /* operands of a chunk that stay in L2     */
     SUM_BYTES = 600 << 10,    /* sums that stay there beside them        */
     PARTS = 8,
+    FEW = 8,    /* strips among which an odd one costs more than borders */
     O_STEP = 8, /* blocks of sums of a task: 128 rows x 32 columns */
     C_STEP = 2
 };
@@ -66,17 +71,20 @@ typedef struct grid {
     size_t first_c, first_oc; /* of the group */
     bool flat;                /* positions are pixels, one tap */
     reach v, h;
-    int rows, width;  /* of an image on the grid */
-    int images, band; /* of a chunk: images, and output rows of each */
+    int lanes;
+    int bands, band;    /* strips of an image; output rows of each */
+    int rows, width;    /* of a layer of strips on the grid, in pixels */
+    int strips, layers; /* of a chunk: strips, layers of `lanes` of them */
     size_t chunks;
     size_t m, len, ld; /* positions of a chunk; with what taps reach; of a row of dy^T */
-    size_t phases, copies, taps, size; /* copies of x; bytes of an element */
+    size_t phases, taps, size; /* size: bytes of an element */
     size_t oc_blocks, c_blocks;
     size_t dy_bytes, x_bytes;
     const char *zeros; /* a pixel of zeros */
     bool shared;       /* threads share a chunk */
     size_t parts;      /* sums */
     vbg_tap_args sums; /* sum: of the first part */
+    double *bias;      /* [parts][oc] or NULL */
     char *work;        /* shared: operands of the chunk */
 } grid;
 
@@ -90,33 +98,54 @@ static int even_cut(int all, int part)
     return (all + parts - 1) / parts;
 }
 
-/* Images or bands of rows of about `target` positions. */
+static int cut_up(int a, int b)
+{
+    return (a + b - 1) / b;
+}
+
+/* Output rows of a strip: images, or bands of them where two of `pixels` would not fit,
+ * or where the last lane would lack a strip. */
+static int band_rows(const grid *g, int rows, int pixels)
+{
+    const vbg_conv_args *a = g->a;
+    int band = a->oh;
+
+    if (2 * rows * g->width > 3 * pixels) { /* borders cost up to a quarter */
+        band = vbg_max_int(vbg_max_int(1, 4 * (g->v.lead + g->v.last)),
+                           pixels / g->width);
+        band = even_cut(a->oh, vbg_min_int(a->oh, band));
+    }
+    const int bands = cut_up(a->oh, band);
+    if (a->n * bands % g->lanes && a->n * bands < FEW)
+        band = cut_up(a->oh, bands + 1);
+    return band;
+}
+
+/* Chunks of about `target` positions. */
 static void grid_cut(grid *g, size_t target)
 {
     const vbg_conv_args *a = g->a;
-    const int up = a->upsample2 ? 2 : 1, h = a->h * up, w = a->w_in * up;
-    const int ph = (h + a->stride_y - 1) / a->stride_y;
-    const int pw = (w + a->stride_x - 1) / a->stride_x;
+    const int ph = cut_up(a->h, a->stride_y), pw = cut_up(a->w_in, a->stride_x);
 
+    g->lanes = a->xt == VBG_BF16 ? LANES : 1;
+    const int pixels = (int)target / g->lanes;
     g->v = reach_of(a->kh, a->stride_y, a->dil_y, a->pad_top);
     g->h = reach_of(a->kw, a->stride_x, a->dil_x, a->pad_left);
     g->width = vbg_max_int(g->h.lead + pw, a->ow + g->h.last);
-    g->width += g->width % 2; /* whole pairs */
     g->rows = vbg_max_int(g->v.lead + ph, a->oh + g->v.last);
-    const size_t image = (size_t)g->rows * (size_t)g->width;
-    g->images = even_cut(a->n, vbg_min_int(a->n, vbg_max_int(1, (int)(target / image))));
-    g->band = a->oh;
-    if (2 * image > 3 * target) { /* borders cost up to a quarter */
-        int least = 4 * (g->v.lead + g->v.last);
-        g->band = vbg_max_int(vbg_max_int(1, least), (int)(target / (size_t)g->width));
-        g->band = even_cut(a->oh, vbg_min_int(a->oh, g->band));
-        g->rows = g->band < a->oh ? g->v.lead + g->band + g->v.last : g->rows;
-    }
-    g->m = vbg_round_up((size_t)(g->images * g->rows) * (size_t)g->width, VBG_TURN);
-    g->len = g->m + (size_t)((g->v.lead + g->v.last) * g->width + g->h.lead + g->h.last);
-    g->chunks = g->band < a->oh
-                    ? (size_t)a->n * vbg_divide_up((size_t)a->oh, (size_t)g->band)
-                    : vbg_divide_up((size_t)a->n, (size_t)g->images);
+    g->band = band_rows(g, g->rows, pixels);
+    g->bands = cut_up(a->oh, g->band);
+    if (g->bands > 1)
+        g->rows = g->v.lead + g->band + g->v.last;
+    const int all = cut_up(a->n * g->bands, g->lanes);
+    g->layers = vbg_max_int(1, pixels / (g->rows * g->width));
+    g->layers = even_cut(all, vbg_min_int(all, g->layers));
+    g->strips = g->layers * g->lanes;
+    g->chunks = (size_t)cut_up(all, g->layers);
+    const size_t line = (size_t)(g->width * g->lanes);
+    g->m = vbg_round_up((size_t)((g->layers - 1) * g->rows + g->band) * line, VBG_TURN);
+    g->len = g->m + (size_t)(g->v.lead + g->v.last) * line +
+             (size_t)((g->h.lead + g->h.last) * g->lanes);
 }
 
 static void flat_cut(grid *g, size_t target)
@@ -136,17 +165,15 @@ static void grid_shape(grid *g)
     g->size = vbg_dtype_size(a->xt);
     g->taps = (size_t)(a->kh * a->kw);
     g->phases = (size_t)(a->stride_y * a->stride_x);
-    g->copies = a->xt == VBG_BF16 && a->kw > 1 ? 2 : 1;
     g->oc_blocks = vbg_divide_up(oc, BLOCK);
     g->c_blocks = vbg_divide_up(c, BLOCK);
     const size_t sum = g->taps * g->oc_blocks * g->c_blocks * BLOCK * BLOCK;
-    const size_t position =
-        g->size * BLOCK * (g->oc_blocks + g->phases * g->copies * g->c_blocks);
+    const size_t position = g->size * BLOCK * (g->oc_blocks + g->phases * g->c_blocks);
     size_t target = CHUNK;
     g->shared = sum * sizeof(float) > SUM_BYTES;
     if (!g->shared) {
         target = CHUNK_BYTES / position;
-        target = target < LEAST ? LEAST : target < CHUNK ? target : CHUNK;
+        target = target < LEAST ? LEAST : target < MOST ? target : MOST;
     }
     if (g->flat)
         flat_cut(g, target);
@@ -156,116 +183,155 @@ static void grid_shape(grid *g)
     g->ld = g->m / VBG_TURN % 2 ? g->m : g->m + VBG_TURN; /* rows in different sets */
     g->parts = g->shared ? 1 : g->chunks < PARTS ? g->chunks : PARTS;
     g->dy_bytes = vbg_round_up(g->oc_blocks * BLOCK * g->ld * g->size, 64);
-    g->x_bytes = g->phases * g->copies * g->c_blocks * g->len * BLOCK * g->size;
+    g->x_bytes = g->phases * g->c_blocks * g->len * BLOCK * g->size;
 }
 
 /* ---- turning ---- */
 
-/* A position of a chunk: image, row and column of the grid. */
-typedef struct place {
-    int image, row, col;
-} place;
+/* dy, or one phase of x, as it lies on the grid: grid row r and column q of a strip that
+ * begins at row s show pixel ((s + r - lead_y)*stride_y + y, (q - lead_x)*stride_x + x). */
+typedef struct side {
+    const char *data;
+    size_t pixel, line, image; /* bytes from one to the next */
+    int h, w, lead_y, lead_x, stride_y, stride_x, y, x;
+    int rows; /* of a layer that show anything */
+} side;
 
-/* Where a chunk starts: image and output row. */
-static place chunk_at(const grid *g, size_t chunk)
-{
-    if (g->band == g->a->oh)
-        return (place){ .image = (int)chunk * g->images };
-    const size_t bands = vbg_divide_up((size_t)g->a->oh, (size_t)g->band);
-    return (place){ .image = (int)(chunk / bands),
-                    .row = (int)(chunk % bands) * g->band };
-}
-
-static place place_at(const grid *g, size_t position)
-{
-    const size_t row = position / (size_t)g->width;
-
-    return (place){ (int)(row / (size_t)g->rows), (int)(row % (size_t)g->rows),
-                    (int)(position % (size_t)g->width) };
-}
-
-static void place_next(const grid *g, place *p)
-{
-    if (++p->col < g->width)
-        return;
-    p->col = 0;
-    if (++p->row < g->rows)
-        return;
-    p->row = 0;
-    p->image++;
-}
-
-static const void *dy_at(const grid *g, const place *start, const place *p)
+static side side_of_dy(const grid *g)
 {
     const vbg_tensor *dy = g->dy;
-    const int image = start->image + p->image, row = start->row + p->row;
+    const size_t pixel = dy->ld * g->size, line = (size_t)dy->w * pixel;
 
-    if (p->image >= g->images || image >= dy->n || p->row >= g->band || row >= dy->h ||
-        p->col >= dy->w)
-        return g->zeros;
-    size_t at =
-        ((size_t)image * (size_t)dy->h + (size_t)row) * (size_t)dy->w + (size_t)p->col;
-    return (const char *)dy->data + (at * dy->ld + g->first_oc) * g->size;
+    return (side){ .data = (const char *)dy->data + g->first_oc * g->size,
+                   .pixel = pixel,
+                   .line = line,
+                   .image = (size_t)dy->h * line,
+                   .h = dy->h,
+                   .w = dy->w,
+                   .stride_y = 1,
+                   .stride_x = 1,
+                   .rows = g->band };
 }
 
-static const void *x_at(const grid *g, const place *start, const place *p, int phase)
+static side side_of_x(const grid *g, int phase)
 {
     const vbg_conv_args *a = g->a;
-    const int up = a->upsample2 ? 1 : 0, image = start->image + p->image;
-    const int j = start->row + p->row - g->v.lead, i = p->col - g->h.lead;
-    const int y = (j * a->stride_y + phase / a->stride_x) >> up;
-    const int x = (i * a->stride_x + phase % a->stride_x) >> up;
+    const size_t pixel = a->ldx * g->size, line = (size_t)a->w_in * pixel;
 
-    if (p->image >= g->images || image >= a->n || j < 0 || i < 0 || y >= a->h ||
-        x >= a->w_in)
-        return g->zeros;
-    size_t at = ((size_t)image * (size_t)a->h + (size_t)y) * (size_t)a->w_in + (size_t)x;
-    return (const char *)a->x + (at * a->ldx + g->first_c) * g->size;
+    return (side){ .data = (const char *)a->x + g->first_c * g->size,
+                   .pixel = pixel,
+                   .line = line,
+                   .image = (size_t)a->h * line,
+                   .h = a->h,
+                   .w = a->w_in,
+                   .lead_y = g->v.lead,
+                   .lead_x = g->h.lead,
+                   .stride_y = a->stride_y,
+                   .stride_x = a->stride_x,
+                   .y = phase / a->stride_x,
+                   .x = phase % a->stride_x,
+                   .rows = g->rows };
+}
+
+/* A place on the grid: layer, row and column, and where its row lies in each lane. */
+typedef struct place {
+    int layer, row, col;
+    const char *line[LANES]; /* NULL: zeros */
+} place;
+
+static void find_lines(const grid *g, const side *s, size_t chunk, place *p)
+{
+    for (int lane = 0; lane < g->lanes; lane++) {
+        const int strip = (int)chunk * g->strips + p->layer * g->lanes + lane;
+        const int image = strip / g->bands;
+        const int r = strip % g->bands * g->band + p->row - s->lead_y;
+        const int y = r * s->stride_y + s->y;
+        const bool inside = p->layer < g->layers && image < g->dy->n &&
+                            p->row < s->rows && r >= 0 && y < s->h;
+        p->line[lane] =
+            inside ? s->data + (size_t)image * s->image + (size_t)y * s->line : NULL;
+    }
+}
+
+/* The place of block t of a chunk. */
+static place place_of(const grid *g, const side *s, size_t chunk, size_t t)
+{
+    const size_t pixel = t * VBG_TURN / (size_t)g->lanes;
+    const size_t row = pixel / (size_t)g->width;
+    place p = { .layer = (int)(row / (size_t)g->rows),
+                .row = (int)(row % (size_t)g->rows),
+                .col = (int)(pixel % (size_t)g->width) };
+
+    find_lines(g, s, chunk, &p);
+    return p;
+}
+
+/* Addresses of the next 32 positions. */
+static void next_positions(const grid *g, const side *s, size_t chunk, place *p,
+                           const void **px)
+{
+    for (int i = 0; i < VBG_TURN; i += g->lanes) {
+        const int x = (p->col - s->lead_x) * s->stride_x + s->x;
+        const bool inside = p->col >= s->lead_x && x < s->w;
+        for (int lane = 0; lane < g->lanes; lane++)
+            px[i + lane] = inside && p->line[lane]
+                               ? p->line[lane] + (size_t)x * s->pixel
+                               : g->zeros;
+        if (++p->col < g->width)
+            continue;
+        p->col = 0;
+        if (++p->row == g->rows) {
+            p->row = 0;
+            p->layer++;
+        }
+        find_lines(g, s, chunk, p);
+    }
 }
 
 /* Addresses of the 32 pixels of x or dy at a position. */
-static void flat_pixels(const grid *g, size_t pixel, bool of_dy, const void **px)
+static void flat_positions(const grid *g, const side *s, size_t pixel, const void **px)
 {
-    const char *base = of_dy ? g->dy->data : g->a->x;
-    const size_t step = (of_dy ? g->dy->ld : g->a->ldx) * g->size;
     const size_t pixels = vbg_rows(g->dy);
 
     for (size_t i = 0; i < VBG_TURN; i++, pixel++)
-        px[i] = pixel < pixels ? base + pixel * step : g->zeros;
+        px[i] = pixel < pixels ? s->data + pixel * s->pixel : g->zeros;
 }
 
 /* Blocks [t0, t1) of dy^T. */
 static void turn_dy(const grid *g, size_t chunk, char *dst, size_t t0, size_t t1)
 {
-    const place start = g->flat ? (place){ 0 } : chunk_at(g, chunk);
-    place p = g->flat ? start : place_at(g, t0 * VBG_TURN);
+    const side s = side_of_dy(g);
+    place p = { 0 };
 
+    if (!g->flat)
+        p = place_of(g, &s, chunk, t0);
     for (size_t t = t0; t < t1; t++) {
         const void *px[VBG_TURN];
         if (g->flat)
-            flat_pixels(g, chunk * g->m + t * VBG_TURN, true, px);
-        for (int i = 0; i < VBG_TURN && !g->flat; i++, place_next(g, &p))
-            px[i] = dy_at(g, &start, &p);
+            flat_positions(g, &s, chunk * g->m + t * VBG_TURN, px);
+        else
+            next_positions(g, &s, chunk, &p, px);
         g->k->transpose(dst + t * VBG_TURN * g->size, g->ld, px, (size_t)g->a->oc,
                         g->a->xt);
     }
 }
 
-/* Blocks [t0, t1) of one copy of one phase of x. */
-static void turn_x(const grid *g, size_t chunk, size_t copy, char *dst, size_t t0,
+/* Blocks [t0, t1) of one phase of x. */
+static void turn_x(const grid *g, size_t chunk, size_t phase, char *dst, size_t t0,
                    size_t t1)
 {
-    const size_t bytes = g->c_blocks * g->len * BLOCK * g->size;
-    const place start = g->flat ? (place){ 0 } : chunk_at(g, chunk);
-    place p = g->flat ? start : place_at(g, t0 * VBG_TURN + copy % g->copies);
+    const side s = side_of_x(g, (int)phase);
+    place p = { 0 };
 
-    dst += copy * bytes;
+    if (!g->flat)
+        p = place_of(g, &s, chunk, t0);
+    dst += phase * g->c_blocks * g->len * BLOCK * g->size;
     for (size_t t = t0; t < t1; t++) {
         const void *px[VBG_TURN];
         if (g->flat)
-            flat_pixels(g, chunk * g->m + t * VBG_TURN, false, px);
-        for (int i = 0; i < VBG_TURN && !g->flat; i++, place_next(g, &p))
-            px[i] = x_at(g, &start, &p, (int)(copy / g->copies));
+            flat_positions(g, &s, chunk * g->m + t * VBG_TURN, px);
+        else
+            next_positions(g, &s, chunk, &p, px);
         g->k->interleave(dst + t * VBG_TURN * BLOCK * g->size, g->len * BLOCK, px,
                          (size_t)g->a->c, g->a->xt);
     }
@@ -291,16 +357,24 @@ static void operands_at(const grid *g, operands *o, const char *work, size_t par
         const int tx = (int)k % v->kw * v->dil_x - v->pad_left;
         const int sy = floor_div(ty, v->stride_y), sx = floor_div(tx, v->stride_x);
         const int phase = (ty - sy * v->stride_y) * v->stride_x + tx - sx * v->stride_x;
-        size_t at = g->flat ? 0 : (size_t)((g->v.lead + sy) * g->width + g->h.lead + sx);
-        size_t odd = g->copies == 2 ? at % 2 : 0;
-        o->x[k] =
-            x + ((size_t)phase * g->copies + odd) * bytes + (at - odd) * BLOCK * g->size;
+        const int shift = (g->v.lead + sy) * g->width + g->h.lead + sx;
+        const size_t at = g->flat ? 0 : (size_t)(shift * g->lanes);
+        o->x[k] = x + (size_t)phase * bytes + at * BLOCK * g->size;
     }
     o->a = g->sums;
     o->a.dy = work;
     o->a.x = o->x;
     o->a.sum += part * g->taps * g->sums.tap_sum;
     o->a.first = first && g->sums.first;
+}
+
+/* Adds the rows of dy^T at work to the bias sums of a part. */
+static void add_bias_sums(const grid *g, const char *work, size_t part)
+{
+    const size_t oc = (size_t)g->a->oc;
+
+    if (g->bias)
+        g->k->row_sums(g->bias + part * oc, work, g->ld, oc, g->m, g->a->xt);
 }
 
 /* All of some chunks, by one thread. */
@@ -313,7 +387,8 @@ static void part_task(void *arg, size_t part, int thread)
 
     for (size_t chunk = c0; chunk < c1; chunk++) {
         turn_dy(g, chunk, work, 0, g->m / VBG_TURN);
-        for (size_t i = 0; i < g->phases * g->copies; i++)
+        add_bias_sums(g, work, part);
+        for (size_t i = 0; i < g->phases; i++)
             turn_x(g, chunk, i, work + g->dy_bytes, 0, g->len / VBG_TURN);
         operands_at(g, &o, work, part, chunk == c0);
         g->k->taps(&o.a, 0, g->oc_blocks, 0, g->c_blocks);
@@ -346,15 +421,21 @@ static void turn_task(void *arg, size_t index, int thread)
            t0 + TURNS < x_turns ? t0 + TURNS : x_turns);
 }
 
+/* Index 0: the bias. */
 static void product_task(void *arg, size_t index, int thread)
 {
     const chunk_job *j = arg;
     const grid *g = j->g;
+
+    (void)thread;
+    if (index == 0) {
+        add_bias_sums(g, g->work, 0);
+        return;
+    }
+    index--;
     const size_t o_tasks = vbg_divide_up(g->oc_blocks, j->o_step);
     const size_t o0 = index % o_tasks * j->o_step, b0 = index / o_tasks * C_STEP;
     const size_t o1 = o0 + j->o_step, b1 = b0 + C_STEP;
-
-    (void)thread;
     g->k->taps(&j->o.a, o0, o1 < g->oc_blocks ? o1 : g->oc_blocks, b0,
                b1 < g->c_blocks ? b1 : g->c_blocks);
 }
@@ -362,7 +443,7 @@ static void product_task(void *arg, size_t index, int thread)
 static void shared_chunk(grid *g, size_t chunk)
 {
     const size_t turns = vbg_divide_up(g->m / VBG_TURN, TURNS) +
-                         g->phases * g->copies * vbg_divide_up(g->len / VBG_TURN, TURNS);
+                         g->phases * vbg_divide_up(g->len / VBG_TURN, TURNS);
     chunk_job j = { .g = g, .chunk = chunk, .o_step = O_STEP };
     const size_t pairs = vbg_divide_up(g->c_blocks, C_STEP);
 
@@ -371,49 +452,78 @@ static void shared_chunk(grid *g, size_t chunk)
     while (j.o_step > 2 && pairs * vbg_divide_up(g->oc_blocks, j.o_step) <
                                4 * (size_t)vbg_ctx_threads(g->c))
         j.o_step /= 2;
-    vbg_parallel(g->c, pairs * vbg_divide_up(g->oc_blocks, j.o_step), product_task, &j);
+    vbg_parallel(g->c, 1 + pairs * vbg_divide_up(g->oc_blocks, j.o_step), product_task,
+                 &j);
 }
+
+/* ---- adding up ---- */
 
 typedef struct add_job {
     const grid *g;
+    const vbg_kernels *k;
     float *grad;
 } add_job;
 
+/* The parts' sums of rows of output channels, added to the first part's in order, and
+ * those to the gradient. */
 static void add_rows(void *arg, size_t r0, size_t r1, int thread)
 {
     const add_job *j = arg;
-    vbg_tap_args a = j->g->sums;
+    const vbg_tap_args *a = &j->g->sums;
 
     (void)thread;
-    for (size_t p = 0; p < j->g->parts; p++, a.sum += a.taps * a.tap_sum)
-        j->g->k->add_taps(j->grad, &a, r0, r1);
+    for (size_t p = 1; p < j->g->parts; p++)
+        for (size_t k = 0; k < a->taps; k++) {
+            float *to = a->sum + k * a->tap_sum + r0 * a->ld_sum;
+            vbg_row_io io = { .y = to,
+                              .x = to,
+                              .rows = 1,
+                              .cols = (r1 - r0) * a->ld_sum,
+                              .yt = VBG_F32,
+                              .xt = VBG_F32 };
+            j->k->pointwise.add(&io, to + p * a->taps * a->tap_sum, 0, VBG_ACT_NONE);
+        }
+    j->g->k->add_taps(j->grad, a, r0, r1);
 }
 
-/* A tensor of count values of type t, for any use. */
-static void *room(vbg_ctx *c, vbg_dtype t, size_t count)
+static void add_bias(const grid *g, float *grad)
+{
+    const size_t oc = (size_t)g->a->oc;
+
+    for (size_t i = 0; i < oc; i++) {
+        double sum = 0;
+        for (size_t p = 0; p < g->parts; p++)
+            sum += g->bias[p * oc + i];
+        grad[i] += (float)sum;
+    }
+}
+
+void *vbg_room(vbg_ctx *c, vbg_dtype t, size_t count)
 {
     const size_t width = 1 << 16;
 
     return vbg_new_typed(c, t, 1, 1, (int)vbg_divide_up(count, width), (int)width)->data;
 }
 
-static char *zero_pixel(vbg_ctx *c, size_t bytes)
+/* count zeros of type t. */
+static void *zeros(vbg_ctx *c, vbg_dtype t, size_t count)
 {
-    char *p = room(c, VBG_U8, bytes);
+    void *p = vbg_room(c, t, count);
 
     if (p)
-        memset(p, 0, bytes);
+        memset(p, 0, count * vbg_dtype_size(t));
     return p;
 }
 
-static void grid_run(grid *g, float *grad)
+static void grid_run(grid *g, float *grad, float *bias)
 {
     const size_t c = (size_t)g->a->c, oc = (size_t)g->a->oc;
     const bool direct = g->taps == 1 && g->parts == 1 && c % BLOCK == 0 &&
                         oc % BLOCK == 0; /* straight into the gradient */
-    add_job add = { g, grad };
+    add_job add = { g, vbg_ctx_kernels(g->c), grad };
 
-    g->zeros = zero_pixel(g->c, (c > oc ? c : oc) * g->size);
+    g->zeros = zeros(g->c, VBG_U8, (c > oc ? c : oc) * g->size);
+    g->bias = bias ? zeros(g->c, VBG_F64, g->parts * oc) : NULL;
     g->sums = (vbg_tap_args){ .ld = g->ld,
                               .block = g->len * BLOCK,
                               .sum = grad,
@@ -426,9 +536,9 @@ static void grid_run(grid *g, float *grad)
                               .t = g->a->xt,
                               .first = !direct };
     if (!direct)
-        g->sums.sum = room(g->c, VBG_F32, g->parts * g->taps * g->sums.tap_sum);
+        g->sums.sum = vbg_room(g->c, VBG_F32, g->parts * g->taps * g->sums.tap_sum);
     if (g->shared)
-        g->work = room(g->c, VBG_U8, g->dy_bytes + g->x_bytes);
+        g->work = vbg_room(g->c, VBG_U8, g->dy_bytes + g->x_bytes);
     else
         vbg_scratch_reserve(g->c, g->dy_bytes + g->x_bytes);
     if (vbg_planning(g->c))
@@ -439,17 +549,20 @@ static void grid_run(grid *g, float *grad)
         shared_chunk(g, chunk);
     if (!direct)
         vbg_parallel_rows(g->c, oc, c * g->taps * g->parts, add_rows, &add);
+    if (bias)
+        add_bias(g, bias);
 }
 
 void vbg_conv_weight_grad(vbg_ctx *c, const vbg_conv_args *a, const vbg_tensor *dy,
-                          float *grad)
+                          float *grad, float *bias)
 {
     const int groups = a->groups;
     const size_t taps = (size_t)(a->kh * a->kw);
     vbg_conv_args one = *a;
 
-    VBG_CHECK(a->xt == dy->dtype, "weight gradient of %s and %s", vbg_dtype_name(a->xt),
-              vbg_dtype_name(dy->dtype));
+    VBG_CHECK(a->xt == dy->dtype && !a->upsample2, "weight gradient of %s and %s%s",
+              vbg_dtype_name(a->xt), vbg_dtype_name(dy->dtype),
+              a->upsample2 ? ", upsampled" : "");
     one.c /= groups;
     one.oc /= groups;
     one.groups = 1;
@@ -462,96 +575,10 @@ void vbg_conv_weight_grad(vbg_ctx *c, const vbg_conv_args *a, const vbg_tensor *
                    .first_c = n * ic,
                    .first_oc = n * oc,
                    .flat = taps == 1 && groups == 1 && a->oh == a->h &&
-                           a->ow == a->w_in && !a->upsample2 && a->pad_top == 0 &&
-                           a->pad_left == 0 };
+                           a->ow == a->w_in && a->pad_top == 0 && a->pad_left == 0 };
         vbg_scope_open(c);
         grid_shape(&g);
-        grid_run(&g, grad + n * oc * ic * taps);
+        grid_run(&g, grad + n * oc * ic * taps, bias ? bias + n * oc : NULL);
         vbg_scope_close(c, NULL);
     }
-}
-
-/* ---- depthwise ---- */
-
-enum { PIECES = 16 }; /* of the rows, whose sums are added in order */
-
-typedef struct depthwise_job {
-    const vbg_train_kernels *k;
-    vbg_depthwise_grad_args args;
-    size_t rows, pieces, count; /* count: taps * oc */
-    size_t times;               /* output channels of an input channel */
-    const vbg_tensor *x;
-    vbg_tensor *wide;
-    float *grad;
-} depthwise_job;
-
-static void depthwise_piece(void *arg, size_t index, int thread)
-{
-    const depthwise_job *j = arg;
-    vbg_depthwise_grad_args a = j->args;
-
-    (void)thread;
-    a.sum += index * j->count;
-    memset(a.sum, 0, j->count * sizeof *a.sum);
-    j->k->depthwise_grad(&a, index * j->rows / j->pieces,
-                         (index + 1) * j->rows / j->pieces);
-}
-
-static void repeat_rows(void *arg, size_t r0, size_t r1, int thread)
-{
-    const depthwise_job *j = arg;
-    vbg_row_io io = vbg_io_of(j->wide, j->x, r0, r1);
-
-    (void)thread;
-    io.cols = (size_t)j->x->c;
-    j->k->repeat(&io, j->times);
-}
-
-/* grad [oc][taps] += the pieces' sums [taps][oc]. */
-static void add_pieces(const depthwise_job *j)
-{
-    const size_t oc = (size_t)j->args.a->oc, taps = j->count / oc;
-
-    for (size_t o = 0; o < oc; o++)
-        for (size_t t = 0; t < taps; t++) {
-            double sum = 0;
-            for (size_t p = 0; p < j->pieces; p++)
-                sum += (double)j->args.sum[p * j->count + t * oc + o];
-            j->grad[o * taps + t] += (float)sum;
-        }
-}
-
-void vbg_depthwise_weight_grad(vbg_ctx *c, const vbg_conv_args *a, const vbg_tensor *dy,
-                               float *grad)
-{
-    const size_t rows = (size_t)(a->n * a->oh), oc = (size_t)a->oc;
-    vbg_conv_args all = *a;
-    depthwise_job j = { .k = &vbg_ctx_kernels(c)->train,
-                        .rows = rows,
-                        .pieces = rows < PIECES ? rows : PIECES,
-                        .count = (size_t)(a->kh * a->kw) * oc,
-                        .times = oc / (size_t)a->c,
-                        .grad = grad };
-
-    vbg_scope_open(c);
-    if (j.times > 1) {
-        vbg_tensor *x = vbg_wrap(c, a->x, a->xt, a->n, a->h, a->w_in, a->c);
-        x->ld = a->ldx;
-        j.x = x;
-        j.wide = vbg_new_typed(c, a->xt, a->n, a->h, a->w_in, a->oc);
-        if (!vbg_planning(c))
-            vbg_parallel_rows(c, vbg_rows(x), oc, repeat_rows, &j);
-        all.x = j.wide->data;
-        all.ldx = oc;
-        all.c = a->oc;
-    }
-    j.args = (vbg_depthwise_grad_args){ .a = &all,
-                                        .dy = dy->data,
-                                        .lddy = dy->ld,
-                                        .sum = room(c, VBG_F32, j.pieces * j.count) };
-    if (!vbg_planning(c)) {
-        vbg_parallel(c, j.pieces, depthwise_piece, &j);
-        add_pieces(&j);
-    }
-    vbg_scope_close(c, NULL);
 }

@@ -69,6 +69,10 @@ typedef struct vbg_train_kernels {
     /* Rows of blocks [o0, o1) and columns of blocks [b0, b1) of 16; the result of an
      * element does not depend on the cut. */
     void (*taps)(const vbg_tap_args *a, size_t o0, size_t o1, size_t b0, size_t b1);
+    /* sum[o] += sum over p < m of rows[o*ld + p], o < count; t: f32 or bf16.  m is a
+     * multiple of 32; sums are f32 within a row. */
+    void (*row_sums)(double *sum, const void *rows, size_t ld, size_t count, size_t m,
+                     vbg_dtype t);
     /* grad[o][i][k] += sum[k][o][i] for o in [o0, o1), where a tells where sum is. */
     void (*add_taps)(float *grad, const vbg_tap_args *a, size_t o0, size_t o1);
     /* y[r][i*times + q] = x[r][i], q < times; y of x's type */

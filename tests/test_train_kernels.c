@@ -140,6 +140,22 @@ static void tapping(const vbg_train_kernels *k, const vbg_train_kernels *ref, in
     guard_free(&h);
 }
 
+/* A sum of m values of at most 1: f32 chains of m/16 and their sums. */
+static void row_summing(const vbg_train_kernels *k, const vbg_train_kernels *ref, int isa,
+                        size_t rows, size_t m, vbg_dtype t)
+{
+    guarded x = guard_filled(t, rows, m, m + 32, 0, 1, 8);
+    double a[33] = { 1 }, b[33] = { 1 };
+
+    k->row_sums(a, guard_data(&x), x.ld, rows, m, t);
+    ref->row_sums(b, guard_data(&x), x.ld, rows, m, t);
+    for (size_t i = 0; i < 33; i++)
+        cr_assert(fabs(a[i] - b[i]) <= (double)(m + 5) * (double)m * 0x1p-24,
+                  "row %zu of %zu, %zu %s, instruction set %d", i, rows, m,
+                  vbg_dtype_name(t), isa);
+    guard_free(&x);
+}
+
 typedef struct depthwise_case {
     int n, h, w, c, k, stride, dil, pad;
 } depthwise_case;
@@ -204,6 +220,8 @@ static void all_of(const vbg_train_kernels *k, const vbg_train_kernels *ref, int
             turnings(k, ref, isa, widths[w], types[i]);
         for (size_t p = 0; p < sizeof packs / sizeof *packs; p++)
             packing(k, ref, isa, &packs[p], types[i]);
+        for (size_t m = 32; m <= 320; m += 96)
+            row_summing(k, ref, isa, m % 33 + 1, m, types[i]);
         for (size_t d = 0; d < sizeof depthwise / sizeof *depthwise; d++)
             depthwise_sums(k, ref, isa, &depthwise[d], types[i]);
     }

@@ -79,6 +79,14 @@ void vbg_taps_ref(const vbg_tap_args *a, size_t o0, size_t o1, size_t b0, size_t
             }
 }
 
+static void row_sums(double *sum, const void *rows, size_t ld, size_t count, size_t m,
+                     vbg_dtype t)
+{
+    for (size_t o = 0; o < count; o++)
+        for (size_t p = 0; p < m; p++)
+            sum[o] += (double)vbg_ref_get(rows, t, o * ld + p);
+}
+
 static void add_taps(float *grad, const vbg_tap_args *a, size_t o0, size_t o1)
 {
     for (size_t o = o0; o < o1; o++)
@@ -151,6 +159,7 @@ void vbg_train_init_ref(vbg_train_kernels *k)
                               .interleave = interleave,
                               .pack = vbg_pack_blocks_ref,
                               .taps = vbg_taps_ref,
+                              .row_sums = row_sums,
                               .add_taps = add_taps,
                               .repeat = repeat,
                               .fold = fold,

@@ -311,6 +311,30 @@ static void taps_fast(const vbg_tap_args *a, size_t o0, size_t o1, size_t b0, si
     }
 }
 
+VF_INLINE float row_sum_of(const void *row, size_t at, size_t m, vbg_dtype t)
+{
+    vf s[SIDES];
+
+    VF_UNROLL
+    for (size_t v = 0; v < SIDES; v++)
+        s[v] = vf_zero();
+    for (size_t p = at; p < at + m; p += VBG_TURN)
+        VF_UNROLL
+    for (size_t v = 0; v < SIDES; v++)
+        s[v] = vf_add(s[v], vf_get(row, t, p + v * VF));
+    for (size_t v = 1; v < SIDES; v++)
+        s[0] = vf_add(s[0], s[v]);
+    return vf_sum(s[0]);
+}
+
+static void row_sums(double *sum, const void *rows, size_t ld, size_t count, size_t m,
+                     vbg_dtype t)
+{
+    for (size_t o = 0; o < count; o++)
+        sum[o] += (double)(t == VBG_BF16 ? row_sum_of(rows, o * ld, m, VBG_BF16)
+                                         : row_sum_of(rows, o * ld, m, VBG_F32));
+}
+
 /* Added in grad's order: taps of neighbouring channels are picked from their sums. */
 static void add_taps(float *grad, const vbg_tap_args *a, size_t o0, size_t o1)
 {
@@ -444,6 +468,7 @@ static void fill(vbg_train_kernels *k)
     k->interleave = interleave;
     k->pack = pack_any;
     k->taps = taps_any;
+    k->row_sums = row_sums;
     k->add_taps = add_taps;
     k->depthwise_grad = depthwise_grad;
 }
