@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "video/corners.h"
+#include "video/keyframes.h"
 #include "video/panorama.h"
 
 enum {
@@ -59,6 +60,7 @@ struct vbg_tracker {
     uint8_t *person;  /* cells, 1 = keep out */
     uint8_t *allowed; /* detection mask */
     int cells_w, cells_h;
+    vbg_keyframes *keys;  /* NULL: none */
     double r[9];          /* camera to world, last frame */
     double last_yaw, yaw; /* as from the matrix, and continuous */
 };
@@ -70,6 +72,7 @@ void vbg_tracker_free(vbg_tracker *t)
     vbg_pyramid_free(&t->pyramid[0]);
     vbg_pyramid_free(&t->pyramid[1]);
     vbg_corners_free(t->corners);
+    vbg_keyframes_free(t->keys);
     vbg_free_mem(t->at);
     vbg_free_mem(t->to);
     vbg_free_mem(t->back);
@@ -160,6 +163,14 @@ vbg_status vbg_tracker_new(vbg_tracker **out, vbg_ctx *c, const vbg_tracker_opt 
             t->detect_level++;
         const vbg_plane *level = &t->pyramid[0].level[t->detect_level];
         st = vbg_corners_new(&t->corners, level->w, level->h, err);
+    }
+    if (st == VBG_OK && !opt->no_keys) {
+        const vbg_keyframes_opt k = { .w = opt->w,
+                                      .h = opt->h,
+                                      .lens = t->lens,
+                                      .fov_x = opt->fov_x,
+                                      .flow = t->flow };
+        st = vbg_keyframes_new(&t->keys, c, &k, err);
     }
     if (st == VBG_OK && !take_memory(t))
         st = vbg_fail(err, VBG_ENOMEM, "not enough memory for the tracker");
@@ -402,18 +413,54 @@ static int step(vbg_tracker *t, int *points)
     return found;
 }
 
+static bool usable_point(const void *arg, vbg_point p)
+{
+    return usable(arg, p);
+}
+
+/* What the key frames say: the orientation and all remembered directions turn. */
+static void correct(vbg_tracker *t, const uint8_t *y, size_t stride, bool found_again)
+{
+    const vbg_keyframes_view v = { .pyramid = &t->pyramid[t->now],
+                                   .y = y,
+                                   .stride = stride,
+                                   .at = t->at,
+                                   .count = t->count,
+                                   .found_again = found_again,
+                                   .usable = usable_point,
+                                   .arg = t };
+    double turn[9], r[9];
+
+    if (!t->keys || !vbg_keyframes_visit(t->keys, &v, t->r, turn))
+        return;
+    vbg_rotation_multiply(r, turn, t->r, false);
+    memcpy(t->r, r, sizeof r);
+    for (int n = 0; n < t->count; n++) {
+        const double *a = t->tracks[n].ray;
+        const double b[3] = { turn[0] * a[0] + turn[1] * a[1] + turn[2] * a[2],
+                              turn[3] * a[0] + turn[4] * a[1] + turn[5] * a[2],
+                              turn[6] * a[0] + turn[7] * a[1] + turn[8] * a[2] };
+        memcpy(t->tracks[n].ray, b, sizeof b);
+    }
+}
+
 void vbg_tracker_update(vbg_tracker *t, const uint8_t *y, size_t stride,
                         const vbg_tracker_mask *mask, vbg_tracker_state *state)
 {
     double angles[3];
     int points = 0, inliers = 0;
+    bool again = false; /* tracking starts anew */
 
     vbg_pyramid_build(&t->pyramid[!t->now], y, stride, &vbg_ctx_kernels(t->c)->lk);
     map_person(t, mask);
     if (t->has_frame && t->count >= LEAST)
         inliers = step(t, &points);
-    if (inliers == 0 && (!t->has_frame || t->count < LEAST || ++t->lost > PATIENCE))
+    if (inliers == 0 && (!t->has_frame || t->count < LEAST || ++t->lost > PATIENCE)) {
+        again = t->has_frame;
         restart(t);
+    }
+    if (inliers > 0 || again)
+        correct(t, y, stride, again);
     t->has_frame = true;
     vbg_rotation_angles(angles, t->r);
     t->yaw += remainder(angles[0] - t->last_yaw, 2.0 * 3.14159265358979323846);

@@ -4,7 +4,8 @@
  * The camera is an ideal pinhole with a known horizontal field of view that only turns
  * (background far away).  Every point remembers the world direction in which it was first
  * seen; a frame's orientation is fitted to all of them at once, so that errors do not add
- * up from frame to frame but only when points are replaced.  Points that do not follow
+ * up from frame to frame but only when points are replaced; key frames (keyframes.h) keep
+ * even these from adding up.  Points that do not follow
  * the camera (people, leaves) fail the fit and are dropped.
  * A blank, covered or blurred frame leaves the orientation where it was; the last good
  * frame is tried for a while, then tracking starts anew from the same orientation. */
@@ -22,6 +23,7 @@ typedef struct vbg_tracker_opt {
     int levels;              /* pyramid levels of Lucas-Kanade; 0: 5                    */
     int window;              /* window side; 0: 21                                      */
     double yaw, pitch, roll; /* orientation of the first frame, radians             */
+    bool no_keys;            /* without key frames (for measurements)                   */
 } vbg_tracker_opt;
 
 /* Where people are: 8-bit, 255 = person, any size, stretched over the frame; values of
