@@ -46,13 +46,13 @@ ifeq ($(MODE),fuzz) # the readers alone
 LIB_SRC  := $(wildcard engine/*.c convert/*.c) kernels/pack.c
 endif
 TOOL_SRC := $(filter-out $(wildcard tools/vbg-*.c),$(wildcard tools/*.c))
-TRAIN_SRC := $(wildcard tools/train/*.c tools/rooms/*.c) # vbg-train alone
+TRAIN_SRC := $(wildcard tools/train/*.c tools/rooms/*.c tools/judge/*.c) # vbg-train alone
 # Embree 3 has no .pc file: tried by compiling.  Without it `vbg-train rooms` says so.
 ifeq ($(shell echo '\#include <embree3/rtcore.h>' | $(CC) $(CPPFLAGS) -E -x c - >/dev/null 2>&1 && echo y),y)
 $(O)/tools/rooms/command.o $(O)/tests/test_rooms.o: override CPPFLAGS += -DVBG_HAVE_EMBREE
 TRAIN_LIBS += -lembree3
 else
-TRAIN_SRC := $(filter-out $(wildcard tools/rooms/core_*.c) tools/rooms/render.c,$(TRAIN_SRC))
+TRAIN_SRC := $(filter-out $(wildcard tools/rooms/core_*.c) tools/rooms/render.c tools/rooms/prompts.c,$(TRAIN_SRC))
 endif
 # Plots of training logs.
 ifeq ($(shell pkg-config --exists cairo cairo-svg && echo y),y)
@@ -66,7 +66,7 @@ $(O)/tools/train/ranks.o: override CPPFLAGS += -DVBG_HAVE_MPI
 $(O)/tools/train/ranks.o: INCS += $(shell pkg-config --cflags ompi-c | sed 's/-I/-isystem /g')
 TRAIN_LIBS += $(shell pkg-config --libs ompi-c)
 endif
-EVAL_SRC := $(wildcard tools/eval/*.c)
+EVAL_SRC := $(wildcard tools/eval/*.c tools/judge/*.c) tools/rooms/palette.c tools/rooms/things.c
 PROGRAMS := $(patsubst tools/%.c,%,$(wildcard tools/vbg-*.c))
 GOLD_SRC := $(wildcard tests/golden/*.c)
 TESTS    := $(patsubst tests/%.c,%,$(wildcard tests/test_*.c))

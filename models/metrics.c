@@ -365,6 +365,31 @@ vbg_status vbg_inception_score(double *mean, double *deviation, const float *log
     return VBG_OK;
 }
 
+static double row_distance(const float *a, const float *b, size_t d)
+{
+    double sum = 0;
+
+    for (size_t i = 0; i < d; i++)
+        sum += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
+    return sqrt(sum);
+}
+
+double vbg_pair_distance(const float *x, const size_t *first, size_t n, size_t d)
+{
+    double sum = 0;
+
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = i + 1; j < n; j++) {
+            const size_t a = first[i + 1] - first[i], b = first[j + 1] - first[j];
+            const size_t rows = a < b ? a : b;
+            double pair = 0;
+            for (size_t k = 0; k < rows; k++)
+                pair += row_distance(x + (first[i] + k) * d, x + (first[j] + k) * d, d);
+            sum += pair / (double)rows;
+        }
+    return sum / (0.5 * (double)n * (double)(n - 1));
+}
+
 double vbg_cosine(const float *a, const float *b, size_t c)
 {
     double ab = 0, aa = 0, bb = 0;

@@ -43,6 +43,11 @@ vbg_status vbg_frechet_distance(double *out, const float *a, size_t na, const fl
 vbg_status vbg_inception_score(double *mean, double *deviation, const float *logits,
                                size_t n, size_t classes, int splits, vbg_err *err);
 
+/* Mean distance of n items, pair by pair.  Item i has the rows x[first[i]..first[i+1]-1]
+ * of d values; the distance of two items is the mean Euclidean distance of their rows in
+ * order (as many as both have).  n >= 2, no item without rows. */
+double vbg_pair_distance(const float *x, const size_t *first, size_t n, size_t d);
+
 /* Cosine of two vectors of c values (0 when one is zero). */
 double vbg_cosine(const float *a, const float *b, size_t c);
 /* max(100 cos, 0).  Source: Hessel et al. 2021, as torchmetrics scales it. */

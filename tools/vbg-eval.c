@@ -11,7 +11,11 @@ static const vbg_option options[] = {
     { "size", 0, VBG_OPT_SIZE, "WxH", NULL, "32..4096",
       "input of segmenters of free size (default 512x512)", "model", VBG_OPT_COMMON },
     { "model", 'm', VBG_OPT_STRING, "FILE", NULL, NULL,
-      "two-tower model (clip, fid of pictures)", "model", VBG_OPT_COMMON },
+      "two-tower model (clip, fid of pictures), or the generator (adherence)", "model",
+      VBG_OPT_COMMON },
+    { "judge", 'j', VBG_OPT_STRING, "FILE", NULL, NULL,
+      "judge of vbg-train judge (adherence, fid, variety, nearest)", "model",
+      VBG_OPT_COMMON },
     { "precision", 0, VBG_OPT_CHOICE, "TYPE", "bf16", "bf16|f32", "arithmetic", "model",
       VBG_OPT_COMMON },
     { "threshold", 0, VBG_OPT_REAL, "T", "0.5", "0..1", "alpha that counts as person",
@@ -21,11 +25,29 @@ static const vbg_option options[] = {
     { "fov", 0, VBG_OPT_REAL, "DEG", "90", "10..170", "width of the views (overlap)",
       "measure", VBG_OPT_COMMON },
     { "truth", 0, VBG_OPT_STRING, "DIR", NULL, NULL,
-      "the same rooms as they are, for the ratio (overlap)", "measure", VBG_OPT_COMMON },
+      "the same rooms as they are, for the ratio (overlap, variety); renders to measure "
+      "the judge on (adherence)",
+      "measure", VBG_OPT_COMMON },
+    { "pictures", 0, VBG_OPT_STRING, "DIR", NULL, NULL,
+      "rooms that are there already; those made are kept there (adherence)", "measure",
+      VBG_OPT_COMMON },
+    { "count", 'n', VBG_OPT_INT, "N", "0", "0..1000000",
+      "only the first N prompts or renders, 0: all (adherence)", "measure",
+      VBG_OPT_COMMON },
+    { "views", 0, VBG_OPT_INT, "N", "8", "3..8", "views of a generated room (adherence)",
+      "measure", 0 },
+    { "steps", 0, VBG_OPT_INT, "N", "20", "1..1000", "denoising steps (adherence)",
+      "measure", 0 },
+    { "guidance", 0, VBG_OPT_REAL, "X", NULL, "0..100",
+      "guidance (adherence; default: the model's own)", "measure", 0 },
+    { "seed", 0, VBG_OPT_SEED, "S", "42", NULL, "of generated rooms (adherence)",
+      "measure", 0 },
     { "splits", 0, VBG_OPT_INT, "N", "10", "1..1000", "parts of the inception score",
       "measure", 0 },
     { "save-features", 0, VBG_OPT_STRING, "FILE", NULL, NULL,
       "write the features of A as safetensors (fid)", "measure", 0 },
+    { "out", 'o', VBG_OPT_STRING, "FILE", NULL, NULL, "sheet of pictures (nearest)",
+      "output", VBG_OPT_COMMON },
     { "json", 0, VBG_OPT_FLAG, NULL, NULL, NULL, "one JSON value on stdout", "output",
       VBG_OPT_COMMON },
     { 0 }
@@ -37,7 +59,7 @@ static const char *list(char *text, size_t size)
     size_t at = (size_t)snprintf(text, size, "Measurements:\n");
 
     for (const vbg_measurement *m = vbg_measurements; m->name && at < size; m++)
-        at += (size_t)snprintf(text + at, size - at, "  %-8s %-14s %s\n", m->name,
+        at += (size_t)snprintf(text + at, size - at, "  %-9s %-14s %s\n", m->name,
                                m->arguments, m->purpose);
     if (at < size)
         snprintf(text + at, size - at,

@@ -21,6 +21,9 @@ vbg_status vbg_eval_overlap(const vbg_values *v, vbg_report *r, vbg_err *err);
 vbg_status vbg_eval_seam(const vbg_values *v, vbg_report *r, vbg_err *err);
 vbg_status vbg_eval_fid(const vbg_values *v, vbg_report *r, vbg_err *err);
 vbg_status vbg_eval_is(const vbg_values *v, vbg_report *r, vbg_err *err);
+vbg_status vbg_eval_adherence(const vbg_values *v, vbg_report *r, vbg_err *err);
+vbg_status vbg_eval_variety(const vbg_values *v, vbg_report *r, vbg_err *err);
+vbg_status vbg_eval_nearest(const vbg_values *v, vbg_report *r, vbg_err *err);
 vbg_status vbg_eval_clip(const vbg_values *v, vbg_report *r, vbg_err *err);
 
 /* ---- tools/eval/files.c ---- */
@@ -33,7 +36,12 @@ typedef struct vbg_names {
 /* Errors: VBG_EIO, VBG_ENOMEM. */
 vbg_status vbg_names_list(vbg_names *out, const char *dir, bool (*keep)(const char *name),
                           vbg_err *err);
+/* Names of pictures (vbg_is_picture_name) and, with folders, of folders of views 0.png,
+ * 1.png, ... */
+vbg_status vbg_names_rooms(vbg_names *out, const char *dir, bool folders, vbg_err *err);
 void vbg_names_free(vbg_names *n);
+/* The same sample below another folder: truth, then the last part of dir's path. */
+void vbg_truth_path(char *path, size_t size, const char *truth, const char *dir);
 /* .jpg, .jpeg, .png or .webp, no mask and no helper file of the trainer. */
 bool vbg_is_picture_name(const char *name);
 /* As above but masks count too. */

@@ -9,7 +9,7 @@
 #include "convert/safetensors.h"
 #include "engine/picture_io.h"
 #include "models/metrics.h"
-#include "tools/eval/commands.h"
+#include "tools/eval/embed.h"
 #include "tools/eval/towers.h"
 
 /* n rows of d values. */
@@ -39,60 +39,21 @@ static vbg_status from_file(rows *out, const char *path, vbg_err *err)
     return st;
 }
 
-/* The towers of --model. */
-static vbg_status open_towers(vbg_towers **t, const vbg_values *v, vbg_err *err)
+static vbg_status from_folder(rows *out, vbg_embedder *e, const char *dir, vbg_err *err)
 {
-    bool f32 = strcmp(vbg_value(v, "precision"), "f32") == 0;
-    vbg_ctx_opt opt = vbg_value_ctx(v, f32 ? VBG_F32 : VBG_BF16);
-
-    if (!vbg_value(v, "model"))
-        return vbg_fail(err, VBG_EUSAGE,
-                        "no model for pictures: give --model FILE.vbg, or feature files");
-    return vbg_towers_open(t, vbg_value(v, "model"), &opt, err);
-}
-
-static vbg_status embed_file(vbg_towers *t, const char *path, float *out, vbg_err *err)
-{
-    vbg_picture p = { 0 };
-    vbg_status st = vbg_picture_load(&p, NULL, path, 3, err);
-
-    if (st == VBG_OK)
-        st = vbg_towers_picture(t, &p, out, err);
-    vbg_picture_free(&p);
-    return st;
-}
-
-static vbg_status from_folder(rows *out, vbg_towers *t, const char *dir, vbg_err *err)
-{
-    vbg_names names;
-    vbg_progress bar;
-    vbg_status st = vbg_names_list(&names, dir, vbg_is_picture_name, err);
+    vbg_feature_set set;
+    vbg_status st = vbg_embed_folder(&set, e, dir, err);
 
     if (st != VBG_OK)
         return st;
-    if (names.count == 0)
-        st = vbg_fail(err, VBG_EUSAGE, "%s: no pictures", dir);
-    out->n = names.count;
-    out->d = vbg_towers_width(t);
-    out->x = st == VBG_OK ? malloc(out->n * out->d * sizeof *out->x) : NULL;
-    if (st == VBG_OK && !out->x)
-        st = vbg_fail(err, VBG_ENOMEM, "not enough memory for features");
-    vbg_progress_start(&bar, "features", (long)names.count);
-    for (size_t i = 0; i < names.count && st == VBG_OK; i++) {
-        char path[4400];
-        snprintf(path, sizeof path, "%.4000s/%s", dir, names.name[i]);
-        st = embed_file(t, path, out->x + i * out->d, err);
-        vbg_progress_step(&bar, (long)i + 1);
-        if (st == VBG_OK && vbg_stop_signal())
-            st = vbg_fail(err, VBG_ECANCEL, "stopped");
-    }
-    vbg_progress_end(&bar);
-    vbg_names_free(&names);
-    return st;
+    *out = (rows){ set.x, set.rows, vbg_embedder_width(e) };
+    set.x = NULL;
+    vbg_feature_set_free(&set);
+    return VBG_OK;
 }
 
-/* Features of a folder (by the towers, opened on first use) or file. */
-static vbg_status features(rows *out, vbg_towers **t, const vbg_values *v,
+/* Features of a folder (by what sees pictures, opened on first use) or file. */
+static vbg_status features(rows *out, vbg_embedder **e, const vbg_values *v,
                            const char *path, vbg_err *err)
 {
     struct stat info;
@@ -100,9 +61,9 @@ static vbg_status features(rows *out, vbg_towers **t, const vbg_values *v,
 
     if (stat(path, &info) != 0 || !S_ISDIR(info.st_mode))
         return from_file(out, path, err);
-    if (!*t)
-        st = open_towers(t, v, err);
-    return st == VBG_OK ? from_folder(out, *t, path, err) : st;
+    if (!*e)
+        st = vbg_embedder_open(e, v, err);
+    return st == VBG_OK ? from_folder(out, *e, path, err) : st;
 }
 
 static vbg_status save(const rows *x, const char *path, vbg_err *err)
@@ -119,12 +80,12 @@ static vbg_status save(const rows *x, const char *path, vbg_err *err)
 vbg_status vbg_eval_fid(const vbg_values *v, vbg_report *r, vbg_err *err)
 {
     rows a = { 0 }, b = { 0 };
-    vbg_towers *t = NULL;
+    vbg_embedder *e = NULL;
     double fid = 0;
-    vbg_status st = features(&a, &t, v, vbg_positional(v, 1), err);
+    vbg_status st = features(&a, &e, v, vbg_positional(v, 1), err);
 
     if (st == VBG_OK)
-        st = features(&b, &t, v, vbg_positional(v, 2), err);
+        st = features(&b, &e, v, vbg_positional(v, 2), err);
     if (st == VBG_OK && a.d != b.d)
         st = vbg_fail(err, VBG_EUSAGE, "features of %zu and of %zu values", a.d, b.d);
     if (st == VBG_OK)
@@ -135,12 +96,12 @@ vbg_status vbg_eval_fid(const vbg_values *v, vbg_report *r, vbg_err *err)
         vbg_report_int(r, "rows of A", (int64_t)a.n);
         vbg_report_int(r, "rows of B", (int64_t)b.n);
         vbg_report_int(r, "features", (int64_t)a.d);
-        vbg_report_text(r, "features by", t ? vbg_value(v, "model") : "files");
+        vbg_report_text(r, "features by", e ? vbg_embedder_file(e) : "files");
         vbg_report_real(r, "FID", fid, 3);
         if (a.n <= a.d || b.n <= b.d)
             vbg_warning("fewer samples than features: the distance is biased upwards");
     }
-    vbg_towers_close(t);
+    vbg_embedder_close(e);
     free(a.x);
     free(b.x);
     return st;
@@ -183,6 +144,17 @@ static bool read_text(char *text, size_t size, const char *dir, const char *name
     if (ok)
         text[strcspn(text, "\r\n")] = 0;
     return ok;
+}
+
+static vbg_status embed_file(vbg_towers *t, const char *path, float *out, vbg_err *err)
+{
+    vbg_picture p = { 0 };
+    vbg_status st = vbg_picture_load(&p, NULL, path, 3, err);
+
+    if (st == VBG_OK)
+        st = vbg_towers_picture(t, &p, out, err);
+    vbg_picture_free(&p);
+    return st;
 }
 
 static vbg_status score_folder(vbg_towers *t, const char *dir, vbg_report *r,
@@ -229,9 +201,13 @@ static vbg_status score_folder(vbg_towers *t, const char *dir, vbg_report *r,
 
 vbg_status vbg_eval_clip(const vbg_values *v, vbg_report *r, vbg_err *err)
 {
+    const bool f32 = strcmp(vbg_value(v, "precision"), "f32") == 0;
+    const vbg_ctx_opt opt = vbg_value_ctx(v, f32 ? VBG_F32 : VBG_BF16);
     vbg_towers *t = NULL;
-    vbg_status st = open_towers(&t, v, err);
 
+    if (!vbg_value(v, "model"))
+        return vbg_fail(err, VBG_EUSAGE, "no two-tower model: give --model FILE.vbg");
+    vbg_status st = vbg_towers_open(&t, vbg_value(v, "model"), &opt, err);
     if (st == VBG_OK)
         st = score_folder(t, vbg_positional(v, 1), r, err);
     vbg_towers_close(t);

@@ -2,9 +2,11 @@
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "tools/eval/commands.h"
 
@@ -47,8 +49,23 @@ static vbg_status add(vbg_names *n, size_t *room, const char *name, vbg_err *err
     return VBG_OK;
 }
 
-vbg_status vbg_names_list(vbg_names *out, const char *dir, bool (*keep)(const char *name),
-                          vbg_err *err)
+/* A folder of views: its first is there. */
+static bool holds_views(const char *dir, const char *name)
+{
+    static const char *const first[] = { "0.png", "0.jpg" };
+    char path[4400];
+
+    for (size_t i = 0; name[0] != '.' && i < 2; i++) {
+        snprintf(path, sizeof path, "%.4000s/%.300s/%s", dir, name, first[i]);
+        if (access(path, F_OK) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Names for which keep holds and, with folders, those of folders of views. */
+static vbg_status list(vbg_names *out, const char *dir, bool (*keep)(const char *name),
+                       bool folders, vbg_err *err)
 {
     DIR *d = opendir(dir);
     size_t room = 0;
@@ -58,7 +75,7 @@ vbg_status vbg_names_list(vbg_names *out, const char *dir, bool (*keep)(const ch
     if (!d)
         return vbg_fail(err, VBG_EIO, "%s: cannot be listed: %s", dir, strerror(errno));
     for (struct dirent *e; st == VBG_OK && (e = readdir(d)) != NULL;)
-        if (keep(e->d_name))
+        if (keep(e->d_name) || (folders && holds_views(dir, e->d_name)))
             st = add(out, &room, e->d_name, err);
     closedir(d);
     if (st != VBG_OK)
@@ -68,10 +85,33 @@ vbg_status vbg_names_list(vbg_names *out, const char *dir, bool (*keep)(const ch
     return st;
 }
 
+vbg_status vbg_names_list(vbg_names *out, const char *dir, bool (*keep)(const char *name),
+                          vbg_err *err)
+{
+    return list(out, dir, keep, false, err);
+}
+
+vbg_status vbg_names_rooms(vbg_names *out, const char *dir, bool folders, vbg_err *err)
+{
+    return list(out, dir, vbg_is_picture_name, folders, err);
+}
+
 void vbg_names_free(vbg_names *n)
 {
     for (size_t i = 0; i < n->count; i++)
         free(n->name[i]);
     free(n->name);
     *n = (vbg_names){ 0 };
+}
+
+void vbg_truth_path(char *path, size_t size, const char *truth, const char *dir)
+{
+    size_t n = strlen(dir);
+
+    while (n > 1 && dir[n - 1] == '/')
+        n--;
+    size_t at = n;
+    while (at > 0 && dir[at - 1] != '/')
+        at--;
+    snprintf(path, size, "%.3000s/%.*s", truth, (int)(n - at), dir + at);
 }

@@ -29,19 +29,6 @@ static vbg_status room(double *out, const char *dir, double fov_deg, vbg_err *er
     return st;
 }
 
-/* The same room below --truth: the last part of its path. */
-static void truth_path(char *path, size_t size, const char *truth, const char *dir)
-{
-    size_t n = strlen(dir);
-
-    while (n > 1 && dir[n - 1] == '/')
-        n--;
-    size_t at = n;
-    while (at > 0 && dir[at - 1] != '/')
-        at--;
-    snprintf(path, size, "%.3000s/%.*s", truth, (int)(n - at), dir + at);
-}
-
 vbg_status vbg_eval_overlap(const vbg_values *v, vbg_report *r, vbg_err *err)
 {
     const double fov = vbg_value_real(v, "fov");
@@ -55,7 +42,7 @@ vbg_status vbg_eval_overlap(const vbg_values *v, vbg_report *r, vbg_err *err)
         double psnr = 0, true_psnr = 0;
         st = room(&psnr, vbg_positional(v, i), fov, err);
         if (st == VBG_OK && truth) {
-            truth_path(path, sizeof path, truth, vbg_positional(v, i));
+            vbg_truth_path(path, sizeof path, truth, vbg_positional(v, i));
             st = room(&true_psnr, path, fov, err);
         }
         if (st == VBG_OK && vbg_stop_signal())

@@ -15,6 +15,7 @@
 #include "tools/options.h"
 #include "tools/rooms/files.h"
 #include "tools/rooms/kinds.h"
+#include "tools/rooms/prompts.h"
 
 static const vbg_option options[] = {
     { "out", 'o', VBG_OPT_STRING, "DIR", NULL, NULL, "folder for the scenes", "rooms",
@@ -29,6 +30,9 @@ static const vbg_option options[] = {
       "only these kinds, with commas between", "rooms", VBG_OPT_COMMON },
     { "held-out", 0, VBG_OPT_CHOICE, "WHICH", "skip", "skip|only|any",
       "combinations kept out of training", "rooms", VBG_OPT_COMMON },
+    { "prompts", 0, VBG_OPT_INT, "N", NULL, "1..100000",
+      "no pictures: N sentences with what they ask for, as JSON on standard output",
+      "rooms", 0 },
     { "quality", 'q', VBG_OPT_CHOICE, "Q", "train", "preview|fast|train|high",
       "light samples per pixel: 1, 2, 4, 64", "picture", VBG_OPT_COMMON },
     { "width", 'w', VBG_OPT_INT, "W", "2048", "256..4096",
@@ -49,7 +53,7 @@ static const vbg_program program = {
     .purpose = "renders rooms and landscapes with captions to learn from",
     .usage = "vbg-train rooms --out DIR --count N [--seed S]",
     .examples = { "vbg-train rooms -o rooms -n 1000 -s 1",
-                  "vbg-train rooms -o sheet -n 24 -q preview -w 1024" },
+                  "vbg-train rooms --held-out only --prompts 200 > prompts.json" },
     .options = options,
 };
 
@@ -214,6 +218,28 @@ static vbg_status kinds_of(job *j, const char *list, vbg_err *err)
     return j->n_kinds ? VBG_OK : vbg_fail(err, VBG_EUSAGE, "--kind: no kind given");
 }
 
+/* --prompts: sentences instead of pictures. */
+static int print_prompts(const job *j, int count)
+{
+    prompt_opt o = { .seed = j->seed,
+                     .count = count,
+                     .n_kinds = j->n_kinds,
+                     .held = j->held,
+                     .threads = j->threads };
+    json_t *all = NULL;
+    vbg_err err = { "" };
+
+    memcpy(o.kinds, j->kinds, sizeof o.kinds);
+    vbg_signals_setup();
+    const vbg_status st = vr_prompts(&all, &o, &err);
+    if (st != VBG_OK)
+        return vbg_exit_code(st, &err);
+    json_dumpf(all, stdout, JSON_INDENT(1));
+    printf("\n");
+    json_decref(all);
+    return 0;
+}
+
 static const render_opt modes[] = {
     { .spp_band = 1, .spp_pole = 1, .aa = 2, .bounces = 0 },
     { .spp_band = 2, .spp_pole = 1, .aa = 8, .bounces = 1 },
@@ -233,7 +259,7 @@ static int start(const vbg_values *v)
               .truth = !vbg_value_flag(v, "no-truth") };
     vbg_err err = { "" };
 
-    if (!j.dir) {
+    if (!j.dir && !vbg_value_given(v, "prompts")) {
         vbg_error("--out: where shall the scenes go?");
         return 2;
     }
@@ -246,6 +272,11 @@ static int start(const vbg_values *v)
     vbg_status st = kinds_of(&j, vbg_value(v, "kind"), &err);
     if (st != VBG_OK)
         return vbg_exit_code(st, &err);
+    j.threads = vbg_value_ctx(v, VBG_F32).threads;
+    if (j.threads < 1)
+        j.threads = vr_default_threads();
+    if (vbg_value_given(v, "prompts"))
+        return print_prompts(&j, (int)vbg_value_int(v, "prompts"));
     const long w = vbg_value_int(v, "width");
     if (w % 64) {
         vbg_error("--width: %ld is no multiple of 64", w);
@@ -255,9 +286,6 @@ static int start(const vbg_values *v)
     j.camera = views ? CAMERA_VIEWS : CAMERA_EQUIRECT;
     j.w = views ? 512 : (int)w;
     j.h = views ? 512 * VIEWS : (int)w / 2;
-    j.threads = vbg_value_ctx(v, VBG_F32).threads;
-    if (j.threads < 1)
-        j.threads = vr_default_threads();
     if (mkdir(j.dir, 0777) != 0 && errno != EEXIST) {
         vbg_error("%s: %s", j.dir, strerror(errno));
         return 1;

@@ -136,7 +136,7 @@ void vr_measure(scene *s, const canvas *c)
             if (o >= 0)
                 add_pixel(c, table, &m[o], i, d, omega);
         }
-    const float gain = vr_clamp(.24f / fmaxf(luma / total, 1e-4f), .75f, 1.7f);
+    const float gain = vr_luminance_gain(luma / total);
     for (int i = 0; i < s->n_objs; i++)
         store_object(&s->objs[i], &m[i], gain);
     free(m);

@@ -80,6 +80,11 @@ int vr_nearest_colour(vec3 linear, float *margin)
     return name;
 }
 
+float vr_luminance_gain(float mean)
+{
+    return vr_clamp(.24f / fmaxf(mean, 1e-4f), .75f, 1.7f);
+}
+
 static vec3 vary(int colour, rng *r, float chroma_lo, float chroma_hi, float lift)
 {
     const vec3 base = anchor_lab(colour);

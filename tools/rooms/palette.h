@@ -9,6 +9,9 @@ vec3 vr_srgb_to_linear(int r, int g, int b);
 vec3 vr_lab(vec3 linear);
 /* The name nearest in Lab; *margin (may be NULL): distance to the second minus first. */
 int vr_nearest_colour(vec3 linear, float *margin);
+/* Factor that takes a picture's mean luminance out of its colours before they are named:
+ * dim and bright light are adapted to, within limits. */
+float vr_luminance_gain(float mean);
 /* A variation of a named colour: lightness, hue and chroma jittered so that the name
  * stays nearest.  Linear, at most .87 and at least .015 per channel. */
 vec3 vr_paint(int colour, rng *r);

@@ -13,6 +13,7 @@ extern const vbg_command vbg_train_commands[];
 
 int vbg_train_base(int argc, char **argv);
 int vbg_train_caa(int argc, char **argv);
+int vbg_train_judge(int argc, char **argv);
 int vbg_train_segment(int argc, char **argv);
 int vbg_train_plot(int argc, char **argv);
 
