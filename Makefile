@@ -47,12 +47,12 @@ LIB_SRC  := $(wildcard engine/*.c convert/*.c) kernels/pack.c
 endif
 TOOL_SRC := $(filter-out $(wildcard tools/vbg-*.c),$(wildcard tools/*.c))
 TRAIN_SRC := $(wildcard tools/train/*.c tools/rooms/*.c tools/judge/*.c) # vbg-train alone
-# Embree 3 has no .pc file: tried by compiling.  Without it `vbg-train rooms` says so.
+# Embree 3 has no .pc file: tried by compiling.  Without it `vbg-train rooms` and `figure` say so.
 ifeq ($(shell echo '\#include <embree3/rtcore.h>' | $(CC) $(CPPFLAGS) -E -x c - >/dev/null 2>&1 && echo y),y)
-$(O)/tools/rooms/command.o $(O)/tests/test_rooms.o: override CPPFLAGS += -DVBG_HAVE_EMBREE
+$(O)/tools/rooms/command.o $(O)/tools/rooms/figure_command.o $(O)/tests/test_rooms.o $(O)/tests/test_figure.o: override CPPFLAGS += -DVBG_HAVE_EMBREE
 TRAIN_LIBS += -lembree3
 else
-TRAIN_SRC := $(filter-out $(wildcard tools/rooms/core_*.c) tools/rooms/render.c tools/rooms/prompts.c,$(TRAIN_SRC))
+TRAIN_SRC := $(filter-out $(wildcard tools/rooms/core_*.c) $(addprefix tools/rooms/,render.c prompts.c backdrop.c figure_trace.c figure_film.c),$(TRAIN_SRC))
 endif
 # Plots of training logs.
 ifeq ($(shell pkg-config --exists cairo cairo-svg && echo y),y)

@@ -197,27 +197,6 @@ static int run(job *j)
     return vbg_stop_signal() ? 128 + vbg_stop_signal() : 0;
 }
 
-static vbg_status kinds_of(job *j, const char *list, vbg_err *err)
-{
-    char name[64];
-
-    for (int k = 0; k < KINDS && !list; k++)
-        if (vr_kind_built(k))
-            j->kinds[j->n_kinds++] = k;
-    while (list && *list) {
-        const size_t n = strcspn(list, ",");
-        snprintf(name, sizeof name, "%.*s", (int)n, list);
-        const int k = vr_kind_find(name);
-        if (!vr_kind_built(k))
-            return vbg_fail(err, VBG_EUSAGE,
-                            "--kind: no scene is called '%s' (see --list-kinds)", name);
-        if (j->n_kinds < KINDS)
-            j->kinds[j->n_kinds++] = k;
-        list += n + (list[n] == ',');
-    }
-    return j->n_kinds ? VBG_OK : vbg_fail(err, VBG_EUSAGE, "--kind: no kind given");
-}
-
 /* --prompts: sentences instead of pictures. */
 static int print_prompts(const job *j, int count)
 {
@@ -269,7 +248,7 @@ static int start(const vbg_values *v)
     for (int i = 0; i < 3; i++)
         if (strcmp(vbg_value(v, "held-out"), held[i]) == 0)
             j.held = i;
-    vbg_status st = kinds_of(&j, vbg_value(v, "kind"), &err);
+    vbg_status st = vr_kinds_of(vbg_value(v, "kind"), j.kinds, &j.n_kinds, &err);
     if (st != VBG_OK)
         return vbg_exit_code(st, &err);
     j.threads = vbg_value_ctx(v, VBG_F32).threads;

@@ -1,10 +1,35 @@
 /* From a seed to a scene. */
 #include "tools/rooms/kinds.h"
 
+#include <stdio.h>
+#include <string.h>
+
 bool vr_kind_built(int kind)
 {
     return kind >= 0 && kind < KINDS && kind != K_SPACESHIP && kind != K_UNDERWATER &&
            kind != K_CITY && kind != K_ROOFTOP && kind != K_GARDEN;
+}
+
+vbg_status vr_kinds_of(const char *list, int *kinds, int *count, vbg_err *err)
+{
+    char name[64];
+
+    *count = 0;
+    for (int k = 0; k < KINDS && !list; k++)
+        if (vr_kind_built(k))
+            kinds[(*count)++] = k;
+    while (list && *list) {
+        const size_t n = strcspn(list, ",");
+        snprintf(name, sizeof name, "%.*s", (int)n, list);
+        const int k = vr_kind_find(name);
+        if (!vr_kind_built(k))
+            return vbg_fail(err, VBG_EUSAGE,
+                            "--kind: no scene is called '%s' (see --list-kinds)", name);
+        if (*count < KINDS)
+            kinds[(*count)++] = k;
+        list += n + (list[n] == ',');
+    }
+    return *count ? VBG_OK : vbg_fail(err, VBG_EUSAGE, "--kind: no kind given");
 }
 
 void vr_build(scene *s, int kind)

@@ -2,10 +2,15 @@
 #ifndef VBG_ROOMS_KINDS_H
 #define VBG_ROOMS_KINDS_H
 
+#include "engine/base.h"
 #include "tools/rooms/room.h"
 
 /* Whether scenes of this kind can be made. */
 bool vr_kind_built(int kind);
+
+/* The kinds that list names, with commas between (NULL: all that can be made), into kinds
+ * (room for KINDS).  Errors: VBG_EUSAGE. */
+vbg_status vr_kinds_of(const char *list, int *kinds, int *count, vbg_err *err);
 
 /* Builds kind (a scene_kind) from seed into a reset scene. */
 void vr_build(scene *s, int kind);

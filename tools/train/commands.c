@@ -12,6 +12,8 @@ const vbg_command vbg_train_commands[] = {
       vbg_train_caa },
     { "judge", "what tells whether rooms show what their sentences say",
       vbg_train_judge },
+    { "figure", "renders people with exact masks, and clips with exact truth",
+      vbg_train_figure },
     { "rooms", "renders rooms and landscapes with captions to learn from",
       vbg_train_rooms },
     { "segment", "a person segmenter: BiSeNet or the Selfie-class network",
