@@ -75,9 +75,11 @@ void vbg_gemm_run(vbg_ctx *c, const vbg_gemm_args *a, size_t rows)
     vbg_scratch_reserve(c, k->gemm_scratch(a));
     if (vbg_planning(c))
         return;
+    vbg_gemm_args args = *a;
+    args.short_sums = vbg_training(c);
     gemm_job j = { .c = c,
                    .k = k,
-                   .gemm = a,
+                   .gemm = &args,
                    .rows = rows,
                    .blocks = vbg_divide_up(a->geglu ? a->oc / 2 : a->oc, BLOCK) };
     cut(&j, 1);
@@ -91,9 +93,11 @@ void vbg_conv_run(vbg_ctx *c, const vbg_conv_args *a)
     vbg_scratch_reserve(c, k->conv_scratch(a));
     if (vbg_planning(c))
         return;
+    vbg_conv_args args = *a;
+    args.short_sums = vbg_training(c);
     gemm_job j = { .c = c,
                    .k = k,
-                   .conv = a,
+                   .conv = &args,
                    .rows = (size_t)a->n * (size_t)a->oh,
                    .blocks = vbg_divide_up((size_t)a->oc, BLOCK) };
     cut(&j, (size_t)a->ow);

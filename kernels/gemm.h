@@ -79,6 +79,7 @@ typedef struct vbg_gemm_args {
     size_t k, oc; /* unpadded */
     vbg_dtype xt, wt, yt;
     bool geglu;
+    bool short_sums; /* vector kernels in f32: chains of 160 products instead of 320 */
     vbg_epilogue ep;
 } vbg_gemm_args;
 
@@ -95,8 +96,9 @@ typedef struct vbg_conv_args {
     int kh, kw, stride_y, stride_x, pad_top, pad_left, dil_y, dil_x, groups;
     vbg_dtype xt, wt, yt;
     vbg_epilogue ep;
-    bool upsample2; /* x is read as if nearest-upsampled by 2 first */
-    size_t y_row;   /* pixels from one row of y to the next, 0: ow.  Only the AMX
+    bool short_sums; /* as above */
+    bool upsample2;  /* x is read as if nearest-upsampled by 2 first */
+    size_t y_row;    /* pixels from one row of y to the next, 0: ow.  Only the AMX
                        kernel knows it, for ow of whole tiles or from 64 on */
 } vbg_conv_args;
 

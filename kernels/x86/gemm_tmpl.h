@@ -21,6 +21,8 @@
  * Sums are plain FMA chains over at most KC values, then added up: the error
  * grows with KC/2 + K/KC roundings, not with K.  The chain of an element is the
  * same in every tile height, so results do not depend on how work is cut.
+ * Training in f32 asks for chains of KC/2: after a few steps its oracles tell the two
+ * apart (a ReLU that flips), while 4 % of the time is too much for everything else.
  *
  * Not here: groups whose width is no multiple of 16 channels (vbg_conv_ref). */
 #include "kernels/gemm.h"
@@ -42,8 +44,14 @@ typedef struct source {
     const vbg_conv_args *conv; /* NULL for gemm */
     const char *x;             /* first channel of the group */
     size_t xsize, ldx, c, cp, taps, k;
+    size_t chain; /* longest sum, KC at most */
     vbg_dtype xt;
 } source;
+
+static size_t chain_of(bool short_sums, vbg_dtype xt)
+{
+    return short_sums && xt == VBG_F32 ? KC / 2 : KC;
+}
 
 /* One pixel of the tile: its image and the input position of its first tap. */
 typedef struct origin {
@@ -327,7 +335,8 @@ static void piece_run(const source *s, const rectangle *r, const origin *at, siz
                       size_t k, patch_value *a, float *acc, size_t ldacc)
 {
     const size_t blocks = r->b1 - r->b0, wsize = vbg_dtype_size(r->wt);
-    const size_t block_bytes = s->k * BLOCK * wsize, kc = s->k - k < KC ? s->k - k : KC;
+    const size_t block_bytes = s->k * BLOCK * wsize, left = s->k - k;
+    const size_t kc = left < s->chain ? left : s->chain;
     const char *w = (const char *)r->w + k * BLOCK * wsize;
 
     for (size_t p = 0; p < rows; p += MR, acc += MR * ldacc) {
@@ -353,7 +362,7 @@ static void group_run(const source *s, const rectangle *r, void *scratch)
         origin at[TALL];
         for (size_t m = 0; m < rows; m++)
             at[m] = locate(s, p + m);
-        for (size_t k = 0; k < s->k; k += KC)
+        for (size_t k = 0; k < s->k; k += s->chain)
             piece_run(s, r, at, rows, k, a, acc, ldacc);
         for (size_t m = 0; m < rows; m++) {
             if (r->geglu)
@@ -398,6 +407,7 @@ static void gemm(const vbg_gemm_args *a, size_t r0, size_t r1, size_t b0, size_t
                        .cp = d.cp,
                        .taps = 1,
                        .k = d.k,
+                       .chain = chain_of(a->short_sums, a->xt),
                        .xt = a->xt };
     const vbg_store out = { .y = a->y,
                             .ldy = a->ldy,
@@ -437,6 +447,7 @@ static void conv(const vbg_conv_args *a, size_t r0, size_t r1, size_t b0, size_t
                  .cp = d.cp,
                  .taps = (size_t)(a->kh * a->kw),
                  .k = d.k,
+                 .chain = chain_of(a->short_sums, a->xt),
                  .xt = a->xt };
     rectangle r = { .p0 = r0 * (size_t)a->ow,
                     .p1 = r1 * (size_t)a->ow,
