@@ -7,7 +7,7 @@
 
 #include "engine/op_util.h"
 
-enum { WIDTH = 32, GROUPS = 8, CH = 3 };
+enum { WIDTH = 32, GROUPS = 8, CH = 3, MOST = 1024 /* channels of the last layer */ };
 
 static const float QUIET = 0.01f; /* factor of the critic's gradients */
 
@@ -129,31 +129,37 @@ static float value_at(const vbg_tensor *t, size_t row, size_t k)
                                 : ((const float *)p)[k];
 }
 
-/* Of one image: sum over its pixels of dy times what the last layer read. */
-static void one_image(void *arg, size_t n, int thread)
+/* One row of pixels: f32 within it, f64 across rows. */
+static void one_row(const norm_job *j, size_t first, double *total)
 {
-    const norm_job *j = arg;
-    const size_t pixels = (size_t)j->last->h * (size_t)j->last->w, c = (size_t)j->last->c;
-    float row[1024], sum[2 * CH][1024];
+    const size_t c = (size_t)j->last->c;
+    float x[MOST], sum[2 * CH][MOST];
 
-    (void)thread;
-    for (size_t i = n * pixels; i < (n + 1) * pixels; i++) {
-        if (i % (size_t)j->last->w == 0) { /* f32 within an image row, f64 across */
-            for (size_t k = 0; i > n * pixels && k < 2 * CH * c; k++)
-                j->sum[n * 2 * CH * c + k] += (double)sum[k / c][k % c];
-            for (size_t o = 0; o < 2 * CH; o++)
-                memset(sum[o], 0, c * sizeof *sum[o]);
-        }
+    for (size_t o = 0; o < 2 * CH; o++)
+        memset(sum[o], 0, c * sizeof *sum[o]);
+    for (size_t i = first; i < first + (size_t)j->last->w; i++) {
         for (size_t k = 0; k < c; k++)
-            row[k] = value_at(j->last, i, k);
+            x[k] = value_at(j->last, i, k);
         for (size_t o = 0; o < 2 * CH; o++) {
             const float d = j->dy[o / CH][i * CH + o % CH];
             for (size_t k = 0; k < c; k++)
-                sum[o][k] += d * row[k];
+                sum[o][k] += d * x[k];
         }
     }
     for (size_t k = 0; k < 2 * CH * c; k++)
-        j->sum[n * 2 * CH * c + k] += (double)sum[k / c][k % c];
+        total[k] += (double)sum[k / c][k % c];
+}
+
+/* Of one image: sum over its pixels of dy times what the last layer read.  Every fourth
+ * row is enough for the ratio of two lengths. */
+static void one_image(void *arg, size_t n, int thread)
+{
+    const norm_job *j = arg;
+    const size_t h = (size_t)j->last->h, w = (size_t)j->last->w;
+
+    (void)thread;
+    for (size_t y = 1; y < h; y += 4)
+        one_row(j, (n * h + y) * w, j->sum + n * 2 * CH * (size_t)j->last->c);
 }
 
 /* |gradient of the other losses| / |that of the adversarial one| at the last layer. */
@@ -164,7 +170,7 @@ static double loudness(vbg_ctx *c, const vbg_gan_in *in, const float *others,
     norm_job j = { in->last, { others, wish }, calloc(2 * n * each, sizeof(double)) };
     double norm[2] = { 0 };
 
-    VBG_CHECK(j.sum && in->last->c <= 1024, "out of memory for a norm");
+    VBG_CHECK(j.sum && in->last->c <= MOST, "out of memory for a norm");
     vbg_parallel(c, n, one_image, &j);
     for (size_t k = 0; k < 2 * each; k++) {
         double sum = 0;

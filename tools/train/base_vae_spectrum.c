@@ -45,7 +45,8 @@ static void swap_rows(float *a, float *b)
 }
 
 /* (a, b) -> (a + w b, a - w b), elementwise */
-static void butterfly(float *ar, float *ai, float *br, float *bi, float wr, float wi)
+static void butterfly(float *restrict ar, float *restrict ai, float *restrict br,
+                      float *restrict bi, float wr, float wi)
 {
     for (int x = 0; x < N; x++) {
         const float r = wr * br[x] - wi * bi[x], i = wr * bi[x] + wi * br[x];
