@@ -46,6 +46,8 @@ static vbg_status write_meta(vbg_writer *w, const vbg_params *p, vbg_optim *o,
         st = vbg_writer_real(w, "train.best", s->best, err);
     if (st == VBG_OK)
         st = vbg_writer_int(w, "train.rewarm", s->rewarm, err);
+    if (st == VBG_OK && s->last > 0)
+        st = vbg_writer_int(w, "train.last", s->last, err);
     if (st == VBG_OK)
         st = vbg_writer_int(w, "train.compact", s->compact, err);
     if (st == VBG_OK)
@@ -151,7 +153,7 @@ static vbg_status differs(const loading *l, vbg_err *err, const char *fmt, ...)
 
 static vbg_status read_meta(const loading *l, vbg_train_state *s, vbg_err *err)
 {
-    int64_t version = 0, step = 0, rewarm = -1, compact = 0;
+    int64_t version = 0, step = 0, rewarm = -1, compact = 0, last = 0;
     const char *kind = NULL, *config = NULL;
     const void *seed = NULL;
     size_t bytes = 0;
@@ -170,6 +172,7 @@ static vbg_status read_meta(const loading *l, vbg_train_state *s, vbg_err *err)
         return differs(l, err, "checkpoint of a training of another kind: %s, not %s",
                        kind, s->kind);
     vbg_weights_int(l->w, "train.rewarm", &rewarm);
+    vbg_weights_int(l->w, "train.last", &last);
     vbg_weights_int(l->w, "train.compact", &compact);
     if (asprintf(&s->storage, "%s%c%s", kind, 0, config) < 0) {
         s->storage = NULL;
@@ -180,6 +183,7 @@ static vbg_status read_meta(const loading *l, vbg_train_state *s, vbg_err *err)
     memcpy(&s->seed, seed, sizeof s->seed);
     s->step = (long)step;
     s->rewarm = (long)rewarm;
+    s->last = (long)last;
     s->compact = compact != 0;
     s->best = NAN;
     vbg_weights_real(l->w, "train.best", &s->best);

@@ -1,8 +1,8 @@
 /* The training checkpoint: one .vbg file with everything that the next step depends on.
  *
  *     metadata   train.version, train.kind, train.step, train.seed, train.config (JSON),
- *                train.best, train.compact, train.rewarm, optimiser and its steps
- *     tensors    component "unet": values, f32, PyTorch order, buffers too
+ *                train.best, train.compact, train.rewarm, train.last, optimiser and its
+ * steps tensors    component "unet": values, f32, PyTorch order, buffers too
  *                "unet@momentum", "@square", "@square_max", "@ema": as the optimiser
  * keeps
  *
@@ -22,6 +22,7 @@ typedef struct vbg_train_state {
     long step;     /* steps done */
     double best;   /* best validation so far; NAN: none */
     long rewarm;   /* step at which moments were lost last (compact start), or -1 */
+    long last;     /* steps in all, where the clock chose them; 0: as options say */
     bool compact;  /* loading: what the file is */
     char *storage; /* owns kind and config after loading */
 } vbg_train_state;

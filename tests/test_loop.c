@@ -264,6 +264,53 @@ Test(loop, continues_bit_for_bit)
     remove_folder(b);
 }
 
+/* The last value of a key in the log's lines of an event. */
+static double last_logged(const char *dir, const char *event, const char *key)
+{
+    char path[256], line[4096];
+    double value = NAN;
+
+    in_folder(path, dir, "log.jsonl");
+    FILE *f = fopen(path, "r");
+    cr_assert(f);
+    while (fgets(line, sizeof line, f)) {
+        const char *at = strstr(line, key);
+        if (strstr(line, event) && at)
+            value = strtod(at + strlen(key), NULL);
+    }
+    fclose(f);
+    return value;
+}
+
+/* Far more steps are asked for than there is time: the rate is down when it is over, and
+ * the checkpoint says how many it were to be. */
+Test(loop, fit_ends_the_decay_in_time)
+{
+    char *dir = folder(), path[256];
+    line_model m = { .nan_at = -1, .pause_us = 2000 };
+    vbg_err err;
+    vbg_weights *w;
+    int64_t last = 0;
+
+    cr_assert(run(&m,
+                  ARGS("-o", dir, "--steps", "1000000", "--max-seconds", "2", "--fit",
+                       "--schedule", "linear", "--save-every", "30", "--log-every", "1"),
+                  &err) == VBG_OK,
+              "%s", err.text);
+    const double step = last_logged(dir, "\"train\"", "\"step\":");
+    cr_assert(step > 30 && step < 10000);
+    /* by the options' steps it would still be within 1 % of the first */
+    cr_assert(last_logged(dir, "\"train\"", "\"lr\":") < 0.6 * 0.05);
+    in_folder(path, dir, "last.vbg");
+    cr_assert(vbg_weights_open(&w, path, &err) == VBG_OK, "%s", err.text);
+    cr_assert(vbg_weights_int(w, "train.last", &last));
+    cr_assert((double)last >= step && last < 10000);
+    vbg_weights_close(w);
+    cr_assert(run(&m, ARGS("-o", dir, "--fit", "--resume"), &err) == VBG_EUSAGE);
+    cr_assert(strstr(err.text, "--max-seconds"));
+    remove_folder(dir);
+}
+
 /* A child that trains; the parent kills it again and again. */
 static pid_t spawn(char **argv, int argc)
 {

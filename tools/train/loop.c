@@ -260,6 +260,7 @@ static vbg_status run_steps(vbg_course *c, vbg_err *err)
         if (st != VBG_OK)
             break;
         vbg_course_report(c);
+        vbg_course_fit(c);
         end = ending(c);
         st = between(c, end != NULL, end && strcmp(end, "signal") == 0, err);
     }
@@ -285,20 +286,16 @@ static vbg_status begin(vbg_course *c, vbg_err *err)
 
     if (st != VBG_OK)
         return st;
-    c->steps = o->steps ? o->steps
-                        : (long)ceil(o->epochs * (double)l->jobs_per_epoch /
-                                     (double)vbg_course_jobs(c));
-    l->opt.schedule.total = o->per_epoch
-                                ? ceil((double)c->steps * (double)vbg_course_jobs(c) /
-                                       (double)l->jobs_per_epoch)
-                                : (double)c->steps;
-    l->jobs = (double)c->steps * (double)vbg_course_jobs(c);
+    c->wanted = o->steps ? o->steps
+                         : (long)ceil(o->epochs * (double)l->jobs_per_epoch /
+                                      (double)vbg_course_jobs(c));
+    vbg_course_set_steps(c, c->last ? c->last : c->wanted);
     c->first = c->step;
     st = vbg_course_plan(c, err);
     if (st != VBG_OK)
         return st;
     vbg_course_log_start(c);
-    c->since = vbg_now();
+    c->since = c->begun = vbg_now();
     return vbg_prefetch_new(&c->prefetch, o->loaders, l->depth,
                             (uint64_t)c->step * (uint64_t)o->accumulate, load_own, c,
                             err);

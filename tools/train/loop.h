@@ -78,6 +78,7 @@ typedef struct vbg_loop_opt {
     int accumulate, loaders;
     long log_every, val_every, save_every, keep_every, sample_every;
     double max_seconds; /* 0: none */
+    bool fit;           /* steps chosen so that the decay ends in that time */
     double lr;
     bool per_epoch; /* the schedule moves once per epoch */
     vbg_schedule schedule;

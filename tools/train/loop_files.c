@@ -75,6 +75,7 @@ static vbg_status load(vbg_course *c, const char *path, vbg_err *err)
     c->step = s.step;
     c->best = s.best;
     c->rewarm = s.rewarm;
+    c->last = l->opt.fit && s.last > s.step ? s.last : 0;
     vbg_note("going on from step %ld of %s%s", s.step, path,
              s.compact ? ", with fresh moments" : "");
     vbg_train_state_free(&s);
@@ -138,6 +139,7 @@ static bool checkpoint(vbg_course *c, const char *path, bool compact)
                           .step = c->step,
                           .best = c->best,
                           .rewarm = c->rewarm,
+                          .last = c->last,
                           .compact = compact };
 
     if (vbg_train_save(path, l->params, l->optim, &s, &err) == VBG_OK)

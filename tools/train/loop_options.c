@@ -25,6 +25,9 @@ static const vbg_option rows[] = {
         "passes over the data instead of --steps", "course", VBG_OPT_COMMON),
     ROW("max-seconds", REAL, "S", NULL, "1..100000000",
         "end by the clock: save, export and stop", "course", VBG_OPT_COMMON),
+    ROW("fit", FLAG, NULL, NULL, NULL,
+        "fewer steps where --max-seconds is short of them: the decay ends in time",
+        "course", 0),
     { "batch", 'b', VBG_OPT_INT, "N", "8", "1..65536", "samples of a micro-batch",
       "course", VBG_OPT_COMMON },
     ROW("accumulate", INT, "N", "1", "1..65536",
@@ -78,13 +81,9 @@ static const vbg_option rows[] = {
 
 /* What may differ between a training and its continuation. */
 static const char *const free_options[] = {
-    "out",          "resume",
-    "from",         "fresh",
-    "steps",        "epochs",
-    "loaders",      "log-every",
-    "val-every",    "save-every",
-    "keep-every",   "max-seconds",
-    "sample-every", "compact-checkpoint",
+    "out",        "resume",      "from",      "fresh",        "steps",
+    "epochs",     "loaders",     "log-every", "val-every",    "save-every",
+    "keep-every", "max-seconds", "fit",       "sample-every", "compact-checkpoint",
 };
 
 static bool in_table(const vbg_option *t, const char *name)
@@ -169,6 +168,7 @@ vbg_status vbg_loop_options(vbg_loop_opt *o, const vbg_values *v, vbg_err *err)
                          .save_every = vbg_value_int(v, "save-every"),
                          .keep_every = vbg_value_int(v, "keep-every"),
                          .sample_every = vbg_value_int(v, "sample-every"),
+                         .fit = vbg_value_flag(v, "fit"),
                          .lr = vbg_value_real(v, "lr"),
                          .per_epoch = strcmp(vbg_value(v, "schedule-per"), "epoch") == 0,
                          .schedule = read_schedule(v),
@@ -184,6 +184,8 @@ vbg_status vbg_loop_options(vbg_loop_opt *o, const vbg_values *v, vbg_err *err)
         return vbg_fail(err, VBG_EUSAGE, "--out DIR is missing");
     if (vbg_value_given(v, "epochs") && vbg_value_given(v, "steps"))
         return vbg_fail(err, VBG_EUSAGE, "--steps or --epochs, not both");
+    if (o->fit && o->max_seconds <= 0)
+        return vbg_fail(err, VBG_EUSAGE, "--fit needs --max-seconds");
     if (o->resume && o->fresh)
         return vbg_fail(err, VBG_EUSAGE, "--resume or --fresh, not both");
     return VBG_OK;

@@ -54,6 +54,16 @@ static double state_bytes(const vbg_course *c)
     return bytes;
 }
 
+static double remaining(const vbg_course *c)
+{
+    double by_steps = (double)(c->steps - c->step) * c->step_s, by_clock;
+
+    if (c->l->opt.max_seconds <= 0)
+        return by_steps;
+    by_clock = c->l->opt.max_seconds - (vbg_now() - c->start);
+    return fmax(0, fmin(by_steps, by_clock));
+}
+
 vbg_status vbg_course_plan(vbg_course *c, vbg_err *err)
 {
     const vbg_loop *l = c->l;
@@ -72,17 +82,14 @@ vbg_status vbg_course_plan(vbg_course *c, vbg_err *err)
              images_a_step(c),
              (double)(c->steps - c->step) * (double)vbg_course_jobs(c) /
                  (double)(l->jobs_per_epoch ? l->jobs_per_epoch : 1));
+    const double step_s = vbg_course_trial(c);
+    if (step_s > 0) {
+        char left[32];
+        c->step_s = step_s;
+        vbg_note("about %.2f s a step, %s to go", step_s,
+                 clock_text(left, sizeof left, remaining(c)));
+    }
     return VBG_OK;
-}
-
-static double remaining(const vbg_course *c)
-{
-    double by_steps = (double)(c->steps - c->step) * c->step_s, by_clock;
-
-    if (c->l->opt.max_seconds <= 0)
-        return by_steps;
-    by_clock = c->l->opt.max_seconds - (vbg_now() - c->start);
-    return fmax(0, fmin(by_steps, by_clock));
 }
 
 /* "step    120/1000  loss 0.1342  lr 2.0e-04  5.2/s  1.54 s/step  1:28:30 left  2.9 GB"

@@ -15,6 +15,7 @@ typedef struct vbg_course {
     vbg_prefetch *prefetch;
     int lock;
     long step, steps, first; /* done, in all, done when this run began */
+    long wanted, last;       /* steps of the options; those that --fit chose, or 0 */
     long rewarm;
     double best;
     char *config; /* JSON text */
@@ -24,7 +25,7 @@ typedef struct vbg_course {
     vbg_measure sum;
     long summed;
     double norm_sum, data_s, since;
-    double start, step_s, shown, lr; /* step_s: running mean */
+    double start, begun, step_s, shown, lr; /* begun: first step; step_s: running mean */
 } vbg_course;
 
 /* Micro-batches of one update, over all ranks. */
@@ -47,6 +48,15 @@ void vbg_course_save(vbg_course *c);
 void vbg_course_save_best(vbg_course *c);
 /* Values and averages changed over around fn; nothing without averages. */
 void vbg_course_averages(vbg_course *c);
+
+/* ---- loop_time.c ---- */
+
+/* Seconds of a step, by one that changes nothing; 0 where that is not worth while. */
+double vbg_course_trial(vbg_course *c);
+/* The number of steps, and what follows from it. */
+void vbg_course_set_steps(vbg_course *c, long steps);
+/* --fit, after a step and before its checkpoint; all ranks call it. */
+void vbg_course_fit(vbg_course *c);
 
 /* ---- loop_report.c ---- */
 
