@@ -277,6 +277,34 @@ static void check_prompts(const char *data, const char *model)
     cr_expect(strstr(s.err, "'moon'"), "%s", s.err);
 }
 
+/* Rooms of a generator: made once, then judged as they lie there. */
+static void check_generation(const char *model)
+{
+    char folder[1200], caa[1200], rooms[300], first[400];
+    const char *path = in_scratch("prompts.json"), *room = in_scratch("room.vbg");
+
+    if (!shared_dir())
+        return;
+    snprintf(folder, sizeof folder, "%s/golden/checkpoint/tiny_sd2_a", shared_dir());
+    snprintf(caa, sizeof caa, "%s/golden/checkpoint/tiny_sd2_mvd_a.safetensors",
+             shared_dir());
+    snprintf(rooms, sizeof rooms, "%s", in_scratch("rooms"));
+    snprintf(first, sizeof first, "%s/001/0.png", rooms);
+    said s = RUN("vbg-convert", folder, "--dtype", "f32", "--caa", caa, "-o", room);
+    cr_assert_eq(s.code, 0, "%s", s.err);
+    write_text(path, prompts);
+    json_t *made =
+        answer(RUN("vbg-eval", "adherence", "--judge", model, "--model", room,
+                   "--pictures", rooms, "--steps", "1", "--views", "3", "--json", path));
+    cr_expect_eq(number(made, "rooms"), 2);
+    cr_expect_eq(access(first, R_OK), 0);
+    json_t *again = answer(RUN("vbg-eval", "adherence", "--judge", model, "--pictures",
+                               rooms, "--json", path));
+    cr_expect(json_equal(made, again));
+    json_decref(made);
+    json_decref(again);
+}
+
 /* Rooms of one kind are alike, those of two are not. */
 static void check_distances(const char *data, const char *model)
 {
@@ -330,6 +358,7 @@ Test(judge, learns_rooms_and_measures_others, .fini = remove_scratch, .timeout =
     check_training(data, out, model);
     check_truth(data, model);
     check_prompts(data, model);
+    check_generation(model);
     check_distances(data, model);
 }
 

@@ -8,6 +8,7 @@
 #include "tools/rooms/facts.h"
 #include "tools/rooms/kinds.h"
 #include "tools/rooms/palette.h"
+#include "tools/rooms/prompts.h"
 
 /* Lab of the anchors as the specification lists them, rounded. */
 static const struct {
@@ -182,6 +183,48 @@ Test(rooms, captions_do_not_lie, .timeout = 240)
     }
     vr_canvas_free(&c);
     vr_scene_free(&s);
+}
+
+/* Sentences to judge with: what each asks for stands in it. */
+Test(rooms, prompts_say_what_they_ask_for, .timeout = 240)
+{
+    const prompt_opt o = { .seed = 3,
+                           .count = 3,
+                           .kinds = { K_GALLERY, K_LIBRARY },
+                           .n_kinds = 2,
+                           .held = 2,
+                           .threads = 2 };
+    json_t *all, *again, *p;
+    size_t i;
+
+    cr_assert_eq(vr_prompts(&all, &o, NULL), VBG_OK);
+    cr_assert_eq(json_array_size(json_object_get(all, "prompts")), 3);
+    json_array_foreach(json_object_get(all, "prompts"), i, p)
+    {
+        const char *text = json_string_value(json_object_get(p, "prompt"));
+        const char *region = json_string_value(json_object_get(p, "region"));
+        cr_expect_str_eq(json_string_value(json_object_get(p, "kind")),
+                         i % 2 ? "library" : "gallery");
+        cr_expect(vr_says_colour(text, json_string_value(json_object_get(p, "colour")),
+                                 strcmp(region, "wall") ? region : "walls"),
+                  "%s", text);
+    }
+    cr_assert_eq(vr_prompts(&again, &o, NULL), VBG_OK);
+    cr_expect(json_equal(all, again));
+    json_decref(all);
+    json_decref(again);
+}
+
+Test(rooms, colours_belong_to_their_nouns)
+{
+    const char *text = "a library with red papered walls and a blue carpeted floor, "
+                       "two greyish chairs";
+
+    cr_expect(vr_says_colour(text, "red", "walls"));
+    cr_expect(vr_says_colour(text, "blue", "floor"));
+    cr_expect_not(vr_says_colour(text, "red", "floor"));
+    cr_expect_not(vr_says_colour(text, "grey", "chairs"));
+    cr_expect_not(vr_says_colour("", "red", "walls"));
 }
 
 #endif

@@ -30,10 +30,24 @@ int vr_pixel_object(const scene *s, const canvas *c, size_t i)
     return window_at(s, v3_unit(v3(c->p[P_PX][i], c->p[P_PY][i], c->p[P_PZ][i])));
 }
 
+/* Colours are those of what the level views show: a sky may be blue overhead and pink
+ * all around. */
 typedef struct sums {
     vec3 colour, dir, view_colour[VIEWS];
-    float weight, view_weight[VIEWS], view_x[VIEWS], nearest, view_near[VIEWS];
+    float weight, shown, view_weight[VIEWS], view_x[VIEWS], nearest, view_near[VIEWS];
 } sums;
+
+/* Steradians of the views that a surface fills at least when its colour is named. */
+static const float SMALLEST_SURFACE = .1f;
+
+/* Whether one of the eight level views looks in direction d. */
+static bool in_views(vec3 d)
+{
+    const float lon = atan2f(d.x, -d.z), turn = VR_PI / 4;
+    const float off = lon - turn * floorf(lon / turn + .5f);
+
+    return fabsf(d.y) < sqrtf(d.x * d.x + d.z * d.z) * cosf(off);
+}
 
 static void add_pixel(const canvas *c, const float *decoded, sums *m, size_t i, vec3 d,
                       float omega)
@@ -45,7 +59,6 @@ static void add_pixel(const canvas *c, const float *decoded, sums *m, size_t i, 
     const int own =
         c->camera == CAMERA_VIEWS ? (int)(i / ((size_t)c->w * (size_t)c->w)) : -1;
 
-    m->colour = v3_mad(m->colour, col, omega);
     m->dir = v3_mad(m->dir, d, omega);
     m->weight += omega;
     m->nearest = fminf(m->nearest, dist);
@@ -66,6 +79,10 @@ static void add_pixel(const canvas *c, const float *decoded, sums *m, size_t i, 
         m->view_x[k] += share * dx;
         m->view_near[k] = fminf(m->view_near[k], dist);
     }
+    if (own >= 0 || in_views(d)) {
+        m->colour = v3_mad(m->colour, col, omega);
+        m->shown += omega;
+    }
 }
 
 static int named(vec3 sum, float weight, float gain)
@@ -80,8 +97,8 @@ static int named(vec3 sum, float weight, float gain)
 static void store_object(object *o, const sums *m, float gain)
 {
     o->area = m->weight;
-    o->seen = named(m->colour, m->weight, gain);
-    o->sum = m->weight > 0 ? v3_mul(m->colour, 1 / m->weight) : v3s(0);
+    o->seen = named(m->colour, m->shown, gain);
+    o->sum = m->shown > 0 ? v3_mul(m->colour, 1 / m->shown) : v3s(0);
     o->azimuth = atan2f(m->dir.x, -m->dir.z) * 180 / VR_PI;
     o->elevation =
         atan2f(m->dir.y, sqrtf(m->dir.x * m->dir.x + m->dir.z * m->dir.z)) * 180 / VR_PI;
@@ -129,9 +146,11 @@ void vr_measure(scene *s, const canvas *c)
             }
             omega *= (float)(step * step);
             const uint8_t *p = c->rgb + i * 3;
-            luma += omega *
-                    (.2126f * table[p[0]] + .7152f * table[p[1]] + .0722f * table[p[2]]);
-            total += omega;
+            if (c->camera == CAMERA_VIEWS || in_views(d)) {
+                luma += omega * (.2126f * table[p[0]] + .7152f * table[p[1]] +
+                                 .0722f * table[p[2]]);
+                total += omega;
+            }
             const int o = vr_pixel_object(s, c, i);
             if (o >= 0)
                 add_pixel(c, table, &m[o], i, d, omega);
@@ -139,6 +158,10 @@ void vr_measure(scene *s, const canvas *c)
     const float gain = vr_luminance_gain(luma / total);
     for (int i = 0; i < s->n_objs; i++)
         store_object(&s->objs[i], &m[i], gain);
+    const int surface[3] = { s->wall, s->floor, s->ceiling };
+    for (int i = 0; i < 3; i++)
+        if (surface[i] >= 0 && m[surface[i]].shown < SMALLEST_SURFACE)
+            s->objs[surface[i]].colour = NO_COLOUR;
     free(m);
 }
 

@@ -16,7 +16,7 @@ typedef struct maker {
     canvas c;
     scene s;
     json_t *list;
-    uint64_t next; /* scenes tried */
+    uint64_t tried[KINDS]; /* scenes: each kind has its own, whatever others there are */
 } maker;
 
 static bool letter(char c)
@@ -140,7 +140,8 @@ static vbg_status one(maker *m, int kind, bool *made, vbg_err *err)
 
     *made = false;
     for (int i = 0; i < ATTEMPTS && !*made; i++) {
-        rng r = { m->o->seed * 0xd1342543de82ef95u + m->next++ };
+        rng r = { m->o->seed * 0xd1342543de82ef95u + ((uint64_t)kind << 32) +
+                  m->tried[kind]++ };
         render_stats st;
         if (vbg_stop_signal())
             return vbg_fail(err, VBG_ECANCEL, "stopped");
