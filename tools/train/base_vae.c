@@ -17,6 +17,7 @@
 #include "tools/train/base.h"
 #include "tools/train/base_vae.h"
 #include "tools/train/commands.h"
+#include "tools/train/vae_start.h"
 
 /* Widths for 16 times smaller latents of 8 channels; 512 x 512 takes 20 GMAC to decode.
  */
@@ -139,6 +140,8 @@ static vbg_status open_model(vbg_vae_trainer *t, vbg_err *err)
     vbg_params_select(l->params, "vae", "*", true);
     vbg_params_attach(l->params, t->file);
     st = vbg_vae_bind(&t->vae, &cfg, t->file, "vae", err);
+    if (st == VBG_OK && !path)
+        vbg_vae_start(l->params, &cfg);
     if (st == VBG_OK && t->gan > 0) {
         vbg_params_declare(l->params, l->opt.seed);
         vbg_params_select(l->params, "critic", "*", true);
