@@ -53,6 +53,12 @@ void vbg_run_keys_stop(void);
 bool vbg_run_is_pipewire(const char *output);
 /* "alpha" or "transparent". */
 bool vbg_run_is_alpha(const char *background);
+/* --segmenter auto: the best network at hand that takes at most budget_s a picture, else
+ * the fastest.  w, h: as of vbg_segmenter_open.  Errors: VBG_EIO (none is there). */
+vbg_status vbg_run_auto_segmenter(vbg_segmenter **out, const vbg_ctx_opt *opt, int w,
+                                  int h, double budget_s, vbg_err *err);
+/* The first of n times within the budget, else the least. */
+int vbg_pick_by_speed(const double *seconds, int n, double budget_s);
 /* What is asked of a camera. */
 void vbg_run_want(vbg_camera_want *want, const vbg_values *v);
 /* vbg-run doctor: what is missing for a virtual camera, and the command that mends it.

@@ -74,7 +74,7 @@ static const vbg_option options[] = {
     { "motion-log", 0, VBG_OPT_STRING, "FILE", NULL, NULL,
       "write yaw, pitch, roll per frame as CSV", "camera", 0 },
     { "segmenter", 'S', VBG_OPT_STRING, "FILE", "person", NULL,
-      "network that finds people (.vbg file or name)", "mask",
+      "network that finds people (.vbg file, name, auto)", "mask",
       VBG_OPT_COMMON | VBG_OPT_CONFIG },
     { "segmenter-size", 0, VBG_OPT_SIZE, "WxH", NULL, "32..4096",
       "its input size where it is free", "mask", VBG_OPT_CONFIG },

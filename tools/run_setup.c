@@ -45,8 +45,10 @@ static vbg_status open_segmenter(vbg_run_setup *s, vbg_err *err)
     const bool amx = vbg_ctx_kernels(s->ctx)->isa >= VBG_ISA_AMX_BF16;
     char path[4096];
     int w = amx ? 512 : 320, h = amx ? 512 : 180;
+    const bool choose = strcmp(vbg_value(v, "segmenter"), "auto") == 0;
     vbg_err e = { "" };
-    vbg_status st = vbg_model_find(path, sizeof path, vbg_value(v, "segmenter"), &e);
+    vbg_status st =
+        choose ? VBG_OK : vbg_model_find(path, sizeof path, vbg_value(v, "segmenter"), &e);
 
     if (st != VBG_OK)
         return vbg_fail(
@@ -56,7 +58,12 @@ static vbg_status open_segmenter(vbg_run_setup *s, vbg_err *err)
                 : "; name a network with --segmenter, or use --mask or --chroma");
     if (vbg_value_given(v, "segmenter-size"))
         vbg_value_size(v, "segmenter-size", &w, &h);
-    st = vbg_segmenter_open(&s->segmenter, path, &s->ctx_opt, w, h, err);
+    if (choose) /* a third of a camera's frame time; clips wait */
+        st = vbg_run_auto_segmenter(
+            &s->segmenter, &s->ctx_opt, w, h,
+            s->camera[0] ? 1 / (3 * vbg_value_real(v, "input-fps")) : 1e9, err);
+    else
+        st = vbg_segmenter_open(&s->segmenter, path, &s->ctx_opt, w, h, err);
     if (st == VBG_OK) {
         vbg_segmenter_size(s->segmenter, &w, &h);
         vbg_detail("segmenter: %s at %dx%d", vbg_segmenter_arch(s->segmenter), w, h);
