@@ -1,5 +1,11 @@
 /* Cameras and virtual cameras over the scripted device: every format, every fault. */
 #define _GNU_SOURCE
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <linux/videodev2.h>
@@ -434,4 +440,50 @@ Test(loopback, readers_and_errors)
     vbg_out_frame_free(f);
     fake_device_free(&fake);
     vbg_ctx_free(ctx);
+}
+
+static pid_t hold(const char *path)
+{
+    int ready[2];
+
+    cr_assert_eq(pipe(ready), 0);
+    fflush(NULL);
+    const pid_t p = fork();
+    if (p == 0) {
+        const int fd = open(path, O_RDONLY);
+        if (write(ready[1], &fd, sizeof fd) == (ssize_t)sizeof fd)
+            pause();
+        _exit(0);
+    }
+    int fd;
+    cr_assert_eq(read(ready[0], &fd, sizeof fd), (ssize_t)sizeof fd);
+    close(ready[0]);
+    close(ready[1]);
+    return p;
+}
+
+/* Opens and closes are told, holders counted; one's own do not count. */
+Test(device, watch)
+{
+    char path[] = "/tmp/vbg-watch-XXXXXX";
+    const vbg_device *d = vbg_device_system();
+    const int own = mkstemp(path);
+    const int watch = d->watch(d->u, path);
+
+    cr_assert(own >= 0 && watch >= 0);
+    cr_expect_not(d->stirred(d->u, watch));
+    cr_expect_eq(d->holders(d->u, path), 0);
+    const pid_t p = hold(path);
+    cr_expect(d->stirred(d->u, watch));
+    cr_expect_not(d->stirred(d->u, watch));
+    /* the child has the inherited one too: a holder counts once */
+    cr_expect_eq(d->holders(d->u, path), 1);
+    kill(p, SIGKILL);
+    waitpid(p, NULL, 0);
+    cr_expect(d->stirred(d->u, watch));
+    cr_expect_eq(d->holders(d->u, path), 0);
+    cr_expect_eq(d->watch(d->u, "/tmp/vbg-no-such-file"), -1);
+    close(own);
+    close(watch);
+    unlink(path);
 }

@@ -97,6 +97,7 @@ static void begin(session *s, const char *const more[])
                                  "1",           "--socket" };
 
     fake_device_init(&s->fake);
+    fake_device_hold(&s->fake, 1); /* somebody looks */
     s->fake.modes[0] = (vbg_camera_mode){ V4L2_PIX_FMT_YUYV, W, H, 60, 1 };
     s->fake.mode_count = 1;
     s->fake.fps = 60;

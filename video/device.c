@@ -13,6 +13,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "video/device_watch.h"
+
 static int sys_open(void *u, const char *path, int flags)
 {
     (void)u;
@@ -82,6 +84,24 @@ static int sys_list(void *u, char (*path)[64], int cap)
     return n;
 }
 
+static int sys_watch(void *u, const char *path)
+{
+    (void)u;
+    return vbg_watch_open(path);
+}
+
+static bool sys_stirred(void *u, int watch)
+{
+    (void)u;
+    return vbg_watch_stirred(watch);
+}
+
+static int sys_holders(void *u, const char *path)
+{
+    (void)u;
+    return vbg_watch_holders(path);
+}
+
 const vbg_device *vbg_device_system(void)
 {
     static const vbg_device system = { .open = sys_open,
@@ -91,7 +111,10 @@ const vbg_device *vbg_device_system(void)
                                        .munmap = sys_munmap,
                                        .poll = sys_poll,
                                        .write = sys_write,
-                                       .list = sys_list };
+                                       .list = sys_list,
+                                       .watch = sys_watch,
+                                       .stirred = sys_stirred,
+                                       .holders = sys_holders };
     return &system;
 }
 

@@ -21,6 +21,10 @@ typedef struct vbg_device {
     ssize_t (*write)(void *u, int fd, const void *data, size_t bytes);
     /* Paths of video devices that exist now, at most cap, sorted; returns how many. */
     int (*list)(void *u, char (*path)[64], int cap);
+    /* Who holds a path open: see video/device_watch.h. */
+    int (*watch)(void *u, const char *path);
+    bool (*stirred)(void *u, int watch);
+    int (*holders)(void *u, const char *path);
     void *u;
 } vbg_device;
 

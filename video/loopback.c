@@ -25,7 +25,13 @@ struct vbg_loopback {
     vbg_frame_scaler *scaler;
     bool streaming, tells, known;
     int readers;
+    int watch;  /* -1: the driver tells, or nothing does */
+    double due; /* when to look who holds it; 0: when something stirs */
 };
+
+/* Who only asks what a device can do has closed it again by then; who stays is a reader
+ * and is looked at again now and then, should a close be missed. */
+static const double probe_s = 0.15, again_s = 2;
 
 static int control(vbg_loopback *l, unsigned long request, void *arg)
 {
@@ -143,6 +149,10 @@ static void subscribe(vbg_loopback *l)
                                          .flags = V4L2_EVENT_SUB_FL_SEND_INITIAL };
 
     l->tells = control(l, VIDIOC_SUBSCRIBE_EVENT, &s) == 0;
+    if (!l->tells) {
+        l->watch = l->d->watch(l->d->u, l->path);
+        l->due = vbg_now();
+    }
 }
 
 vbg_status vbg_loopback_open(vbg_loopback **out, const vbg_device *d, const char *path,
@@ -156,6 +166,7 @@ vbg_status vbg_loopback_open(vbg_loopback **out, const vbg_device *d, const char
     if (!l)
         return vbg_fail(err, VBG_ENOMEM, "out of memory");
     l->d = d;
+    l->watch = -1;
     snprintf(l->path, sizeof l->path, "%s", path);
     l->fd = d->open(d->u, path, O_RDWR | O_NONBLOCK);
     if (l->fd < 0)
@@ -197,6 +208,8 @@ void vbg_loopback_close(vbg_loopback *l)
         control(l, VIDIOC_STREAMOFF, &type);
     if (l->fd >= 0)
         l->d->close(l->d->u, l->fd);
+    if (l->watch >= 0)
+        l->d->close(l->d->u, l->watch);
     vbg_frame_free(&l->scaled);
     vbg_frame_scaler_free(l->scaler);
     vbg_free_mem(l->packed);
@@ -288,6 +301,20 @@ vbg_status vbg_loopback_write(vbg_loopback *l, const vbg_kernels *k,
     return VBG_OK;
 }
 
+/* For drivers that do not tell. */
+static void look_who_holds(vbg_loopback *l)
+{
+    const double now = vbg_now();
+
+    if (l->d->stirred(l->d->u, l->watch))
+        l->due = now + probe_s;
+    if (l->due == 0 || now < l->due)
+        return;
+    l->readers = l->d->holders(l->d->u, l->path);
+    l->known = true;
+    l->due = l->readers ? now + again_s : 0;
+}
+
 bool vbg_loopback_readers(vbg_loopback *l, int *readers)
 {
     struct v4l2_event e = { .type = 0 };
@@ -301,6 +328,8 @@ bool vbg_loopback_readers(vbg_loopback *l, int *readers)
             l->readers = (int)(n & 0xffff);
             l->known = true;
         }
+    if (l->watch >= 0)
+        look_who_holds(l);
     *readers = l->readers;
-    return l->tells && l->known;
+    return l->known;
 }

@@ -34,7 +34,8 @@ void vbg_loopback_get_info(const vbg_loopback *l, vbg_loopback_info *info);
 vbg_status vbg_loopback_write(vbg_loopback *l, const vbg_kernels *k,
                               const vbg_out_frame *f, bool *dropped, vbg_err *err);
 
-/* True when the driver tells how many read (0.13 and newer); *readers is then set. */
+/* True when it is known how many read: the driver tells (0.13 and newer), else those who
+ * hold the node open, probes left out; *readers is then set. */
 bool vbg_loopback_readers(vbg_loopback *l, int *readers);
 
 /* The module line of every message and of the README. */

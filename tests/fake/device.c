@@ -529,6 +529,46 @@ static int fake_poll(void *u, int fd, short events, short *revents, int timeout_
     }
 }
 
+enum { FD_WATCH = 1020 };
+
+static int fake_watch(void *u, const char *path)
+{
+    (void)u;
+    (void)path;
+    return FD_WATCH;
+}
+
+static bool fake_stirred(void *u, int watch)
+{
+    fake_device *f = u;
+
+    (void)watch;
+    pthread_mutex_lock(&f->lock);
+    const bool any = f->stirs_told != f->stirs;
+    f->stirs_told = f->stirs;
+    pthread_mutex_unlock(&f->lock);
+    return any;
+}
+
+static int fake_holders(void *u, const char *path)
+{
+    fake_device *f = u;
+
+    (void)path;
+    pthread_mutex_lock(&f->lock);
+    const int n = f->holders;
+    pthread_mutex_unlock(&f->lock);
+    return n;
+}
+
+void fake_device_hold(fake_device *f, int holders)
+{
+    pthread_mutex_lock(&f->lock);
+    f->holders = holders;
+    f->stirs++;
+    pthread_mutex_unlock(&f->lock);
+}
+
 static int fake_list(void *u, char (*path)[64], int cap)
 {
     fake_device *f = u;
@@ -558,6 +598,9 @@ void fake_device_init(fake_device *f)
                     .poll = fake_poll,
                     .write = fake_write,
                     .list = fake_list,
+                    .watch = fake_watch,
+                    .stirred = fake_stirred,
+                    .holders = fake_holders,
                     .u = f },
         .modes = { { V4L2_PIX_FMT_YUYV, 640, 480, 30, 1 },
                    { V4L2_PIX_FMT_YUYV, 1280, 720, 10, 1 },

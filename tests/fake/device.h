@@ -61,6 +61,7 @@ typedef struct fake_device {
     bool loop_present, old_driver; /* 0.12: dead without STREAMON; no events */
     bool loop_dead, loop_on, loop_open, loop_capture;
     int readers, told;
+    int holders, stirs, stirs_told; /* old_driver: who holds the node; opens and closes */
     bool subscribed;
     uint32_t loop_fourcc;
     int loop_w, loop_h;
@@ -81,5 +82,7 @@ void fake_device_break(fake_device *f, fake_fault fault, int count);
 /* present and stalled, under the lock. */
 void fake_device_plug(fake_device *f, bool present);
 void fake_device_stall(fake_device *f, bool stalled);
+/* Somebody opened or closed the loopback node (drivers that do not tell who reads). */
+void fake_device_hold(fake_device *f, int holders);
 
 #endif
