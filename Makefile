@@ -43,7 +43,7 @@ AVX512 := $(AVX2) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-wid
 
 LIB_SRC  := $(wildcard engine/*.c kernels/*.c kernels/ref/*.c kernels/x86/*.c models/*.c convert/*.c video/*.c)
 ifeq ($(MODE),fuzz) # the readers alone
-LIB_SRC  := $(wildcard engine/*.c convert/*.c) kernels/pack.c
+LIB_SRC  := $(wildcard engine/*.c convert/*.c) kernels/pack.c kernels/isa.c
 endif
 TOOL_SRC := $(filter-out $(wildcard tools/vbg-*.c),$(wildcard tools/*.c))
 TRAIN_SRC := $(wildcard tools/train/*.c tools/rooms/*.c tools/judge/*.c) # vbg-train alone
@@ -148,10 +148,14 @@ $(O)/bin/test_pipewire: TEST_LIBS := $(shell pkg-config --libs libpipewire-0.3 2
 # replays the seeds (replay_NAME); make fuzz needs clang's libFuzzer.
 FUZZ := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SECONDS ?= 60
-$(O)/bin/replay_%: $(O)/tests/fuzz/fuzz_%.o $(O)/tests/fuzz/replay.o $(LIB)
+FUZZ_TOOLS := $(O)/libfuzztools.a
+$(FUZZ_TOOLS): $(call obj,$(filter tools/control% tools/config% tools/options% tools/message% tools/progress%,$(TOOL_SRC)))
+	@rm -f $@
+	@ar rcs $@ $^
+$(O)/bin/replay_%: $(O)/tests/fuzz/fuzz_%.o $(O)/tests/fuzz/replay.o $(FUZZ_TOOLS) $(LIB)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
-$(O)/bin/fuzz_%: $(O)/tests/fuzz/fuzz_%.o $(LIB)
+$(O)/bin/fuzz_%: $(O)/tests/fuzz/fuzz_%.o $(FUZZ_TOOLS) $(LIB)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LIBS)
 fuzz:
