@@ -104,7 +104,7 @@ chmod +x "$boot/init"
 started=$(date +%s)
 timeout "$limit" qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m 1024 -nographic -no-reboot \
     -kernel "$root/boot/vmlinuz-$release" -initrd "$vm/initramfs" \
-    -append "console=ttyS0 loglevel=0 panic=-1 mitigations=off" \
+    -append "console=ttyS0 loglevel=3 panic=-1 mitigations=off no_timer_check" \
     -fsdev "local,id=root,path=/,security_model=none,readonly=on,multidevs=remap" \
     -device virtio-9p-pci,fsdev=root,mount_tag=host -net none </dev/null >"$log" 2>&1
 code=$?
