@@ -7,6 +7,7 @@
 
 #include "tools/rooms/facts.h"
 #include "tools/rooms/kinds.h"
+#include "tools/rooms/like.h"
 #include "tools/rooms/palette.h"
 #include "tools/rooms/prompts.h"
 
@@ -43,6 +44,38 @@ Test(rooms, paint_keeps_its_name)
         cr_assert_eq(vr_nearest_colour(p, NULL), c, "%s", vr_colour_word(c));
         cr_assert(v3_max(p) <= .8701f);
     }
+}
+
+Test(rooms, likeness_is_read_and_found)
+{
+    static const char *const wrong[] = { "",
+                                         "kitchen,wall,red",
+                                         "kitchen,wall,red,",
+                                         "moon,wall,red,sofa",
+                                         "kitchen,lid,red,sofa",
+                                         "kitchen,wall,crimson,sofa",
+                                         "kitchen,wall,red,thing",
+                                         "kitchen,wall,red,sofa,desk" };
+    likeness l;
+    scene s = { 0 };
+
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        cr_expect_eq(vr_like_parse(&l, wrong[i], NULL), VBG_EUSAGE, "%s", wrong[i]);
+    cr_assert_eq(vr_like_parse(&l, "desert,ground,orange,cactus", NULL), VBG_OK);
+    cr_expect(l.kind == K_DESERT && l.surface == SURFACE_FLOOR && l.colour == ORANGE &&
+              l.what == T_CACTUS);
+    vr_scene_reset(&s, 4);
+    s.kind = K_KITCHEN;
+    s.indoor = true;
+    s.wall = vr_object(&s, T_WALL, RED, 0);
+    s.main = vr_object(&s, T_ISLAND, BLUE, 0);
+    cr_assert_eq(vr_like_parse(&l, "kitchen,wall,red,kitchen island", NULL), VBG_OK);
+    cr_expect(vr_like_fits(&l, &s));
+    s.objs[s.wall].colour = NO_COLOUR;
+    cr_expect_not(vr_like_fits(&l, &s));
+    cr_assert_eq(vr_like_parse(&l, "kitchen,sky,red,kitchen island", NULL), VBG_OK);
+    cr_expect_not(vr_like_fits(&l, &s));
+    vr_scene_free(&s);
 }
 
 /* Neighbouring seeds share nothing: the first draws are spread evenly. */

@@ -15,6 +15,7 @@
 #include "tools/options.h"
 #include "tools/rooms/files.h"
 #include "tools/rooms/kinds.h"
+#include "tools/rooms/like.h"
 #include "tools/rooms/prompts.h"
 
 static const vbg_option options[] = {
@@ -30,6 +31,8 @@ static const vbg_option options[] = {
       "only these kinds, with commas between", "rooms", VBG_OPT_COMMON },
     { "held-out", 0, VBG_OPT_CHOICE, "WHICH", "skip", "skip|only|any",
       "combinations kept out of training", "rooms", VBG_OPT_COMMON },
+    { "like", 0, VBG_OPT_STRING, "WORDS", NULL, NULL,
+      "only scenes like KIND,SURFACE,COLOUR,THING: what a prompt asks for", "rooms", 0 },
     { "prompts", 0, VBG_OPT_INT, "N", NULL, "1..100000",
       "no pictures: N sentences with what they ask for, as JSON on standard output",
       "rooms", 0 },
@@ -65,6 +68,8 @@ typedef struct job {
     uint64_t seed;
     int kinds[KINDS], n_kinds;
     int held; /* 0 skip, 1 only, 2 any */
+    bool alike;
+    likeness like; /* when alike */
     int camera, w, h, quality;
     bool truth;
     render_opt opt;
@@ -101,6 +106,14 @@ static bool acceptable(const scene *s, const render_stats *st)
            things >= (s->indoor ? 4 : 1);
 }
 
+/* Whether a scene is one of those asked for. */
+static bool wanted(const job *j, const scene *s)
+{
+    if (j->alike)
+        return vr_like_fits(&j->like, s);
+    return j->held == 2 || vr_scene_held_out(s) == (j->held == 1);
+}
+
 static vbg_status one(job *j, renderer *r, scene *s, canvas *c, long i,
                       const render_opt *o, vbg_err *err)
 {
@@ -110,7 +123,10 @@ static vbg_status one(job *j, renderer *r, scene *s, canvas *c, long i,
         atomic_fetch_add(&j->skipped, 1);
         return VBG_OK;
     }
-    for (int attempt = 0; attempt < 40; attempt++) {
+    const int attempts = j->alike ? 600 : 40;
+    int drawn = 0;
+
+    for (int attempt = 0; attempt < attempts; attempt++) {
         render_stats st;
         const uint64_t seed = scene_seed(j, i, attempt);
         /* the kind belongs to the number: kinds kept out do not thin a kind out */
@@ -120,7 +136,7 @@ static vbg_status one(job *j, renderer *r, scene *s, canvas *c, long i,
             return VBG_OK;
         vr_scene_reset(s, seed);
         vr_build(s, kind);
-        if (j->held < 2 && vr_scene_held_out(s) != (j->held == 1))
+        if (!wanted(j, s))
             continue;
         const double t = vbg_now();
         vbg_status e = vr_render(r, s, c, o, &st, err);
@@ -128,13 +144,12 @@ static vbg_status one(job *j, renderer *r, scene *s, canvas *c, long i,
             return e;
         atomic_fetch_add(&j->micro, (uint64_t)((vbg_now() - t) * 1e6));
         atomic_fetch_add(&j->rays, st.rays);
-        const bool held = vr_scene_held_out(s);
+        const bool strict = j->alike || (j->held == 1 && vr_scene_held_out(s));
         vr_measure(s, c);
         if (s->failed)
             return vbg_fail(err, VBG_ENOMEM, "rooms: out of memory");
-        /* held-out pictures must still show their colour */
-        if (attempt < 12 &&
-            (!acceptable(s, &st) || (j->held == 1 && held && !vr_scene_held_out(s)))) {
+        /* the picture must still show the colour that it was chosen for */
+        if (drawn++ < 12 && (!acceptable(s, &st) || (strict && !wanted(j, s)))) {
             atomic_fetch_add(&j->rejected, 1);
             continue;
         }
@@ -249,6 +264,12 @@ static int start(const vbg_values *v)
         if (strcmp(vbg_value(v, "held-out"), held[i]) == 0)
             j.held = i;
     vbg_status st = vr_kinds_of(vbg_value(v, "kind"), j.kinds, &j.n_kinds, &err);
+    if (st == VBG_OK && vbg_value(v, "like")) {
+        j.alike = true;
+        st = vr_like_parse(&j.like, vbg_value(v, "like"), &err);
+        j.kinds[0] = j.like.kind;
+        j.n_kinds = 1;
+    }
     if (st != VBG_OK)
         return vbg_exit_code(st, &err);
     j.threads = vbg_value_ctx(v, VBG_F32).threads;

@@ -22,7 +22,7 @@
 #include "tools/train/judge_data.h"
 #include "tools/train/loop.h"
 
-enum { DEPTH = 3, PER_ROOM = 4, SAMPLES = 8 };
+enum { DEPTH = 3, PER_ROOM = 8, SAMPLES = 8 };
 
 static const vbg_option own[] = {
     { "data", 'd', VBG_OPT_STRING, "DIR", NULL, NULL,
