@@ -158,7 +158,7 @@ static void group_factors(const stats_job *j, size_t n, size_t g)
 {
     const size_t cols = (size_t)j->x->c, per = cols / (size_t)j->out->groups;
     const size_t c0 = g * per, c1 = c0 + per;
-    double count = (double)j->x->h * (double)j->x->w;
+    double count = (double)j->x->h * (double)j->x->w * vbg_max_int(j->out->sharers, 1);
     double total = count * (double)per, mean = 0, var = 0;
     const double *sum = j->sums + n * j->cut.count * 2 * cols, *sq = sum + cols;
     const float *first = vbg_norm_row(j->out, VBG_NORM_CENTRE, n);
@@ -203,6 +203,32 @@ static void first_pixels(const stats_job *j)
     for (size_t n = 0; n < (size_t)j->x->n; n++)
         j->k->pointwise.convert(vbg_norm_row(j->out, VBG_NORM_CENTRE, n), VBG_F32,
                                 vbg_row_at(j->x, n * pixels), j->x->dtype, cols);
+}
+
+/* Around the mean of all processes' first pixels, so that their sums can be added. */
+static void share_centre(vbg_ctx *c, const stats_job *j)
+{
+    const size_t cols = (size_t)j->x->c;
+    float *centre = vbg_norm_row(j->out, VBG_NORM_CENTRE, 0);
+
+    for (size_t i = 0; i < cols; i++)
+        j->sums[i] = (double)centre[i] / j->out->sharers;
+    vbg_share(c, j->sums, (int)cols);
+    for (size_t i = 0; i < cols; i++)
+        centre[i] = (float)j->sums[i];
+}
+
+/* Statistics of one image that several processes hold parts of. */
+static void shared_image(vbg_ctx *c, stats_job *j)
+{
+    const size_t cols = (size_t)j->x->c;
+
+    share_centre(c, j);
+    vbg_parallel(c, j->cut.count, sum_chunk, j);
+    vbg_add_chunks(j->sums, j->cut.count, 2 * cols);
+    vbg_share(c, j->sums, (int)(2 * cols));
+    for (size_t g = 0; g < (size_t)j->out->groups; g++)
+        group_factors(j, 0, g);
 }
 
 /* Sums, factors and result of one image. */
@@ -269,7 +295,10 @@ static void measure(vbg_ctx *c, norm_job *apply, const vbg_norm_w *w, float eps,
     j.eps = eps;
     if (!vbg_planning(c)) {
         first_pixels(&j);
-        if (vbg_image_tasks(c, x)) {
+        if (s->sharers > 1) {
+            shared_image(c, &j);
+            vbg_parallel_rows(c, vbg_rows(x), (size_t)x->c, scale_rows, apply);
+        } else if (vbg_image_tasks(c, x)) {
             vbg_parallel(c, (size_t)x->n, whole_image, &(image_job){ &j, apply });
         } else {
             vbg_parallel(c, (size_t)x->n * j.cut.count, sum_chunk, &j);
@@ -339,6 +368,7 @@ vbg_tensor *vbg_batch_norm(vbg_ctx *c, const vbg_tensor *x, const vbg_batch_norm
     vbg_norm_stats s = new_stats(c, flat, bn->c);
 
     s.fixed = !vbg_training(c);
+    s.sharers = s.fixed ? 1 : vbg_sharers(c);
     vbg_tensor *flat_y = vbg_view(c, y, 1, x->n * x->h, x->w, x->c);
     norm_job apply = apply_of(c, flat_y, flat, &s, residual, act);
     if (!s.fixed) {
@@ -348,7 +378,7 @@ vbg_tensor *vbg_batch_norm(vbg_ctx *c, const vbg_tensor *x, const vbg_batch_norm
         vbg_parallel_rows(c, vbg_rows(flat), (size_t)x->c, scale_rows, &apply);
     }
     if (vbg_updates_statistics(c))
-        update_running(bn, &s, (double)vbg_rows(x));
+        update_running(bn, &s, (double)vbg_rows(x) * s.sharers);
     vbg_record_norm(c, y, flat, &s, &w, residual, act);
     return vbg_scope_close(c, y);
 }

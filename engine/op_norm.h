@@ -13,6 +13,7 @@ enum { VBG_NORM_MOMENTS = 3 }; /* mean, 1/deviation, variance */
 typedef struct vbg_norm_stats {
     int groups;
     bool fixed;          /* they do not depend on x */
+    int sharers;         /* processes whose x they are of, 0 or 1: this one alone */
     vbg_tensor *factors; /* f32 [n,VBG_NORM_ROWS,1,c]: y = act(x*scale + shift); centre is
                             a value near the mean of the channel */
     vbg_tensor *moments; /* f64 [n,groups,1,VBG_NORM_MOMENTS] */

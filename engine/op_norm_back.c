@@ -4,6 +4,8 @@
  * added in an order that only the shape decides. */
 #include "engine/op_norm.h"
 
+#include <string.h>
+
 /* Rows of a chunk of layer norm: a bound on f32 sums of parameter gradients. */
 enum { LAYER_ROWS = 64, CHANNELS = 64 };
 
@@ -180,22 +182,34 @@ static void sum_chunk(void *arg, size_t index, int thread)
     j->k->norm.back_sums(sum, sum + cols, &b, (size_t)j->x->w);
 }
 
-/* Factors of group g of image n.  With N values in the group, n = (x - mean)*rstd:
- *   dx = rstd*(gamma dz - sum(gamma dz)/N - n sum(gamma dz n)/N) */
-static void group_back(const norm_job *j, size_t n, size_t g)
+/* The sums of channel products of image n, now around the mean. */
+static void centre_sums(const norm_job *j, size_t n, size_t g)
 {
     const vbg_norm_stats *s = &j->s->s;
     const size_t cols = (size_t)j->x->c, per = cols / (size_t)s->groups;
     const double *m = vbg_norm_moments(s, n, g);
-    const double total = (double)j->x->h * (double)j->x->w * (double)per;
-    const float *centre = vbg_norm_row(s, VBG_NORM_CENTRE, n), *gamma = j->s->w.gamma;
+    const float *centre = vbg_norm_row(s, VBG_NORM_CENTRE, n);
     double *sum = j->sums + n * j->cut.count * 2 * cols, *sumx = sum + cols;
+
+    for (size_t i = g * per; i < (g + 1) * per; i++)
+        sumx[i] = m[1] * (sumx[i] + ((double)centre[i] - m[0]) * sum[i]);
+}
+
+/* Factors of group g of image n from sum[2][c].  With N values in the group, n = (x -
+ * mean)*rstd: dx = rstd*(gamma dz - sum(gamma dz)/N - n sum(gamma dz n)/N) */
+static void group_back(const norm_job *j, size_t n, size_t g, const double *sum)
+{
+    const vbg_norm_stats *s = &j->s->s;
+    const size_t cols = (size_t)j->x->c, per = cols / (size_t)s->groups;
+    const double *m = vbg_norm_moments(s, n, g);
+    const double total =
+        (double)j->x->h * (double)j->x->w * (double)per * vbg_max_int(s->sharers, 1);
+    const float *centre = vbg_norm_row(s, VBG_NORM_CENTRE, n), *gamma = j->s->w.gamma;
     double s1 = 0, s2 = 0;
 
-    for (size_t i = g * per; i < (g + 1) * per; i++) { /* now around the mean */
-        sumx[i] = m[1] * (sumx[i] + ((double)centre[i] - m[0]) * sum[i]);
+    for (size_t i = g * per; i < (g + 1) * per; i++) {
         s1 += sum[i] * (gamma ? (double)gamma[i] : 1) / total;
-        s2 += sumx[i] * (gamma ? (double)gamma[i] : 1) / total;
+        s2 += sum[cols + i] * (gamma ? (double)gamma[i] : 1) / total;
     }
     float *f = j->factors + n * 3 * cols;
     for (size_t i = g * per; i < (g + 1) * per; i++) {
@@ -215,8 +229,25 @@ static void finish_image(void *arg, size_t n, int thread)
 
     (void)thread;
     vbg_add_chunks(j->sums + n * j->cut.count * 2 * cols, j->cut.count, 2 * cols);
+    for (size_t g = 0; g < (size_t)j->s->s.groups; g++) {
+        centre_sums(j, n, g);
+        group_back(j, n, g, j->sums + n * j->cut.count * 2 * cols);
+    }
+}
+
+/* The same of one image that several processes hold parts of: its own sums stay, for the
+ * parameters; all[2][c] gets everybody's. */
+static void finish_shared(vbg_ctx *c, const norm_job *j, double *all)
+{
+    const size_t cols = (size_t)j->x->c;
+
+    vbg_add_chunks(j->sums, j->cut.count, 2 * cols);
     for (size_t g = 0; g < (size_t)j->s->s.groups; g++)
-        group_back(j, n, g);
+        centre_sums(j, 0, g);
+    memcpy(all, j->sums, 2 * cols * sizeof *all);
+    vbg_share(c, all, (int)(2 * cols));
+    for (size_t g = 0; g < (size_t)j->s->s.groups; g++)
+        group_back(j, 0, g, all);
 }
 
 static void map_chunk(void *arg, size_t index, int thread)
@@ -281,14 +312,18 @@ static void norm_back(vbg_ctx *c, const vbg_tensor *dy, void *arg)
         j.factors = stats ? vbg_new_typed(c, VBG_F32, x->n, 3, 1, x->c)->data : NULL;
     }
     const size_t chunks = (size_t)x->n * j.cut.count;
-    if (!vbg_planning(c) && sums && stats && vbg_image_tasks(c, x)) {
+    const bool shared = s->s.sharers > 1 && sums && stats;
+    double *all = shared ? vbg_new_typed(c, VBG_F64, 1, 1, 2, x->c)->data : NULL;
+    if (!vbg_planning(c) && sums && stats && !shared && vbg_image_tasks(c, x)) {
         vbg_parallel(c, (size_t)x->n, whole_image, &j);
         if (params)
             param_grads(&j, gamma, beta);
     } else if (!vbg_planning(c)) {
         if (sums)
             vbg_parallel(c, chunks, sum_chunk, &j);
-        if (sums && stats)
+        if (shared)
+            finish_shared(c, &j, all);
+        else if (sums && stats)
             vbg_parallel(c, (size_t)x->n, finish_image, &j);
         else if (sums)
             for (size_t n = 0; n < (size_t)x->n; n++)

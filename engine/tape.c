@@ -46,6 +46,10 @@ struct vbg_tape {
 
     cached *cache;
     size_t ncache, cap_cache;
+
+    int sharers; /* 0: nothing is shared */
+    vbg_share_fn *share;
+    void *share_arg;
 };
 
 /* Room for one more; bookkeeping is small and must not fail in the middle of a pass. */
@@ -89,6 +93,28 @@ void vbg_tape_free(vbg_tape *t)
     free(t->holds);
     free(t->grad);
     free(t);
+}
+
+void vbg_tape_share(vbg_tape *t, int count, vbg_share_fn *fn, void *arg)
+{
+    t->sharers = count;
+    t->share = fn;
+    t->share_arg = arg;
+}
+
+int vbg_sharers(const vbg_ctx *c)
+{
+    const vbg_tape *t = vbg_ctx_tape(c);
+
+    return t && t->sharers > 1 ? t->sharers : 1;
+}
+
+void vbg_share(vbg_ctx *c, double *v, int n)
+{
+    vbg_tape *t = vbg_ctx_tape(c);
+
+    if (vbg_sharers(c) > 1 && !vbg_planning(c))
+        t->share(t->share_arg, v, n);
 }
 
 /* Zeroed, aligned for anything. */

@@ -45,6 +45,12 @@ typedef struct vbg_tape vbg_tape;
 vbg_status vbg_tape_new(vbg_tape **out, vbg_ctx *c, vbg_params *params, vbg_err *err);
 void vbg_tape_free(vbg_tape *t); /* accepts NULL */
 
+/* Several processes train as one: fn replaces v[n] by its sums over all `count` of them.
+ * Batch norms in training then take the statistics of all; gradients of parameters stay
+ * those of this process.  All of them must run the same ops. */
+typedef void vbg_share_fn(void *arg, double *v, int n);
+void vbg_tape_share(vbg_tape *t, int count, vbg_share_fn *fn, void *arg);
+
 /* Recording on.  training: batch norm uses and updates batch statistics. */
 void vbg_tape_start(vbg_tape *t, bool training);
 void vbg_tape_stop(vbg_tape *t);
@@ -113,6 +119,10 @@ void vbg_grad_add(vbg_ctx *c, const vbg_tensor *x, const vbg_tensor *g);
 /* The whole gradient of x, zero at first, to be added to in place (scattering ops).
  * Planning: data is NULL. */
 vbg_tensor *vbg_grad_full(vbg_ctx *c, const vbg_tensor *x);
+
+/* How many processes share sums (1: only this one), and the sums over them. */
+int vbg_sharers(const vbg_ctx *c);
+void vbg_share(vbg_ctx *c, double *v, int n);
 
 /* Memory that lasts as long as the tape, e.g. a frozen weight packed for its backward:
  * the block made for key before (*made false), or a new zeroed one (*made true).

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/tape.h"
 #include "tools/train/loop_state.h"
 
 /* Steps of rising rate after a start without moments. */
@@ -99,9 +100,11 @@ static vbg_status micro_batch(vbg_course *c, vbg_measure *mean, vbg_err *err)
     uint64_t job = 0;
     int slot = -1;
     vbg_status st = vbg_prefetch_next(c->prefetch, &job, &slot, err);
+    double bad = st != VBG_OK;
 
-    if (st != VBG_OK)
-        return st;
+    vbg_ranks_max(&c->ranks, &bad, 1); /* steps that share sums begin together or not */
+    if (bad > 0)
+        return st != VBG_OK ? st : vbg_fail(err, VBG_EIO, "another process failed");
     c->data_s += vbg_now() - before;
     job = own_job(c, job);
     st = l->calls->step(l->arg, job, slot, &m, err);
@@ -278,6 +281,13 @@ static vbg_status run_steps(vbg_course *c, vbg_err *err)
     return VBG_OK;
 }
 
+static void share_sums(void *arg, double *v, int n)
+{
+    const vbg_course *c = arg;
+
+    vbg_ranks_sum(&c->ranks, v, n);
+}
+
 static vbg_status begin(vbg_course *c, vbg_err *err)
 {
     vbg_loop *l = c->l;
@@ -291,6 +301,8 @@ static vbg_status begin(vbg_course *c, vbg_err *err)
                                       (double)vbg_course_jobs(c));
     vbg_course_set_steps(c, c->last ? c->last : c->wanted);
     c->first = c->step;
+    if (l->tape && c->ranks.count > 1)
+        vbg_tape_share(l->tape, c->ranks.count, share_sums, c);
     st = vbg_course_plan(c, err);
     if (st != VBG_OK)
         return st;

@@ -90,7 +90,8 @@ typedef struct vbg_loop {
     const char *kind; /* "caa" */
     vbg_ctx *ctx;
     vbg_params *params;
-    vbg_optim *optim; /* made from opt.optim, groups set by the command */
+    vbg_optim *optim;      /* made from opt.optim, groups set by the command */
+    struct vbg_tape *tape; /* whose batch norms all ranks share, or NULL */
     const vbg_loop_calls *calls;
     void *arg;
     json_t *config; /* what shapes the course (vbg_loop_config); borrowed */

@@ -46,7 +46,7 @@ double vbg_course_trial(vbg_course *c)
     vbg_measure m = { 0 };
     vbg_err err = { "" };
 
-    if (c->steps - c->step < WORTH_A_TRIAL)
+    if (c->steps - c->step < WORTH_A_TRIAL || c->ranks.count > 1)
         return 0;
     float *kept = malloc((buffer_values(l->params) + 1) * sizeof *kept);
     if (!kept)

@@ -197,6 +197,7 @@ static vbg_status train(vbg_learner *s, const vbg_program *p, const vbg_values *
         return st;
     l.ctx = s->ctx;
     l.params = s->params;
+    l.tape = s->tape;
     l.optim = s->optim;
     l.jobs_per_epoch = vbg_segment_data_jobs(s->data);
     l.config = vbg_loop_config(p, v);
