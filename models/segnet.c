@@ -211,3 +211,15 @@ vbg_tensor *vbg_segnet_forward(vbg_ctx *c, const vbg_segnet *s, const vbg_tensor
 {
     return s->kind->forward(c, s, x);
 }
+
+vbg_tensor *vbg_segnet_train(vbg_ctx *c, const vbg_segnet *s, const vbg_tensor *x,
+                             vbg_tensor *aux[VBG_SEGNET_AUX])
+{
+    for (int i = 0; i < VBG_SEGNET_AUX; i++)
+        aux[i] = NULL;
+    if (s->kind->forward == run_bisenet1)
+        return vbg_bisenet1_train(c, &s->net.bisenet1, x, aux);
+    if (s->kind->forward == run_bisenet2)
+        return vbg_bisenet2_train(c, &s->net.bisenet2, x, aux);
+    return s->kind->forward(c, s, x);
+}

@@ -28,5 +28,10 @@ bool vbg_segnet_fixed(const vbg_segnet *s);
 /* x [n,h,w,3], normalised -> logits [n,h,w,classes] (noisrucer: h and w rounded up to
  * multiples of 8). */
 vbg_tensor *vbg_segnet_forward(vbg_ctx *c, const vbg_segnet *s, const vbg_tensor *x);
+/* For training: the logits and those of the auxiliary heads, f32 of the same shape (NULL
+ * where there is none). */
+enum { VBG_SEGNET_AUX = 4 };
+vbg_tensor *vbg_segnet_train(vbg_ctx *c, const vbg_segnet *s, const vbg_tensor *x,
+                             vbg_tensor *aux[VBG_SEGNET_AUX]);
 
 #endif

@@ -215,7 +215,7 @@ static void make_new(const vbg_segment_shape *shape, const char *path)
     vbg_segment_init(p, 3);
     for (size_t i = 0; i < vbg_weights_count(w); i++)
         cr_assert(vbg_params_take(p, vbg_weights_at(w, i), NULL, VBG_INIT_ZERO, 0));
-    cr_assert_eq(vbg_segment_write(path, w, p, VBG_F32, "n", &err), VBG_OK, "%s",
+    cr_assert_eq(vbg_segment_write(path, w, p, VBG_F32, false, "n", &err), VBG_OK, "%s",
                  err.text);
     vbg_segnet_close(net);
     vbg_params_free(p);

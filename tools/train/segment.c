@@ -53,6 +53,16 @@ static const vbg_option own[] = {
         "model", 0),
     ROW("bce", REAL, "X", "1", "0..100", "weight of binary cross entropy", "model", 0),
     ROW("dice", REAL, "X", "0.5", "0..100", "weight of the Dice loss", "model", 0),
+    ROW("aux", REAL, "X", "1", "0..100",
+        "weight of bisenetv1's and v2's auxiliary heads, which model.vbg lacks", "model",
+        0),
+    ROW("borders", REAL, "X", "0.5", "0..100",
+        "weight of alpha's slopes near the person's border (one class)", "model", 0),
+    ROW("still", REAL, "X", "0", "0..100",
+        "weight of stillness: pairs of samples, moved up to 6 pixels, with other noise",
+        "model", 0),
+    ROW("new-lr", REAL, "X", "1", "0..1000",
+        "learning rate of all behind a BiSeNet's backbone, times --lr", "optimiser", 0),
     ROW("freeze-norms", FLAG, NULL, NULL, NULL,
         "batch norms keep their running statistics", "model", 0),
     ROW("precision", CHOICE, "TYPE", "bf16", "bf16|f32", "arithmetic", "model", 0),
@@ -62,6 +72,8 @@ static const vbg_option own[] = {
     { 0 },
 };
 #undef ROW
+
+enum { BAND = 8 /* pixels on both sides of a border */ };
 
 /* What the recipe says where the user says nothing. */
 static vbg_status apply_recipe(vbg_values *v, vbg_err *err)
@@ -79,6 +91,7 @@ static vbg_status apply_recipe(vbg_values *v, vbg_err *err)
         { "gamma", "0.3" },
         { "bce", "0.75" },
         { "dice", "0.25" },
+        { "borders", "0" },
         { "augment", "flip" },
         { "size", "512x512" },
     };
@@ -126,6 +139,8 @@ static vbg_segment_data_opt data_options(const vbg_values *v)
                                .augment = augmentation(v),
                                .batch = (int)vbg_value_int(v, "batch"),
                                .cache_mb = (int)vbg_value_int(v, "cache"),
+                               .band = vbg_value_real(v, "borders") > 0 ? BAND : 0,
+                               .pairs = vbg_value_real(v, "still") > 0,
                                .seed = vbg_value_seed(v, "seed"),
                                .shuffle = strcmp(vbg_value(v, "shuffle"), "yes") == 0,
                                .strict = vbg_value_flag(v, "strict") };
@@ -151,15 +166,32 @@ static vbg_status open_net(vbg_learner *s, const vbg_values *v, vbg_err *err)
         .store = store,
         .bce = vbg_value_real(v, "bce"),
         .dice = vbg_value_real(v, "dice"),
+        .aux = vbg_value_real(v, "aux"),
+        .borders = vbg_value_real(v, "borders"),
+        .still = vbg_value_real(v, "still"),
         .batch = (int)vbg_value_int(v, "batch"),
         .freeze_norms = vbg_value_flag(v, "freeze-norms"),
         .seed = vbg_value_seed(v, "seed"),
     };
 
+    o.shape.aux = o.aux > 0;
+    if (o.still > 0 && o.batch % 2)
+        return vbg_fail(err, VBG_EUSAGE, "--still needs an even --batch");
     vbg_value_size(v, "size", &o.shape.w, &o.shape.h);
     o.ctx = vbg_value_ctx(v, o.precision);
     return vbg_learner_open(s, &o, err);
 }
+
+/* What a BiSeNet has behind its backbone and its spatial path: the heads' learning rate
+ * is ten times the rest's in CoinCheung's training. */
+static const char *const behind[] = { "ffm.*",
+                                      "conv_out*",
+                                      "head.*",
+                                      "aux*",
+                                      "bga.*",
+                                      "attention_refinement_module_*",
+                                      "feature_fusion_module.*",
+                                      "final_conv*" };
 
 static vbg_status train(vbg_learner *s, const vbg_program *p, const vbg_values *v,
                         char **argv, vbg_err *err)
@@ -195,6 +227,9 @@ static vbg_status train(vbg_learner *s, const vbg_program *p, const vbg_values *
     st = vbg_optim_new(&s->optim, s->params, &l.opt.optim, err);
     if (st != VBG_OK)
         return st;
+    for (size_t i = 0; i < sizeof behind / sizeof *behind; i++)
+        vbg_optim_group(s->optim, "segmenter", behind[i], vbg_value_real(v, "new-lr"),
+                        -1);
     l.ctx = s->ctx;
     l.params = s->params;
     l.tape = s->tape;

@@ -9,8 +9,13 @@
 #include "engine/picture_io.h"
 #include "engine/picture_resize.h"
 #include "models/segmenter.h"
+#include "tools/train/segment_loss.h"
 
-enum { PURPOSE_SAMPLE = 0x73616d70 };
+enum {
+    PURPOSE_SAMPLE = 0x73616d70,
+    PURPOSE_MOVE = 0x6d6f7665,
+    FARTHEST = 6 /* pixels */
+};
 
 /* Where a teacher and an exact alpha differ by more, the teacher is wrong. */
 static const float TEACHER_LIMIT = 0.3f;
@@ -95,8 +100,11 @@ static vbg_status open_slot(vbg_segment_data *d, slot *s, vbg_err *err)
     s->batch.x = calloc(px * 3, sizeof *s->batch.x);
     s->batch.target = calloc(px, sizeof *s->batch.target);
     s->batch.label = calloc(px, 1);
+    s->batch.band = calloc(px, 2);
+    s->batch.move = calloc((size_t)o->batch, sizeof *s->batch.move);
     s->order = calloc(d->train.count, sizeof *s->order);
-    if (!s->batch.x || !s->batch.target || !s->batch.label || !s->order)
+    if (!s->batch.x || !s->batch.target || !s->batch.label || !s->batch.band ||
+        !s->batch.move || !s->order)
         return vbg_fail(err, VBG_ENOMEM, "not enough memory for a batch of %d", o->batch);
     return o->teacher ? open_teacher(s, o, err) : VBG_OK;
 }
@@ -138,6 +146,8 @@ void vbg_segment_data_close(vbg_segment_data *d)
         free(s->batch.x);
         free(s->batch.target);
         free(s->batch.label);
+        free(s->batch.band);
+        free(s->batch.move);
         free(s->order);
         free(s->alpha);
         vbg_sample_free(&s->sample);
@@ -245,6 +255,42 @@ static void add_name(vbg_segment_batch *b, const char *path)
                  slash ? slash + 1 : path);
 }
 
+/* Sample k is sample k - 1 moved, its border repeated, with other noise: the same scene a
+ * moment later. */
+static void move_sample(const vbg_segment_data *d, slot *s, size_t k, vbg_dice dice)
+{
+    const vbg_augment_opt *a = &d->opt.augment;
+    const size_t px = (size_t)a->w * (size_t)a->h;
+    float *x = s->batch.x + 3 * k * px, *target = s->batch.target + k * px;
+    const double sigma = vbg_dice_range(&dice, 1, 5) / 255;
+    int *m = s->batch.move[k];
+
+    m[0] = vbg_dice_int(&dice, 2 * FARTHEST + 1) - FARTHEST;
+    m[1] = vbg_dice_int(&dice, 2 * FARTHEST + 1) - FARTHEST;
+    for (int i = 0; i < a->w * a->h; i++) {
+        const int u = vbg_min_int(vbg_max_int(i % a->w - m[0], 0), a->w - 1);
+        const int v = vbg_min_int(vbg_max_int(i / a->w - m[1], 0), a->h - 1);
+        const int from = v * a->w + u - (int)px; /* in the sample before */
+        for (int c = 0; c < 3; c++)
+            x[3 * i + c] = x[3 * from + c] +
+                           (float)(sigma * vbg_dice_normal(&dice)) / d->opt.norm.std[c];
+        target[i] = target[from];
+    }
+}
+
+static void finish_sample(const vbg_segment_data *d, slot *s, size_t k)
+{
+    const vbg_augment_opt *a = &d->opt.augment;
+    const size_t px = (size_t)a->w * (size_t)a->h, all = (size_t)d->opt.batch * px;
+    uint8_t *label = s->batch.label + k * px;
+
+    for (size_t i = 0; i < px; i++)
+        label[i] = s->batch.target[k * px + i] > 0.5f;
+    if (d->opt.band)
+        vbg_border_band(s->batch.band + k * px, s->batch.band + all + k * px, label, a->w,
+                        a->h, d->opt.band);
+}
+
 vbg_status vbg_segment_data_load(vbg_segment_data *d, uint64_t job, int at, vbg_err *err)
 {
     const vbg_segment_data_opt *o = &d->opt;
@@ -263,6 +309,13 @@ vbg_status vbg_segment_data_load(vbg_segment_data *d, uint64_t job, int at, vbg_
         const vbg_dice dice =
             vbg_dice_for(o->seed, (uint32_t)epoch, (uint32_t)place, PURPOSE_SAMPLE);
         float *target = s->batch.target + k * px;
+        if (o->pairs && k % 2) {
+            move_sample(
+                d, s, k,
+                vbg_dice_for(o->seed, (uint32_t)epoch, (uint32_t)place, PURPOSE_MOVE));
+            finish_sample(d, s, k);
+            continue;
+        }
         st = vbg_augment(d->augmenter, &o->augment, s->order[place % d->train.count],
                          dice, at, &s->sample, err);
         if (st != VBG_OK)
@@ -271,8 +324,7 @@ vbg_status vbg_segment_data_load(vbg_segment_data *d, uint64_t job, int at, vbg_
         targets(target, &s->sample.alpha);
         if (s->teacher)
             st = ask_teacher(d, s, target, err);
-        for (size_t i = 0; i < px; i++)
-            s->batch.label[k * px + i] = target[i] > 0.5f;
+        finish_sample(d, s, k);
         add_name(&s->batch, d->train.item[s->sample.used].picture);
     }
     return st;

@@ -18,6 +18,8 @@ typedef struct vbg_segment_data_opt {
     vbg_augment_opt augment;
     vbg_input_norm norm;
     int batch, cache_mb;
+    int band;   /* half the width of a border, 0: none */
+    bool pairs; /* every other sample is the one before it, moved a little, noise apart */
     uint64_t seed;
     bool shuffle, strict;
 } vbg_segment_data_opt;
@@ -27,6 +29,9 @@ typedef struct vbg_segment_batch {
     float *x;       /* [batch, h, w, 3], normalised */
     float *target;  /* [batch, h, w], 0..1 */
     uint8_t *label; /* target > 1/2 */
+    uint8_t *band;  /* [batch, h, w]: near the border of the person; NULL unless asked */
+    int (*move)[2]; /* [batch]: of odd samples, which are the ones before them moved so
+                       far right and down (opt.pairs) */
     char names[512];
 } vbg_segment_batch;
 

@@ -10,6 +10,7 @@
 #include "engine/ops.h"
 #include "engine/picture_io.h"
 #include "models/matting.h"
+#include "tools/train/segment_loss.h"
 
 /* ---- construction ---- */
 
@@ -53,6 +54,8 @@ static vbg_status look(vbg_ctx *c, void *arg, vbg_err *err)
     const vbg_tensor *y = vbg_segnet_forward(c, s->net, x);
 
     s->classes = y->c;
+    if (y->c != 1) /* both are about one alpha */
+        s->opt.borders = s->opt.still = 0;
     if (y->c > 2 || y->h != x->h || y->w != x->w)
         return vbg_fail(err, VBG_EUNSUPPORTED,
                         "%s: %d classes at %dx%d; only 1 or 2 at the input's size can be "
@@ -149,6 +152,31 @@ static vbg_tensor *loss_of(vbg_ctx *c, const vbg_learner *s, const step_job *j,
     return vbg_loss_sum(c, terms, weight, 2);
 }
 
+/* All terms: the answer's, the auxiliary heads', borders, stillness. */
+static vbg_tensor *whole_loss(vbg_ctx *c, const step_job *j, const vbg_tensor *y,
+                              vbg_tensor *const aux[VBG_SEGNET_AUX])
+{
+    const vbg_learner *s = j->s;
+    vbg_tensor *term[VBG_SEGNET_AUX + 3] = { loss_of(c, s, j, y) };
+    float weight[VBG_SEGNET_AUX + 3] = { 1 };
+    int n = 1;
+
+    for (int i = 0; i < VBG_SEGNET_AUX; i++)
+        if (aux[i]) {
+            term[n] = loss_of(c, s, j, aux[i]);
+            weight[n++] = (float)s->opt.aux;
+        }
+    if (s->opt.borders > 0) {
+        term[n] = vbg_loss_borders(c, y, j->batch->target, j->batch->band);
+        weight[n++] = (float)s->opt.borders;
+    }
+    if (s->opt.still > 0) {
+        term[n] = vbg_loss_still(c, y, (const int(*)[2])j->batch->move);
+        weight[n++] = (float)s->opt.still;
+    }
+    return n == 1 ? term[0] : vbg_loss_sum(c, term, weight, n);
+}
+
 static vbg_status compute(vbg_ctx *c, void *arg, vbg_err *err)
 {
     step_job *j = arg;
@@ -159,8 +187,11 @@ static vbg_status compute(vbg_ctx *c, void *arg, vbg_err *err)
     vbg_tape_start(s->tape, !s->opt.freeze_norms);
     const vbg_tensor *in = vbg_wrap(c, j->batch->x, VBG_F32, s->opt.batch, o->h, o->w, 3);
     const vbg_tensor *x = vbg_cast(c, in, vbg_ctx_act(c));
-    const vbg_tensor *y = vbg_cast(c, vbg_segnet_forward(c, s->net, x), VBG_F32);
-    const vbg_tensor *loss = loss_of(c, s, j, y);
+    vbg_tensor *aux[VBG_SEGNET_AUX] = { NULL };
+    const vbg_tensor *said = s->opt.aux > 0 ? vbg_segnet_train(c, s->net, x, aux)
+                                            : vbg_segnet_forward(c, s->net, x);
+    const vbg_tensor *y = vbg_cast(c, said, VBG_F32);
+    const vbg_tensor *loss = whole_loss(c, j, y, aux);
     if (!vbg_planning(c)) {
         j->loss = (double)*(const float *)loss->data;
         count_pixels(j, y);
@@ -386,7 +417,7 @@ static vbg_status sample(void *arg, const char *path, vbg_err *err)
 static vbg_status export_model(void *arg, const char *path, vbg_err *err)
 {
     const vbg_learner *s = arg;
-    return vbg_segment_write(path, s->file, s->params, s->opt.store,
+    return vbg_segment_write(path, s->file, s->params, s->opt.store, !s->opt.path,
                              vbg_segnet_arch(s->net), err);
 }
 

@@ -13,7 +13,7 @@ typedef struct vbg_segment_net_opt {
     vbg_segment_shape shape; /* w and h always hold */
     vbg_ctx_opt ctx;
     vbg_dtype precision, store;
-    double bce, dice;
+    double bce, dice, aux, borders, still; /* weights of the losses */
     int batch;
     bool freeze_norms;
     uint64_t seed;

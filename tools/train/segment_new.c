@@ -248,6 +248,11 @@ static void new_bisenet1(maker *m, const vbg_segment_shape *s)
     conv_norm(m, "ffm", ".conv", ".bn", c256, c256, 1);
     cbr(m, "conv_out.conv", head, c256, 3);
     conv_bias(m, "conv_out.conv_out", s->classes, head, 1);
+    for (int i = 0; s->aux && i < 2; i++) {
+        cbr(m, i ? "conv_out32.conv" : "conv_out16.conv", c64, c128, 3);
+        conv_bias(m, i ? "conv_out32.conv_out" : "conv_out16.conv_out", s->classes, c64,
+                  1);
+    }
 }
 
 /* PREFIX.i and PREFIX.i+1 of a Sequential, depthwise. */
@@ -280,6 +285,24 @@ static void expansion(maker *m, const char *prefix, int oc, int c, bool stride2)
     snprintf(p, sizeof p, "%.64s.shortcut", prefix);
     pair_depthwise(m, p, c);
     conv_norm(m, p, ".2", ".3", oc, c, 1);
+}
+
+/* Auxiliary heads, a half and an eighth as wide as published: they are thrown away. */
+static void new_aux2(maker *m, const vbg_segment_shape *s)
+{
+    static const char *const name[4] = { "aux2", "aux3", "aux4", "aux5_4" };
+    static const int from[4] = { 16, 32, 64, 128 };
+    const int wide = scaled(m, 64), narrow = scaled(m, 16);
+    char p[32];
+
+    for (int i = 0; i < 4; i++) {
+        snprintf(p, sizeof p, "%s.conv", name[i]);
+        cbr(m, p, wide, scaled(m, from[i]), 3);
+        snprintf(p, sizeof p, "%s.conv_out.0.1", name[i]);
+        cbr(m, p, narrow, wide, 3);
+        snprintf(p, sizeof p, "%s.conv_out.1", name[i]);
+        conv_bias(m, p, s->classes, narrow, 1);
+    }
 }
 
 static void new_bisenet2(maker *m, const vbg_segment_shape *s)
@@ -322,6 +345,19 @@ static void new_bisenet2(maker *m, const vbg_segment_shape *s)
     const int head = s->head ? s->head : scaled(m, 1024);
     cbr(m, "head.conv", head, last, 3);
     conv_bias(m, "head.conv_out.1", s->classes, head, 1);
+    if (s->aux)
+        new_aux2(m, s);
+}
+
+bool vbg_segment_is_aux(const char *name)
+{
+    static const char *const head[] = { "conv_out16.", "conv_out32.", "aux2.",
+                                        "aux3.",       "aux4.",       "aux5_4." };
+
+    for (size_t i = 0; i < sizeof head / sizeof *head; i++)
+        if (strncmp(name, head[i], strlen(head[i])) == 0)
+            return true;
+    return false;
 }
 
 /* ---- files ---- */

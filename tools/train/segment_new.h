@@ -12,6 +12,7 @@ typedef struct vbg_segment_shape {
                          published (256, 1024) times width */
     int classes;      /* 1 or 2 */
     int w, h;         /* of the input, for networks of fixed size */
+    bool aux;         /* bisenetv1 and bisenetv2: with the heads that only training has */
 } vbg_segment_shape;
 
 /* A file (in memory) whose tensors are all zero, ready to be bound with parameters
@@ -24,9 +25,12 @@ vbg_status vbg_segment_new(vbg_weights **out, const vbg_segment_shape *shape,
 void vbg_segment_init(vbg_params *p, uint64_t seed);
 
 /* Writes the network to path: w's tensors, all of which are parameters, with their
- * values, and the metadata model.arch, segmenter.*.  t: type of packed layers, VBG_F32 or
+ * values, and the metadata model.arch, segmenter.*.  trim: without auxiliary heads.
+ * t: type of packed layers, VBG_F32 or
  * VBG_BF16.  Errors: VBG_EIO, VBG_ENOMEM. */
 vbg_status vbg_segment_write(const char *path, const vbg_weights *w, const vbg_params *p,
-                             vbg_dtype t, const char *name, vbg_err *err);
+                             vbg_dtype t, bool trim, const char *name, vbg_err *err);
+/* Whether a tensor of bisenetv1 or bisenetv2 belongs to an auxiliary head. */
+bool vbg_segment_is_aux(const char *name);
 
 #endif

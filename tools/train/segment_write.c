@@ -30,7 +30,7 @@ static vbg_status write_metadata(vbg_writer *out, const vbg_weights *w, const ch
 }
 
 vbg_status vbg_segment_write(const char *path, const vbg_weights *w, const vbg_params *p,
-                             vbg_dtype t, const char *name, vbg_err *err)
+                             vbg_dtype t, bool trim, const char *name, vbg_err *err)
 {
     vbg_writer *out;
     vbg_status st = vbg_writer_new(&out, path, err);
@@ -40,12 +40,16 @@ vbg_status vbg_segment_write(const char *path, const vbg_weights *w, const vbg_p
     st = write_metadata(out, w, name, err);
     for (size_t i = 0; st == VBG_OK && i < vbg_weights_count(w); i++) {
         const vbg_entry *e = vbg_weights_at(w, i);
+        if (trim && vbg_segment_is_aux(e->name))
+            continue;
         st = vbg_writer_declare(out, e->component, e->name, stored_type(e, t), e->layout,
                                 e->rank, e->dim, err);
     }
     for (size_t i = 0; st == VBG_OK && i < vbg_weights_count(w); i++) {
         const vbg_entry *e = vbg_weights_at(w, i);
         const vbg_param *m = vbg_params_find(p, e->component, e->name);
+        if (trim && vbg_segment_is_aux(e->name))
+            continue;
         VBG_CHECK(m, "%s is no parameter", e->name);
         st = vbg_writer_data(out, e->component, e->name, m->value, err);
     }
