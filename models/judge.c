@@ -7,9 +7,15 @@
 #include "engine/picture_resize.h"
 #include "models/convnet.h"
 
-enum { STEM = 32, JOINED = 96, FIRST_JOINED = 1, GROUP = 8 /* channels of a group */ };
+enum {
+    STEM = 32,
+    LAST = 160,
+    JOINED = VBG_JUDGE_FEATURES - LAST,
+    FIRST_JOINED = 1,
+    GROUP = 8 /* channels of a group */
+};
 
-static const int width[VBG_JUDGE_STAGES] = { 48, 96, 128, VBG_JUDGE_FEATURES };
+static const int width[VBG_JUDGE_STAGES] = { 48, 96, 128, LAST };
 static const int blocks[VBG_JUDGE_STAGES] = { 1, 1, 2, 1 };
 
 /* ---- binding ---- */
@@ -96,7 +102,7 @@ vbg_judge_out vbg_judge_forward(vbg_ctx *c, const vbg_judge_net *m, const vbg_te
     }
     y = conv(c, &m->join, y, 1, VBG_ACT_RELU);
     out.labels = vbg_linear_ex(c, y, &m->label_head, plain);
-    out.features = vbg_global_mean(c, x);
+    out.features = vbg_concat(c, vbg_global_mean(c, x), vbg_global_mean(c, y));
     out.kinds = vbg_linear_ex(c, out.features, &m->kind_head, plain);
     return out;
 }

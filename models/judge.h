@@ -24,7 +24,7 @@
 enum {
     VBG_JUDGE_STAGES = 4,
     VBG_JUDGE_BLOCKS = 2, /* at most, of a stage */
-    VBG_JUDGE_FEATURES = 160,
+    VBG_JUDGE_FEATURES = 256,
     VBG_JUDGE_CELL = 8,  /* pixels of a place in the label map */
     VBG_JUDGE_STEP = 32, /* sides of views are multiples of this */
     VBG_JUDGE_MAX_NAMES = 255

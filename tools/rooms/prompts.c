@@ -8,7 +8,7 @@
 #include "tools/options.h"
 #include "tools/rooms/kinds.h"
 
-enum { WIDTH = 512, ATTEMPTS = 100, FRESH = 60, WORDINGS = 24 };
+enum { WIDTH = 256, ATTEMPTS = 100, FRESH = 60, WORDINGS = 24 };
 
 typedef struct maker {
     const prompt_opt *o;
@@ -101,6 +101,25 @@ static bool known(const json_t *list, const char *kind, const char *region,
     return false;
 }
 
+/* Whether a built scene has a surface of which there is no prompt yet: what is not so is
+ * not worth a picture. */
+static bool promising(const maker *m, bool fresh)
+{
+    const scene *s = &m->s;
+    surface has[3];
+    int n = surfaces(s, has);
+
+    while (n > 0 && fresh) {
+        const surface *f = &has[n - 1];
+        if (!known(m->list, vr_kind_name(s->kind), f->region,
+                   vr_colour_word(s->objs[f->object].colour),
+                   vr_thing(s->objs[s->main].what)->one))
+            break;
+        n--;
+    }
+    return n > 0;
+}
+
 /* Adds a prompt of the measured scene when some wording says colour and thing. */
 static bool add_prompt(maker *m, bool fresh)
 {
@@ -151,7 +170,8 @@ static vbg_status one(maker *m, int kind, bool *made, vbg_err *err)
         if (m->s.failed)
             return vbg_fail(err, VBG_ENOMEM, "rooms: out of memory");
         if (m->s.main < 0 ||
-            (m->o->held < 2 && vr_scene_held_out(&m->s) != (m->o->held == 1)))
+            (m->o->held < 2 && vr_scene_held_out(&m->s) != (m->o->held == 1)) ||
+            !promising(m, i < FRESH))
             continue;
         vbg_status e = vr_render(m->r, &m->s, &m->c, &o, &st, err);
         if (e != VBG_OK)
