@@ -183,8 +183,8 @@ static const char *outside_words(const scene *s, rng *r)
         [BACK_SEA] = { "the sea", "the sea" },
         [BACK_FOREST] = { "hills", "green hills" },
         [BACK_DUNES] = { "dunes", "dunes" },
-        [BACK_SPACE] = { "stars", "space" },
-        [BACK_UNDERWATER] = { "blue water", "the sea" },
+        [BACK_SPACE] = { "stars", "outer space" },
+        [BACK_UNDERWATER] = { "deep water", "the sea" },
         [BACK_GARDEN] = { "a garden", "a garden" },
         [BACK_SNOW] = { "snowy mountains", "mountains in snow" },
     };

@@ -265,10 +265,19 @@ static bool light_pick(const core_job *j, const float *sum, float total, vec3 p,
     return true;
 }
 
+/* p lies out of doors: what is seen through a window may be a thing too. */
+static bool outdoors(const scene *s, vec3 p)
+{
+    const vec3 lo = s->room_lo, hi = s->room_hi;
+
+    return !s->indoor || (hi.x > lo.x && (p.x < lo.x || p.y < lo.y || p.z < lo.z ||
+                                          p.x > hi.x || p.y > hi.y || p.z > hi.z));
+}
+
 /* True when a line from p towards the sun may leave the room. */
 static bool sun_window(const scene *s, vec3 p, vec3 d)
 {
-    if (!s->indoor)
+    if (outdoors(s, p))
         return true;
     for (int i = 0; i < s->n_windows; i++) {
         const vec3 *c = s->windows[i];
@@ -427,7 +436,7 @@ static void bounce_hits(const core_job *j, lanes *a, packet *k, int sample, floa
             continue;
         const vec3 d = v3(k->rh.ray.dir_x[l], k->rh.ray.dir_y[l], k->rh.ray.dir_z[l]);
         if (k->rh.hit.geomID[l] == RTC_INVALID_GEOMETRY_ID) {
-            if (!s->indoor)
+            if (outdoors(s, a->h[l].p))
                 a->irr[l] = v3_mad(a->irr[l], env_lookup(j->low, LOW_W, LOW_H, d), scale);
             continue;
         }
@@ -637,6 +646,10 @@ static void store(const core_job *j, lanes *a, int l, size_t i, vec3 d)
     const canvas *c = j->c;
     const hit *h = &a->h[l];
 
+    if (h->met && j->s->indoor && outdoors(j->s, h->p)) { /* as bright as the sky there */
+        a->irr[l] = v3_mul(a->irr[l], j->view_gain);
+        a->spec[l] = v3_mul(a->spec[l], j->view_gain);
+    }
     if (!h->met) {
         put3(c, P_AR, i, v3s(0));
         put3(c, P_ER, i, sky_seen(j, d, h));

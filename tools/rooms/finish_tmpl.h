@@ -99,10 +99,16 @@ static uint8_t encode(const core_job *j, float v, float dither)
     return (uint8_t)vr_clamp(j->gamma[(int)(i + .5f)] + dither, 0, 255);
 }
 
-static vec3 through_air(const scene *s, vec3 c, float dist)
+/* What the air, or water, between the eye and p leaves of c.  Rooms are clear. */
+static vec3 through_air(const core_job *j, vec3 c, float dist, vec3 p)
 {
+    const scene *s = j->s;
+    const vec3 fog = s->indoor ? v3_mul(s->fog_colour, j->view_gain) : s->fog_colour;
+
+    if (s->indoor && s->room_hi.x > s->room_lo.x && !outdoors(s, p))
+        return c;
     if (s->fog > 0 && dist > 0)
-        c = v3_mix(s->fog_colour, c, expf(-dist * s->fog));
+        c = v3_mix(fog, c, expf(-dist * s->fog));
     if (s->absorb.x > 0 && dist > 0)
         c = v3_had(c, v3(expf(-dist * s->absorb.x), expf(-dist * s->absorb.y),
                          expf(-dist * s->absorb.z)));
@@ -147,7 +153,7 @@ static void finish_row(const core_job *j, int y, uint8_t *edge)
         const size_t i = (size_t)y * (size_t)c->w + (size_t)x;
         vec3 v = v3_add(v3_had(get3(c, P_AR, i), get3(c, P_IR, i)),
                         v3_add(get3(c, P_ER, i), get3(c, P_SR, i)));
-        v = through_air(j->s, v, c->p[P_D][i]);
+        v = through_air(j, v, c->p[P_D][i], get3(c, P_PX, i));
         v = tone(v3_mad(bloom_at(c, x, y), v, j->exposure));
         uint8_t *o = c->rgb + i * 3;
         const float di = vr_unit(vr_hash((uint32_t)i ^ j->seed));
@@ -234,7 +240,7 @@ static void edges(const core_job *j, const uint32_t *pixel, int n)
                 if (h[l].met) {
                     surf f;
                     surface_at(j, &h[l], px, &f);
-                    v = through_air(j->s, borrowed(j, &h[l], &f, x, y), h[l].t);
+                    v = through_air(j, borrowed(j, &h[l], &f, x, y), h[l].t, h[l].p);
                 } else {
                     v = sky_seen(j, dir[l], &h[l]);
                 }

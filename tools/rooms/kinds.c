@@ -6,8 +6,7 @@
 
 bool vr_kind_built(int kind)
 {
-    return kind >= 0 && kind < KINDS && kind != K_SPACESHIP && kind != K_UNDERWATER &&
-           kind != K_CITY && kind != K_ROOFTOP && kind != K_GARDEN;
+    return kind >= 0 && kind < KINDS;
 }
 
 vbg_status vr_kinds_of(const char *list, int *kinds, int *count, vbg_err *err)
@@ -68,6 +67,21 @@ void vr_build(scene *s, int kind)
         break;
     case K_ATTIC:
         vr_kind_attic(s);
+        break;
+    case K_SPACESHIP:
+        vr_kind_spaceship(s);
+        break;
+    case K_UNDERWATER:
+        vr_kind_underwater(s);
+        break;
+    case K_CITY:
+        vr_kind_city(s);
+        break;
+    case K_ROOFTOP:
+        vr_kind_rooftop(s);
+        break;
+    case K_GARDEN:
+        vr_kind_garden(s);
         break;
     case K_BEACH:
     case K_FOREST:

@@ -3,7 +3,7 @@
 #include "tools/rooms/land.h"
 #include "tools/rooms/noise.h"
 
-static void weather(scene *s, int time, int back)
+void vr_weather(scene *s, int time, int back)
 {
     s->indoor = false;
     s->time = time;
@@ -27,7 +27,7 @@ static void weather(scene *s, int time, int back)
     s->ceiling = vr_object(s, T_SKY, name, 0);
 }
 
-static int any_time(rng *r)
+int vr_any_time(rng *r)
 {
     static const int t[10] = { SKY_DAY,      SKY_DAY,     SKY_DAY,     SKY_DAY,
                                SKY_MORNING,  SKY_MORNING, SKY_EVENING, SKY_EVENING,
@@ -36,7 +36,7 @@ static int any_time(rng *r)
     return t[rnd_int(r, 10)];
 }
 
-static void ground(scene *s, const land *l, int colour, int stuff, material m, float far)
+void vr_ground(scene *s, const land *l, int colour, int stuff, material m, float far)
 {
     s->at = frame_unit();
     s->floor = vr_object(s, T_GROUND, colour, stuff);
@@ -48,14 +48,14 @@ static void ground(scene *s, const land *l, int colour, int stuff, material m, f
 }
 
 /* Onto the ground at distance d and direction a, turned by yaw. */
-static void stand(scene *s, const land *l, float d, float a, float yaw)
+void vr_stand(scene *s, const land *l, float d, float a, float yaw)
 {
     const float x = d * sinf(a), z = -d * cosf(a);
 
     s->at = frame_move(frame_unit(), v3(x, vr_land_height(l, x, z), z), yaw);
 }
 
-static int leaf_material(scene *s, vec3 c, rng *r)
+int vr_m_leaf(scene *s, vec3 c, rng *r)
 {
     const vec3 v = v3_had(
         c, v3(rnd_in(r, .75f, 1.35f), rnd_in(r, .85f, 1.15f), rnd_in(r, .7f, 1.2f)));
@@ -64,7 +64,7 @@ static int leaf_material(scene *s, vec3 c, rng *r)
         s, (material){ .kind = MAT_LEAF, .a = v, .rough = .5f, .through = .42f });
 }
 
-static int bark_material(scene *s, vec3 c, int style)
+int vr_m_bark(scene *s, vec3 c, int style)
 {
     return vr_material(
         s, (material){ .kind = MAT_BARK, .style = style, .a = c, .rough = .9f });
@@ -77,7 +77,7 @@ static void scatter_rocks(scene *s, const land *l, int n, float lo, float hi, fl
 
     for (int i = 0; i < n; i++) {
         const float far = 2.5f + reach * rnd(r) * rnd(r);
-        stand(s, l, far, rnd_in(r, 0, 6.2832f), rnd_in(r, 0, 360));
+        vr_stand(s, l, far, rnd_in(r, 0, 6.2832f), rnd_in(r, 0, 360));
         vr_object(s, T_ROCK, name, 0);
         vr_material(s, (material){ .kind = MAT_GROUND,
                                    .style = GROUND_ROCK,
@@ -92,7 +92,7 @@ static void scatter_rocks(scene *s, const land *l, int n, float lo, float hi, fl
     }
 }
 
-static void eye_at(scene *s, const land *l, float h)
+void vr_eye_at(scene *s, const land *l, float h)
 {
     s->eye = v3(0, vr_land_height(l, 0, 0) + h, 0);
 }
@@ -101,14 +101,14 @@ static void beach(scene *s)
 {
     rng *r = &s->r;
     const land l = { LAND_SHORE, 1, 1, (uint32_t)rng_next(r), rnd_in(r, -.6f, .6f) };
-    const int time = any_time(r), white = chance(r, .4f);
+    const int time = vr_any_time(r), white = chance(r, .4f);
 
-    weather(s, time, BACK_SEA);
+    vr_weather(s, time, BACK_SEA);
     s->sky.eye = 3;
-    ground(s, &l, white ? WHITE : NO_COLOUR, S_SAND,
-           (material){ .style = GROUND_BEACH,
-                       .a = white ? v3(.72f, .66f, .55f) : v3(.55f, .42f, .27f) },
-           700);
+    vr_ground(s, &l, white ? WHITE : NO_COLOUR, S_SAND,
+              (material){ .style = GROUND_BEACH,
+                          .a = white ? v3(.72f, .66f, .55f) : v3(.55f, .42f, .27f) },
+              700);
     vr_object(s, T_WATER, BLUE, 0);
     const bool south = chance(r, .5f);
     vr_material(s, (material){ .kind = MAT_WATER,
@@ -120,13 +120,13 @@ static void beach(scene *s)
                                .scale = 1,
                                .bump = rnd_in(r, .035f, .08f) });
     vr_sea_mesh(s, &l, 3000);
-    const int green = leaf_material(s, v3(.07f, .19f, .04f), r),
-              bark = bark_material(s, v3(.2f, .15f, .1f), 0);
+    const int green = vr_m_leaf(s, v3(.07f, .19f, .04f), r),
+              bark = vr_m_bark(s, v3(.2f, .15f, .1f), 0);
     const int palms = chance(r, .75f) ? 2 + rnd_int(r, 6) : 0;
     const int palm = vr_object(s, T_PALM, GREEN, 0);
     for (int i = 0; i < palms; i++) {
-        stand(s, &l, rnd_in(r, 6, 26), VR_PI - l.turn + rnd_in(r, -1.5f, 1.5f),
-              rnd_in(r, 0, 360));
+        vr_stand(s, &l, rnd_in(r, 6, 26), VR_PI - l.turn + rnd_in(r, -1.5f, 1.5f),
+                 rnd_in(r, 0, 360));
         s->obj = vr_object(s, T_PALM, GREEN, 0);
         vr_tree(s, r, TREE_PALM, rnd_in(r, 5, 9), bark, green, false);
     }
@@ -137,7 +137,7 @@ static void beach(scene *s)
         const float a = VR_PI / 2 * (float)(i & 1 ? 1 : -1) + rnd_in(r, -.9f, .9f) -
                         l.turn,
                     d = rnd_in(r, 3, 8);
-        stand(s, &l, d, a, rnd_in(r, 0, 360));
+        vr_stand(s, &l, d, a, rnd_in(r, 0, 360));
         const frame f = s->at;
         vr_parasol(s, r, chance(r, .6f) ? pc : rnd_int(r, COLOURS));
         const int obj = s->obj;
@@ -147,13 +147,14 @@ static void beach(scene *s)
             s->main = obj;
     }
     if (chance(r, .4f)) {
-        stand(s, &l, rnd_in(r, 5, 9), rnd_in(r, -1.2f, 1.2f) - l.turn, rnd_in(r, 0, 360));
+        vr_stand(s, &l, rnd_in(r, 5, 9), rnd_in(r, -1.2f, 1.2f) - l.turn,
+                 rnd_in(r, 0, 360));
         s->at.o.y = fmaxf(s->at.o.y, .05f);
         vr_boat(s, r, rnd_int(r, COLOURS));
         s->main = s->obj;
     }
     scatter_rocks(s, &l, rnd_int(r, 14), .15f, 1.6f, 25, v3(.2f, .18f, .16f), NO_COLOUR);
-    eye_at(s, &l, 1.65f);
+    vr_eye_at(s, &l, 1.65f);
 }
 
 static void forest(scene *s)
@@ -166,21 +167,21 @@ static void forest(scene *s)
     const land l = { LAND_ROLLING, 3, 3, (uint32_t)rng_next(r), 0 };
     const int kind = rnd_int(r, 3), autumn = kind != TREE_PINE && chance(r, .25f);
 
-    weather(s, any_time(r), BACK_FOREST);
+    vr_weather(s, vr_any_time(r), BACK_FOREST);
     s->fog = 1 / rnd_in(r, 180, 600);
     s->key *= .85f;
-    ground(
+    vr_ground(
         s, &l, NO_COLOUR, 0,
         (material){ .style = GROUND_SOIL,
                     .a = v3(.09f, .055f, .03f),
                     .b = chance(r, .6f) ? v3(.05f, .10f, .025f) : v3(.13f, .08f, .04f) },
         300);
-    const int bark = kind == TREE_BIRCH ? bark_material(s, v3(.55f, .54f, .5f), 1)
-                                        : bark_material(s, v3(.12f, .085f, .06f), 0);
-    const int leaf = leaf_material(
+    const int bark = kind == TREE_BIRCH ? vr_m_bark(s, v3(.55f, .54f, .5f), 1)
+                                        : vr_m_bark(s, v3(.12f, .085f, .06f), 0);
+    const int leaf = vr_m_leaf(
         s, kind == TREE_PINE ? v3(.03f, .085f, .03f) : greens[autumn ? 2 : rnd_int(r, 2)],
         r);
-    const int leaf2 = leaf_material(s, autumn ? v3(.32f, .2f, .03f) : greens[3], r);
+    const int leaf2 = vr_m_leaf(s, autumn ? v3(.32f, .2f, .03f) : greens[3], r);
     const float path = rnd_in(r, 0, 3.14f);
     int near = 0;
     for (int i = 0; i < 190; i++) {
@@ -189,7 +190,7 @@ static void forest(scene *s)
         const float off = fabsf(d * sinf(a - path));
         if (d < 3.2f || off < 1.6f)
             continue;
-        stand(s, &l, d, a, rnd_in(r, 0, 360));
+        vr_stand(s, &l, d, a, rnd_in(r, 0, 360));
         const int obj = vr_object(s, T_TREE, autumn ? ORANGE : GREEN, 0);
         if (s->main < 0)
             s->main = obj;
@@ -200,20 +201,21 @@ static void forest(scene *s)
     }
     vr_object(s, T_FERN, GREEN, 0);
     for (int i = 0; i < 70; i++) {
-        stand(s, &l, 1.8f + 14 * rnd(r) * rnd(r), rnd_in(r, 0, 6.28f), rnd_in(r, 0, 360));
+        vr_stand(s, &l, 1.8f + 14 * rnd(r) * rnd(r), rnd_in(r, 0, 6.28f),
+                 rnd_in(r, 0, 360));
         vr_fern(s, r, rnd_in(r, .35f, .8f), leaf);
     }
     s->at = frame_unit();
     vr_object(s, T_NOTHING, NO_COLOUR, 0);
     vr_grass_tufts(s, r, &l, 1500, 14, leaf);
     if (chance(r, .6f)) {
-        stand(s, &l, rnd_in(r, 3, 6), path + 1.57f, rnd_in(r, 0, 360));
+        vr_stand(s, &l, rnd_in(r, 3, 6), path + 1.57f, rnd_in(r, 0, 360));
         vr_object(s, T_LOG, NO_COLOUR, S_WOOD);
         s->mat = bark;
         vr_rod(s, v3(-2.5f, .22f, 0), v3(2.5f, .26f, .3f), .28f, .22f, 14);
     }
     scatter_rocks(s, &l, rnd_int(r, 10), .2f, 1.2f, 18, v3(.19f, .19f, .17f), GREY);
-    eye_at(s, &l, 1.62f);
+    vr_eye_at(s, &l, 1.62f);
 }
 
 static void mountains(scene *s)
@@ -221,28 +223,28 @@ static void mountains(scene *s)
     rng *r = &s->r;
     const land l = { LAND_PEAKS, rnd_in(r, 110, 190), 14, (uint32_t)rng_next(r), 0 };
 
-    weather(s, any_time(r), BACK_MOUNTAINS);
+    vr_weather(s, vr_any_time(r), BACK_MOUNTAINS);
     s->sky.eye = 60;
-    ground(s, &l, GREEN, S_GRASS,
-           (material){ .style = GROUND_ALPINE,
-                       .a = v3(.07f, .15f, .03f),
-                       .b = v3(.78f, .81f, .86f),
-                       .c = v3(.2f, .185f, .165f),
-                       .scale = rnd_in(r, 38, 80) },
-           900);
+    vr_ground(s, &l, GREEN, S_GRASS,
+              (material){ .style = GROUND_ALPINE,
+                          .a = v3(.07f, .15f, .03f),
+                          .b = v3(.78f, .81f, .86f),
+                          .c = v3(.2f, .185f, .165f),
+                          .scale = rnd_in(r, 38, 80) },
+              900);
     s->main = vr_object(s, T_MOUNTAIN, NO_COLOUR, 0);
-    const int bark = bark_material(s, v3(.12f, .085f, .06f), 0),
-              leaf = leaf_material(s, v3(.028f, .075f, .028f), r);
+    const int bark = vr_m_bark(s, v3(.12f, .085f, .06f), 0),
+              leaf = vr_m_leaf(s, v3(.028f, .075f, .028f), r);
     for (int i = 0; i < 170; i++) {
         const float d = 9 + 120 * rnd(r), a = rnd_in(r, 0, 6.28f);
         if (vr_noise(v3(d * sinf(a) * .03f, 3, d * cosf(a) * .03f)) < .02f)
             continue;
-        stand(s, &l, d, a, rnd_in(r, 0, 360));
+        vr_stand(s, &l, d, a, rnd_in(r, 0, 360));
         const int obj = vr_object(s, T_TREE, GREEN, 0);
         (void)obj;
         vr_tree(s, r, TREE_PINE, rnd_in(r, 5, 12), bark, leaf, d > 24);
     }
-    const int grass = leaf_material(s, v3(.08f, .18f, .03f), r);
+    const int grass = vr_m_leaf(s, v3(.08f, .18f, .03f), r);
     s->at = frame_unit();
     vr_object(s, T_NOTHING, NO_COLOUR, 0);
     vr_grass_tufts(s, r, &l, 4500, 22, grass);
@@ -250,23 +252,23 @@ static void mountains(scene *s)
     if (chance(r, .5f) && bed != GREEN) {
         vr_object(s, T_FLOWERS, bed, 0);
         for (int i = 0; i < 25; i++) {
-            stand(s, &l, rnd_in(r, 1.5f, 12), rnd_in(r, 0, 6.28f), 0);
+            vr_stand(s, &l, rnd_in(r, 1.5f, 12), rnd_in(r, 0, 6.28f), 0);
             vr_flower_bed(s, r, .8f, .8f, bed);
         }
     }
     scatter_rocks(s, &l, 14 + rnd_int(r, 20), .2f, 2.2f, 40, v3(.21f, .2f, .18f), GREY);
     if (chance(r, .45f)) {
-        stand(s, &l, rnd_in(r, 13, 24), rnd_in(r, 0, 6.28f), rnd_in(r, 0, 360));
+        vr_stand(s, &l, rnd_in(r, 13, 24), rnd_in(r, 0, 6.28f), rnd_in(r, 0, 360));
         vr_cabin(s, r, false);
         s->main = s->obj;
     } else if (chance(r, .4f)) {
-        stand(s, &l, rnd_in(r, 5, 9), rnd_in(r, 0, 6.28f), rnd_in(r, 0, 360));
+        vr_stand(s, &l, rnd_in(r, 5, 9), rnd_in(r, 0, 6.28f), rnd_in(r, 0, 360));
         vr_tent(s, r, rnd_int(r, COLOURS));
         s->main = s->obj;
     } else {
         s->main = s->n_objs - 1;
     }
-    eye_at(s, &l, 1.65f);
+    vr_eye_at(s, &l, 1.65f);
 }
 
 static void desert(scene *s)
@@ -276,15 +278,15 @@ static void desert(scene *s)
                      rnd_in(r, 0, 6) };
     const bool red = chance(r, .35f);
 
-    weather(s, any_time(r), BACK_DUNES);
-    ground(s, &l, red ? ORANGE : NO_COLOUR, S_SAND,
-           (material){ .style = GROUND_SAND,
-                       .a = red ? v3(.62f, .27f, .09f) : v3(.60f, .42f, .22f) },
-           900);
+    vr_weather(s, vr_any_time(r), BACK_DUNES);
+    vr_ground(s, &l, red ? ORANGE : NO_COLOUR, S_SAND,
+              (material){ .style = GROUND_SAND,
+                          .a = red ? v3(.62f, .27f, .09f) : v3(.60f, .42f, .22f) },
+              900);
     s->sky.land = red ? v3(.55f, .26f, .1f) : v3(.55f, .4f, .22f);
     if (chance(r, .7f))
         for (int i = 0; i < 4 + rnd_int(r, 10); i++) {
-            stand(s, &l, rnd_in(r, 4, 45), rnd_in(r, 0, 6.28f), rnd_in(r, 0, 360));
+            vr_stand(s, &l, rnd_in(r, 4, 45), rnd_in(r, 0, 6.28f), rnd_in(r, 0, 360));
             vr_object(s, T_CACTUS, GREEN, 0);
             s->main = s->obj;
             vr_cactus(s, r, rnd_in(r, 1.4f, 4));
@@ -294,17 +296,17 @@ static void desert(scene *s)
     if (s->main < 0)
         s->main = s->obj;
     if (chance(r, .35f)) {
-        stand(s, &l, rnd_in(r, 5, 10), rnd_in(r, 0, 6.28f), rnd_in(r, 0, 360));
+        vr_stand(s, &l, rnd_in(r, 5, 10), rnd_in(r, 0, 6.28f), rnd_in(r, 0, 360));
         vr_tent(s, r, rnd_int(r, COLOURS));
         s->main = s->obj;
     }
-    const int dry = leaf_material(s, v3(.2f, .2f, .09f), r);
+    const int dry = vr_m_leaf(s, v3(.2f, .2f, .09f), r);
     for (int i = 0; i < rnd_int(r, 12); i++) {
-        stand(s, &l, rnd_in(r, 3, 25), rnd_in(r, 0, 6.28f), 0);
+        vr_stand(s, &l, rnd_in(r, 3, 25), rnd_in(r, 0, 6.28f), 0);
         vr_object(s, T_BUSH, NO_COLOUR, 0);
         vr_bush(s, r, rnd_in(r, .4f, .9f), dry);
     }
-    eye_at(s, &l, 1.65f);
+    vr_eye_at(s, &l, 1.65f);
 }
 
 static void rover(scene *s, rng *r, int colour)
@@ -338,27 +340,27 @@ static void mars(scene *s)
     rng *r = &s->r;
     const land l = { LAND_CRATERS, rnd_in(r, 5, 14), 8, (uint32_t)rng_next(r), 0 };
 
-    weather(s, SKY_MARS, BACK_DUNES);
+    vr_weather(s, SKY_MARS, BACK_DUNES);
     s->fog = 1 / rnd_in(r, 350, 900);
     s->sky.land = v3(.36f, .15f, .065f);
-    ground(s, &l, chance(r, .5f) ? ORANGE : RED, 0,
-           (material){ .style = GROUND_MARS,
-                       .a = v3(.42f, .165f, .065f),
-                       .b = v3(.30f, .115f, .05f),
-                       .c = v3(.2f, .09f, .05f) },
-           900);
+    vr_ground(s, &l, chance(r, .5f) ? ORANGE : RED, 0,
+              (material){ .style = GROUND_MARS,
+                          .a = v3(.42f, .165f, .065f),
+                          .b = v3(.30f, .115f, .05f),
+                          .c = v3(.2f, .09f, .05f) },
+              900);
     scatter_rocks(s, &l, 50 + rnd_int(r, 60), .08f, 2.6f, 60, v3(.24f, .105f, .06f),
                   NO_COLOUR);
     s->main = s->obj;
     if (chance(r, .6f)) {
-        stand(s, &l, rnd_in(r, 5, 10), rnd_in(r, 0, 6.28f), rnd_in(r, 0, 360));
+        vr_stand(s, &l, rnd_in(r, 5, 10), rnd_in(r, 0, 6.28f), rnd_in(r, 0, 360));
         const int n = s->n_objs;
         rover(s, r, rnd_int(r, COLOURS));
         s->main = n;
     }
     const int domes = rnd_int(r, 4);
     for (int i = 0; i < domes; i++) {
-        stand(s, &l, rnd_in(r, 14, 35), rnd_in(r, 0, 6.28f), rnd_in(r, 0, 360));
+        vr_stand(s, &l, rnd_in(r, 14, 35), rnd_in(r, 0, 6.28f), rnd_in(r, 0, 360));
         const int colour = chance(r, .6f) ? WHITE : rnd_int(r, COLOURS);
         const float R = rnd_in(r, 3, 6);
         vr_object(s, T_DOME, colour, 0);
@@ -383,7 +385,7 @@ static void mars(scene *s)
                     14);
         }
     }
-    eye_at(s, &l, 1.7f);
+    vr_eye_at(s, &l, 1.7f);
 }
 
 static void snowman(scene *s, rng *r)
@@ -417,17 +419,17 @@ static void snow(scene *s)
 
     if (l.shape == LAND_PEAKS)
         big.amp = rnd_in(r, 90, 150);
-    weather(s, any_time(r), BACK_SNOW);
+    vr_weather(s, vr_any_time(r), BACK_SNOW);
     s->key *= 1.2f;
     s->sky.land = v3(.75f, .78f, .83f);
-    ground(s, &big, WHITE, S_SNOW,
-           (material){ .style = GROUND_SNOW,
-                       .a = v3(.80f, .83f, .87f),
-                       .b = v3(.8f, .83f, .87f),
-                       .c = v3(.2f, .19f, .18f) },
-           900);
-    const int bark = bark_material(s, v3(.12f, .085f, .06f), 0),
-              leaf = leaf_material(s, v3(.03f, .08f, .032f), r);
+    vr_ground(s, &big, WHITE, S_SNOW,
+              (material){ .style = GROUND_SNOW,
+                          .a = v3(.80f, .83f, .87f),
+                          .b = v3(.8f, .83f, .87f),
+                          .c = v3(.2f, .19f, .18f) },
+              900);
+    const int bark = vr_m_bark(s, v3(.12f, .085f, .06f), 0),
+              leaf = vr_m_leaf(s, v3(.03f, .08f, .032f), r);
     const int white = vr_material(s, (material){ .kind = MAT_LEAF,
                                                  .a = v3(.7f, .74f, .78f),
                                                  .rough = .9f,
@@ -436,25 +438,25 @@ static void snow(scene *s)
         const float d = 6 + 90 * rnd(r), a = rnd_in(r, 0, 6.28f);
         if (vr_noise(v3(d * sinf(a) * .04f, 3, d * cosf(a) * .04f)) < -.05f)
             continue;
-        stand(s, &big, d, a, rnd_in(r, 0, 360));
+        vr_stand(s, &big, d, a, rnd_in(r, 0, 360));
         vr_object(s, T_TREE, chance(r, .5f) ? GREEN : NO_COLOUR, 0);
         s->main = s->obj;
         vr_tree(s, r, TREE_PINE, rnd_in(r, 4, 10), bark, chance(r, .45f) ? white : leaf,
                 d > 22);
     }
     if (chance(r, .6f)) {
-        stand(s, &big, rnd_in(r, 11, 20), rnd_in(r, 0, 6.28f), rnd_in(r, 0, 360));
+        vr_stand(s, &big, rnd_in(r, 11, 20), rnd_in(r, 0, 6.28f), rnd_in(r, 0, 360));
         vr_cabin(s, r, true);
         s->main = s->obj;
     }
     if (chance(r, .5f)) {
         const float a = rnd_in(r, 0, 6.28f);
-        stand(s, &big, rnd_in(r, 3, 6), a, 180 - a * 180 / VR_PI + 180);
+        vr_stand(s, &big, rnd_in(r, 3, 6), a, 180 - a * 180 / VR_PI + 180);
         snowman(s, r);
         s->main = s->obj;
     }
     scatter_rocks(s, &big, rnd_int(r, 8), .3f, 1.5f, 25, v3(.2f, .2f, .2f), GREY);
-    eye_at(s, &big, 1.65f);
+    vr_eye_at(s, &big, 1.65f);
 }
 
 void vr_kind_land(scene *s, int kind)

@@ -122,8 +122,7 @@ void vr_sea_mesh(scene *s, const land *l, float far)
 
 /* ---- plants ---- */
 
-static void leaf_card(scene *s, vec3 p, vec3 dir, vec3 side, float len, float wide,
-                      vec3 n)
+void vr_leaf_card(scene *s, vec3 p, vec3 dir, vec3 side, float len, float wide, vec3 n)
 {
     const vec3 a = v3_mad(p, side, -wide * .25f), b = v3_mad(p, side, wide * .25f);
     const vec3 m = v3_mad(p, dir, len * .5f),
@@ -155,7 +154,7 @@ static void clump(scene *s, rng *r, vec3 c, float R, int n, float size)
         const vec3 dir = v3_unit(v3_add(v3_mul(d, .6f), sphere_dir(r)));
         const vec3 side = v3_unit(v3_cross(dir, v3_add(d, v3(.01f, .3f, .02f))));
         const vec3 n0 = v3_cross(side, dir);
-        leaf_card(
+        vr_leaf_card(
             s, p, dir, side, size * rnd_in(r, .7f, 1.3f), size * .6f,
             v3_unit(v3_add(v3_mul(d, .8f), v3_mul(n0, v3_dot(n0, d) > 0 ? .7f : -.7f))));
     }
@@ -237,10 +236,11 @@ static void pine(scene *s, rng *r, float h, int bark, int leaf, bool cheap)
                 const float q = ((float)m + .6f) / 6;
                 const vec3 at = v3_mad(v3(0, y, 0), out, l * q);
                 for (int sg = -1; sg <= 1; sg++)
-                    leaf_card(s, at, v3_unit(v3_add(out, v3_mul(side, (float)sg * .9f))),
-                              v3_unit(v3_add(side, v3_mul(out, -.5f * (float)sg))),
-                              l * .34f * (1.15f - .5f * q), l * .13f,
-                              v3_unit(v3(out.x * .5f, 1, out.z * .5f)));
+                    vr_leaf_card(s, at,
+                                 v3_unit(v3_add(out, v3_mul(side, (float)sg * .9f))),
+                                 v3_unit(v3_add(side, v3_mul(out, -.5f * (float)sg))),
+                                 l * .34f * (1.15f - .5f * q), l * .13f,
+                                 v3_unit(v3(out.x * .5f, 1, out.z * .5f)));
             }
         }
     }
@@ -267,7 +267,7 @@ static void palm(scene *s, rng *r, float h, int bark, int leaf)
             const float t = (float)k / 16;
             const vec3 up = v3_cross(side, dir);
             for (int sg = -1; sg <= 1; sg += 2)
-                leaf_card(
+                vr_leaf_card(
                     s, at,
                     v3_unit(v3_add(v3_add(v3_mul(side, (float)sg), v3_mul(dir, .55f)),
                                    v3(0, -.35f, 0))),
@@ -367,9 +367,9 @@ void vr_fern(scene *s, rng *r, float size, int leaf)
         for (int k = 0; k < 10; k++) {
             const float t = (float)k / 10;
             for (int sg = -1; sg <= 1; sg += 2)
-                leaf_card(s, at,
-                          v3_unit(v3_add(v3_mul(side, (float)sg), v3_mul(dir, .4f))), dir,
-                          size * .3f * (1 - t) + .01f, size * .075f, v3(0, 1, 0));
+                vr_leaf_card(s, at,
+                             v3_unit(v3_add(v3_mul(side, (float)sg), v3_mul(dir, .4f))),
+                             dir, size * .3f * (1 - t) + .01f, size * .075f, v3(0, 1, 0));
             at = v3_mad(at, dir, size / 10);
             dir = v3_unit(v3_add(dir, v3(0, -.17f, 0)));
         }
@@ -385,9 +385,9 @@ void vr_grass_tufts(scene *s, rng *r, const land *l, int n, float reach, int lea
         const vec3 p = v3(x, vr_land_height(l, x, z) - .01f, z);
         for (int k = 0; k < 6; k++) {
             const float b = rnd_in(r, 0, 6.28f);
-            leaf_card(s, p, v3_unit(v3(cosf(b) * .5f, 1, sinf(b) * .5f)),
-                      v3(-sinf(b), 0, cosf(b)), rnd_in(r, .06f, .2f), .012f,
-                      v3_unit(v3(cosf(b) * .3f, 1, sinf(b) * .3f)));
+            vr_leaf_card(s, p, v3_unit(v3(cosf(b) * .5f, 1, sinf(b) * .5f)),
+                         v3(-sinf(b), 0, cosf(b)), rnd_in(r, .06f, .2f), .012f,
+                         v3_unit(v3(cosf(b) * .3f, 1, sinf(b) * .3f)));
         }
     }
 }
@@ -410,16 +410,16 @@ void vr_flower_bed(scene *s, rng *r, float w, float d, int colour)
         s->mat = leaf;
         for (int k = 0; k < 5; k++) {
             const float a = rnd_in(r, 0, 6.28f);
-            leaf_card(s, p, v3_unit(v3(cosf(a) * .5f, 1, sinf(a) * .5f)),
-                      v3(-sinf(a), 0, cosf(a)), h * .9f, .03f,
-                      v3_unit(v3(cosf(a) * .5f, 1, sinf(a) * .5f)));
+            vr_leaf_card(s, p, v3_unit(v3(cosf(a) * .5f, 1, sinf(a) * .5f)),
+                         v3(-sinf(a), 0, cosf(a)), h * .9f, .03f,
+                         v3_unit(v3(cosf(a) * .5f, 1, sinf(a) * .5f)));
         }
         s->mat = petal;
         for (int k = 0; k < 7; k++) {
             const float a = (float)k * .9f;
-            leaf_card(s, v3_add(p, v3(0, h, 0)), v3_unit(v3(cosf(a), .45f, sinf(a))),
-                      v3(-sinf(a), 0, cosf(a)), .055f, .045f,
-                      v3_unit(v3(cosf(a) * .3f, 1, sinf(a) * .3f)));
+            vr_leaf_card(s, v3_add(p, v3(0, h, 0)), v3_unit(v3(cosf(a), .45f, sinf(a))),
+                         v3(-sinf(a), 0, cosf(a)), .055f, .045f,
+                         v3_unit(v3(cosf(a) * .3f, 1, sinf(a) * .3f)));
         }
     }
 }

@@ -50,4 +50,32 @@ void vr_cabin(scene *s, rng *r, bool snow);
 void vr_car(scene *s, rng *r, int colour);
 void vr_street_lamp(scene *s, bool on);
 
+/* ---- out of doors (kinds_land.c) ---- */
+/* Sky, sun, fog and key for a time of day; names the sky. */
+void vr_weather(scene *s, int time, int back);
+/* A sky_time, mostly by day. */
+int vr_any_time(rng *r);
+/* The ground as an object of its own; m.style is a ground_kind. */
+void vr_ground(scene *s, const land *l, int colour, int stuff, material m, float far);
+/* Onto the ground at distance d and direction a, turned by yaw. */
+void vr_stand(scene *s, const land *l, float d, float a, float yaw);
+int vr_m_leaf(scene *s, vec3 c, rng *r);
+int vr_m_bark(scene *s, vec3 c, int style);
+/* The eye h above the ground at the middle. */
+void vr_eye_at(scene *s, const land *l, float h);
+
+/* ---- what stands in towns (town_things.c) ---- */
+/* A house front at z = 0 looking to +z, w wide, n floors high, deep behind; an object of
+ * its own. */
+void vr_house(scene *s, rng *r, float w, int floors, float deep);
+/* A hedge in the current object, size about the frame's origin at the ground. */
+void vr_hedge(scene *s, rng *r, vec3 size, int leaf);
+void vr_park_bench(scene *s, rng *r);
+void vr_pergola(scene *s, rng *r, float w, float d, int leaf);
+void vr_pond(scene *s, rng *r, float radius);
+void vr_water_tank(scene *s, rng *r);
+void vr_vent(scene *s, rng *r);
+/* One leaf: a bent quad of five points. */
+void vr_leaf_card(scene *s, vec3 p, vec3 dir, vec3 side, float len, float wide, vec3 n);
+
 #endif

@@ -191,6 +191,7 @@ typedef struct scene {
     int n_windows;
     sky sky;
     bool indoor;
+    vec3 room_lo, room_hi; /* beyond them an indoor scene is out of doors; equal: no */
     vec3 eye;
     float fog; /* 1/m */
     vec3 fog_colour;

@@ -174,6 +174,50 @@ static vec3 stars(const sky *k, vec3 d, float px)
     return c;
 }
 
+/* A planet: bands or seas by noise, night side, a rim of air. */
+static vec3 planet(const sky *k, vec3 d, vec3 c)
+{
+    const float az = 1.0f * (vr_unit(vr_hash(k->seed + 31)) - .5f), /* before the bow */
+        el = -.08f + .26f * vr_unit(vr_hash(k->seed + 32)),
+                size = .16f + .30f * vr_unit(vr_hash(k->seed + 33));
+    const vec3 mid = v3(sinf(az) * cosf(el), sinf(el), -cosf(az) * cosf(el));
+    const vec3 u = v3_unit(v3_cross(v3(0, 1, 0), mid)), v = v3_cross(mid, u);
+    const float x = v3_dot(d, u) / size, y = v3_dot(d, v) / size, r2 = x * x + y * y;
+
+    if (v3_dot(d, mid) < 0 || r2 > 1.08f)
+        return c;
+    const uint32_t kind = vr_hash(k->seed + 34) % 3;
+    const vec3 air = kind == 0   ? v3(.25f, .5f, 1)
+                     : kind == 1 ? v3(1, .7f, .45f)
+                                 : v3(.8f, .45f, .3f);
+    const float rim = expf(-fabsf(sqrtf(r2) - 1) * 34);
+    const vec3 n = v3_add(v3_add(v3_mul(u, x), v3_mul(v, y)),
+                          v3_mul(mid, -sqrtf(vr_max(0, 1 - r2))));
+    const float lit = vr_clamp(.12f + 1.05f * v3_dot(n, k->sun_dir), .015f, 1);
+    if (r2 >= 1)
+        return v3_mad(c, air, .5f * rim * lit);
+    const vec3 p = v3(v3_dot(n, u), v3_dot(n, v), v3_dot(n, mid));
+    const float f = vr_fbm(v3_mul(p, 2.3f), 5, .55f, 0),
+                g = vr_fbm(v3_add(v3_mul(p, 3.1f), v3s(7)), 5, .6f, 0);
+    vec3 m;
+    if (kind == 0) { /* seas, land, clouds */
+        m = v3_mix(
+            v3(.02f, .09f, .28f),
+            v3_mix(v3(.10f, .22f, .06f), v3(.38f, .30f, .17f), vr_step(.0f, .4f, g)),
+            vr_step(.05f, .10f, f));
+        m = v3_mix(m, v3s(.85f), vr_step(.08f, .45f, g + .2f * f));
+    } else if (kind == 1) { /* bands of gas */
+        const float b = p.y * 9 + .5f * f;
+        m = v3_mix(v3(.62f, .42f, .26f), v3(.80f, .70f, .56f),
+                   .5f + .5f * sinf(b + .8f * sinf(2.3f * b)));
+    } else {
+        m = v3_mul(
+            v3_mix(v3(.42f, .17f, .08f), v3(.24f, .12f, .08f), vr_step(-.2f, .3f, f)),
+            1 + .35f * g);
+    }
+    return v3_mad(v3_mul(m, 1.2f * lit), air, .35f * rim * lit);
+}
+
 static vec3 clouds(const sky *k, vec3 d, vec3 c, float px)
 {
     if (d.y < .02f)
@@ -345,6 +389,8 @@ vec3 vr_sky(const sky *k, vec3 d, bool fine, float px)
         c = air(k, k->back == BACK_SPACE ? d : v3(d.x, vr_max(d.y, 0), d.z), fine);
     if (fine && k->stars > 0 && (d.y > 0 || k->back == BACK_SPACE))
         c = v3_add(c, stars(k, d, px));
+    if (k->time == SKY_SPACE)
+        c = planet(k, d, c);
     if (k->cloud > 0 && fine)
         c = clouds(k, d, c, px);
     else if (k->cloud > .9f)
