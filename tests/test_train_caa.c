@@ -154,6 +154,21 @@ Test(train_caa, continued_and_cached_trainings_are_the_same, .fini = remove_scra
     vbg_weights_close(c);
 }
 
+/* Pictures of the held-out panorama; the package itself is written at the end. */
+Test(train_caa, shows_what_it_can, .fini = remove_scratch)
+{
+    if (!have_all())
+        return;
+    said s = TRAIN(in_scratch("a"), "--steps", "3", "--sample-every", "2", "--val-share",
+                   "0.5", "--sample-steps", "2", "--save-every", "1");
+    cr_assert_eq(s.code, 0, "%s", s.err);
+    cr_assert(access(in_scratch("a/samples/0000002.png"), R_OK) == 0);
+    cr_assert(access(in_scratch("a/samples/0000003.png"), R_OK) == 0);
+    cr_assert(access(in_scratch("a/samples/0000002.png.vbg"), R_OK) != 0);
+    cr_assert(access(in_scratch("a/model.vbg"), R_OK) == 0);
+    cr_assert(!strstr(s.err, "no samples"), "%s", s.err);
+}
+
 /* What Python loads is what the package holds: converted back, the same bytes. */
 Test(train_caa, blocks_under_their_other_names, .fini = remove_scratch)
 {

@@ -5,11 +5,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "engine/picture_io.h"
-#include "models/generate.h"
 #include "models/known_words.h"
 #include "tools/train/base_unet.h"
 #include "tools/train/export.h"
+#include "tools/train/show.h"
 
 enum { SAMPLES = 8, STEPS = 16, SEEN = 8 /* times, for a word to be known */ };
 
@@ -97,51 +96,22 @@ vbg_status vbg_base_export(void *arg, const char *path, vbg_err *err)
     return vbg_export_end(&e, st, err);
 }
 
-/* views side by side, 4 to a row, as one picture. */
-static vbg_status sheet(const vbg_picture *view, int n, const char *path, vbg_err *err)
-{
-    const int w = view[0].w, h = view[0].h;
-    vbg_picture p = { 0 };
-    vbg_status st = vbg_picture_new(&p, 4 * w, (n + 3) / 4 * h, 3, err);
-
-    for (int i = 0; i < n && st == VBG_OK; i++)
-        for (int y = 0; y < h; y++)
-            memcpy(p.data + (size_t)(i / 4 * h + y) * p.stride + (size_t)(i % 4 * w) * 3,
-                   view[i].data + (size_t)y * view[i].stride, (size_t)w * 3);
-    if (st == VBG_OK)
-        st = vbg_picture_save(path, &p, NULL, 90, err);
-    vbg_picture_free(&p);
-    return st;
-}
-
 /* The package is written, opened and used as vbg-gen would: what is seen is what
  * others will get. */
 vbg_status vbg_base_sample(void *arg, const char *path, vbg_err *err)
 {
     vbg_base *b = arg;
     vbg_gen_request r = vbg_gen_request_default();
-    vbg_picture view[SAMPLES] = { { 0 } };
-    vbg_generator *g = NULL;
-    vbg_ctx_opt co = { .threads = vbg_ctx_threads(b->loop.ctx),
-                       .isa = vbg_ctx_kernels(b->loop.ctx)->isa,
-                       .precision = vbg_ctx_act(b->loop.ctx) };
     char model[4200];
 
     snprintf(model, sizeof model, "%s.vbg", path);
-    vbg_status st = vbg_base_export(b, model, err);
-    if (st == VBG_OK)
-        st = vbg_generator_open(&g, model, &co, err);
     r.flat = true;
     r.views = r.prompts = SAMPLES;
     r.prompt = b->prompt;
     r.steps = STEPS;
+    vbg_status st = vbg_base_export(b, model, err);
     if (st == VBG_OK)
-        st = vbg_generate(g, &r, NULL, view, err);
-    if (st == VBG_OK)
-        st = sheet(view, SAMPLES, path, err);
-    for (int i = 0; i < SAMPLES; i++)
-        vbg_picture_free(&view[i]);
-    vbg_generator_close(g);
+        st = vbg_show_package(b->loop.ctx, model, &r, path, err);
     unlink(model);
     return st;
 }

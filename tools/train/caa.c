@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "convert/safetensors.h"
 #include "engine/loss.h"
@@ -22,6 +23,7 @@
 #include "tools/train/commands.h"
 #include "tools/train/export.h"
 #include "tools/train/loop.h"
+#include "tools/train/show.h"
 
 enum { DEPTH = 3, HELD_OUT = 5, VIEWS = VBG_PANO_VIEWS };
 
@@ -58,6 +60,8 @@ static const vbg_option own[] = {
       "course", VBG_OPT_COMMON },
     { "steps", 0, VBG_OPT_INT, "N", "1000", "1..1000000000",
       "updates in all (default: 10 epochs)", "course", VBG_OPT_COMMON },
+    { "sample-steps", 0, VBG_OPT_INT, "N", "12", "0..1000",
+      "denoising steps of sample pictures, 0: no pictures", "watching", 0 },
     { "clip", 0, VBG_OPT_REAL, "NORM", "0", "0..1000000",
       "largest norm of the whole gradient, 0: any", "optimiser", 0 },
     { "schedule-per", 0, VBG_OPT_CHOICE, "WHAT", "epoch", "step|epoch",
@@ -170,18 +174,24 @@ static vbg_status text_forward(vbg_ctx *c, void *arg, vbg_err *err)
     return VBG_OK;
 }
 
-/* The text tower's state of a caption behind the prefix; "" stays empty. */
-static vbg_status caption_state(const trainer *t, const char *caption, float *state,
-                                vbg_err *err)
+/* A caption behind the prefix, to be freed; "" stays empty.  NULL: no memory. */
+static char *prompt_of(const trainer *t, const char *caption)
 {
     const char *prefix = vbg_value(t->v, "prefix");
-    int ids[VBG_TOKENS];
     char *text = NULL;
 
     if (!*caption || !prefix || !*prefix)
-        text = strdup(caption);
-    else if (asprintf(&text, "%s %s", prefix, caption) < 0)
-        text = NULL;
+        return strdup(caption);
+    return asprintf(&text, "%s %s", prefix, caption) < 0 ? NULL : text;
+}
+
+/* The text tower's state of a caption. */
+static vbg_status caption_state(const trainer *t, const char *caption, float *state,
+                                vbg_err *err)
+{
+    char *text = prompt_of(t, caption);
+    int ids[VBG_TOKENS];
+
     if (!text || vbg_tokenizer_encode77(t->tokens, text, strlen(text), ids) < 0) {
         free(text);
         return vbg_fail(err, VBG_ENOMEM, "not enough memory for a caption");
@@ -357,15 +367,11 @@ static vbg_status export_names(const trainer *t, const char *path, vbg_err *err)
 }
 
 /* The package with the blocks as they are now. */
-static vbg_status export_model(void *arg, const char *path, vbg_err *err)
+static vbg_status export_package(trainer *t, const char *path, vbg_err *err)
 {
-    trainer *t = arg;
-    const char *names = vbg_value(t->v, "safetensors");
     vbg_export e;
+    vbg_status st = vbg_export_new(&e, path, VBG_BF16, err);
 
-    vbg_status st = names ? export_names(t, names, err) : VBG_OK;
-    if (st == VBG_OK)
-        st = vbg_export_new(&e, path, VBG_BF16, err);
     if (st != VBG_OK)
         return st;
     st = vbg_export_declare_file(&e, t->file, "caa", err);
@@ -376,6 +382,47 @@ static vbg_status export_model(void *arg, const char *path, vbg_err *err)
     if (st == VBG_OK)
         st = vbg_export_put_all(&e, t->loop.params, "caa", NULL, err);
     return vbg_export_end(&e, st, err);
+}
+
+static vbg_status export_model(void *arg, const char *path, vbg_err *err)
+{
+    trainer *t = arg;
+    const char *names = vbg_value(t->v, "safetensors");
+    vbg_status st = names ? export_names(t, names, err) : VBG_OK;
+
+    return st == VBG_OK ? export_package(t, path, err) : st;
+}
+
+/* The first held-out panorama's captions, drawn by the package as it is now. */
+static vbg_status sample(void *arg, const char *path, vbg_err *err)
+{
+    trainer *t = arg;
+    vbg_pano_sample *s = t->slots[DEPTH].sample;
+    vbg_gen_request r = vbg_gen_request_default();
+    char *text[VIEWS] = { NULL }, model[4200];
+    const int steps = (int)vbg_value_int(t->v, "sample-steps");
+
+    if (steps == 0)
+        return VBG_OK;
+    snprintf(model, sizeof model, "%s.vbg", path);
+    vbg_status st = vbg_pano_sample_held_out(&t->data, s, 0, err);
+    for (int k = 0; k < VIEWS && st == VBG_OK; k++) {
+        text[k] = prompt_of(t, s->caption[k]);
+        if (!text[k])
+            st = vbg_fail(err, VBG_ENOMEM, "not enough memory for prompts");
+    }
+    r.views = r.prompts = VIEWS;
+    r.prompt = (const char *const *)text;
+    r.width = r.height = t->data.side;
+    r.steps = steps;
+    if (st == VBG_OK)
+        st = export_package(t, model, err);
+    if (st == VBG_OK)
+        st = vbg_show_package(t->loop.ctx, model, &r, path, err);
+    unlink(model);
+    for (int k = 0; k < VIEWS; k++)
+        free(text[k]);
+    return st;
 }
 
 /* ---- beginning ---- */
@@ -548,8 +595,10 @@ static vbg_status open_data(trainer *t, vbg_err *err)
     t->loop.jobs_per_epoch = t->data.count / (size_t)t->batch;
     if (!t->loop.jobs_per_epoch)
         t->loop.jobs_per_epoch = 1;
-    if (t->data.count < t->data.panos.count)
+    if (t->data.count < t->data.panos.count) {
         t->calls.validate = validate;
+        t->calls.sample = sample;
+    }
     return open_slots(t, err);
 }
 
@@ -612,7 +661,11 @@ int vbg_train_caa(int argc, char **argv)
                       "--turns 0" },
         .options = table
     };
-    trainer t = { .loop = { .kind = "caa", .argv = argv, .depth = DEPTH, .best = "loss" },
+    trainer t = { .loop = { .kind = "caa",
+                            .argv = argv,
+                            .depth = DEPTH,
+                            .best = "loss",
+                            .rare_exports = true },
                   .calls = { .load = load,
                              .step = step,
                              .describe = describe,

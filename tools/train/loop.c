@@ -234,7 +234,7 @@ static vbg_status between(vbg_course *c, bool last, bool cut_short, vbg_err *err
         sample(c);
     bool keep = l->opt.keep_every > 0 && c->step % l->opt.keep_every == 0;
     if (st == VBG_OK && (keep || due(c, l->opt.save_every, last)))
-        vbg_course_save(c);
+        vbg_course_save(c, last);
     return st;
 }
 

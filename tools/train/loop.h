@@ -101,7 +101,8 @@ typedef struct vbg_loop {
     int samples_per_job;
     double jobs;      /* micro-batches in all, over all ranks; set by the loop */
     int depth;        /* slots of load */
-    const char *best; /* "loss", or a value of validate that is better when higher */
+    bool rare_exports; /* model.vbg only at the end: it is large beside what is trained */
+    const char *best;  /* "loss", or a value of validate that is better when higher */
 } vbg_loop;
 
 /* The option table of a command: its own rows, then the loop's (loop_options.c) without

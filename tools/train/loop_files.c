@@ -173,7 +173,7 @@ static void log_checkpoint(vbg_course *c, const char *path)
     vbg_log_write(c->log, e);
 }
 
-void vbg_course_save(vbg_course *c)
+void vbg_course_save(vbg_course *c, bool last)
 {
     const vbg_loop_opt *o = &c->l->opt;
     char path[4200];
@@ -188,7 +188,8 @@ void vbg_course_save(vbg_course *c)
     }
     if (o->compact)
         checkpoint(c, o->compact, true);
-    export_to(c, "model.vbg");
+    if (last || !c->l->rare_exports)
+        export_to(c, "model.vbg");
     vbg_err err = { "" };
     if (vbg_plot_training(o->out, &err) != VBG_OK)
         vbg_log_warn(c->log, c->step, "no plot: %s", err.text);

@@ -42,9 +42,9 @@ void vbg_course_path(const vbg_course *c, char *path, size_t size, const char *f
 /* Folders, lock, log; reads the checkpoint to go on from. */
 vbg_status vbg_course_open(vbg_course *c, vbg_err *err);
 void vbg_course_close(vbg_course *c);
-/* last.vbg, every-N and compact checkpoints, model.vbg.  A failure is a warning and
- * remembered. */
-void vbg_course_save(vbg_course *c);
+/* last.vbg, every-N and compact checkpoints, model.vbg; last: the training ends.  A
+ * failure is a warning and remembered. */
+void vbg_course_save(vbg_course *c, bool last);
 void vbg_course_save_best(vbg_course *c);
 /* Values and averages changed over around fn; nothing without averages. */
 void vbg_course_averages(vbg_course *c);
