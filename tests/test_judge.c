@@ -225,11 +225,11 @@ static const char prompts[] =
 static void check_training(const char *data, const char *out, const char *model)
 {
     said s = RUN("vbg-train", "judge", "--data", data, "--out", out, "--side", "64",
-                 "--steps", "120", "-b", "8", "--val-rooms", "2", "--lr", "0.004", "-q",
+                 "--steps", "160", "-b", "8", "--val-rooms", "2", "--lr", "0.004", "-q",
                  "--threads", "2");
     cr_assert_eq(s.code, 0, "%s", s.err);
     s = RUN("vbg-train", "judge", "--data", data, "--out", out, "--side", "64", "--steps",
-            "121", "-b", "8", "--val-rooms", "2", "--lr", "0.004", "-q", "--threads", "1",
+            "161", "-b", "8", "--val-rooms", "2", "--lr", "0.004", "-q", "--threads", "1",
             "--resume");
     cr_expect_eq(s.code, 0, "%s", s.err);
     cr_expect_eq(access(model, R_OK), 0);

@@ -22,7 +22,7 @@
 #include "tools/train/judge_data.h"
 #include "tools/train/loop.h"
 
-enum { DEPTH = 3, PER_ROOM = 8, SAMPLES = 8 };
+enum { DEPTH = 3, ROOMS = 4 /* at least, of a micro-batch */, SAMPLES = 8 };
 
 static const vbg_option own[] = {
     { "data", 'd', VBG_OPT_STRING, "DIR", NULL, NULL,
@@ -71,6 +71,7 @@ typedef struct trainer {
     vbg_judge_batch slots[DEPTH];
     float weight[THINGS]; /* of the labels' cross entropy */
     int batch, side;
+    int per_room; /* views of a room in a micro-batch: a panorama is dear to decode */
     double kind_weight;
 } trainer;
 
@@ -83,13 +84,13 @@ static vbg_status load(void *arg, uint64_t job, int n, vbg_err *err)
     const size_t side = (size_t)t->side, cells = (size_t)t->data.cells;
     vbg_status st = VBG_OK;
 
-    for (int i = 0; i < t->batch && st == VBG_OK; i += PER_ROOM) {
+    for (int i = 0; i < t->batch && st == VBG_OK; i += t->per_room) {
         const size_t at = (size_t)i, room = vbg_dice_word(&d) % t->rooms;
         const vbg_judge_batch out = { t->slots[n].x + at * 3 * side * side,
                                       t->slots[n].label + at * cells * cells,
                                       t->slots[n].kind + at };
-        st = vbg_judge_data_views(&t->data, room, vbg_min_int(PER_ROOM, t->batch - i), &d,
-                                  &out, err);
+        st = vbg_judge_data_views(&t->data, room, vbg_min_int(t->per_room, t->batch - i),
+                                  &d, &out, err);
     }
     return st;
 }
@@ -474,6 +475,7 @@ static void close_trainer(trainer *t)
 static vbg_status train(trainer *t, const vbg_program *program, vbg_err *err)
 {
     t->batch = (int)vbg_value_int(t->v, "batch");
+    t->per_room = vbg_min_int(vbg_max_int(t->batch / ROOMS, 1), VBG_ROOM_VIEWS);
     t->side = (int)vbg_value_int(t->v, "side");
     t->kind_weight = vbg_value_real(t->v, "kind-weight");
     if (t->side % VBG_JUDGE_STEP)
