@@ -260,4 +260,81 @@ Test(rooms, colours_belong_to_their_nouns)
     cr_expect_not(vr_says_colour("", "red", "walls"));
 }
 
+/* The longest prefix of a caption that names things: what follows the light and the view
+ * through windows are set phrases. */
+static void strip_phrases(char *line)
+{
+    static const char *const set[] = { "with lamps on",           "in lamplight",
+                                       "in warm lamp light",      "in soft grey light",
+                                       "seen through the window", "outside the window" };
+
+    for (size_t i = 0; i < sizeof set / sizeof *set; i++) {
+        char *at = strstr(line, set[i]);
+        if (!at)
+            continue;
+        if (i >= 4) /* and what is to be seen there */
+            while (at > line && *at != ',')
+                *at-- = 0;
+        else
+            memset(at, '_', strlen(set[i]));
+    }
+}
+
+/* Some object of class `what` may be named in view k. */
+static bool in_view(const scene *s, int what, int k)
+{
+    for (int i = 0; i < s->n_objs; i++) {
+        const object *o = &s->objs[i];
+        if (o->what == what && o->shown >= .4f && o->view_part[k] >= .4f &&
+            o->view_area[k] >= .004f)
+            return true;
+    }
+    return false;
+}
+
+/* Whatever a view's sentence names is in that view, and not mostly hidden. */
+Test(rooms, named_things_are_visible, .timeout = 240)
+{
+    static const int some[] = { K_LIVING, K_BEDROOM, K_OFFICE, K_CITY, K_GARDEN };
+    scene s = { 0 };
+    canvas c;
+    char lines[1 + VIEWS][CAPTION_BYTES];
+    int named = 0;
+
+    cr_assert_eq(vr_canvas_new(&c, 512, 256, CAMERA_EQUIRECT, NULL), VBG_OK);
+    for (size_t n = 0; n < sizeof some / sizeof *some; n++) {
+        vr_scene_reset(&s, 321 + n);
+        vr_build(&s, some[n]);
+        render(&s, &c, 2);
+        vr_measure(&s, &c);
+        vr_captions(&s, 9, lines);
+        for (int k = 0; k < VIEWS; k++) {
+            char *line = lines[1 + k];
+            strip_phrases(line);
+            for (int what = T_WINDOW; what < THINGS; what++) {
+                const thing_word *w = vr_thing(what);
+                if (!w->one || (!has_word(line, w->one) && !has_word(line, w->many)))
+                    continue;
+                bool other = false; /* "coffee table" says "table" too; so may the kind */
+                for (int i = 0; vr_kind_word(s.kind, i); i++)
+                    other |= has_word(vr_kind_word(s.kind, i), w->one);
+                for (int i = T_WINDOW; i < THINGS && !other; i++) {
+                    const thing_word *v = vr_thing(i);
+                    other = i != what && v->one &&
+                            ((has_word(v->one, w->one) && has_word(line, v->one)) ||
+                             (has_word(v->many, w->many) && has_word(line, v->many)) ||
+                             (v->also && has_word(v->also, w->one) &&
+                              has_word(line, v->also)));
+                }
+                cr_assert(other || in_view(&s, what, k), "%s, view %d: '%s' in '%s'",
+                          vr_kind_name(s.kind), k, w->one, line);
+                named += !other;
+            }
+        }
+    }
+    cr_assert_gt(named, 60, "%d", named);
+    vr_canvas_free(&c);
+    vr_scene_free(&s);
+}
+
 #endif

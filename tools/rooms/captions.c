@@ -54,7 +54,8 @@ static int collect(const scene *s, int view, group *g)
         const object *o = &s->objs[i];
         const float share = view < 0 ? o->area / 3.2f : o->view_area[view];
         const bool big = vr_thing(o->what)->big;
-        if (shell_part(o->what) || share < (big ? .010f : .004f))
+        if (shell_part(o->what) || share < (big ? .010f : .004f) || o->shown < .4f ||
+            (view >= 0 && o->view_part[view] < .4f))
             continue;
         const int seen = view < 0 ? o->seen : o->view_seen[view];
         const int colour = o->colour >= 0 && seen == o->colour ? o->colour : NO_COLOUR;
@@ -236,9 +237,20 @@ static bool window_visible(const scene *s, int view)
     return false;
 }
 
+/* "cosy living room", the adjective only where facts say so. */
+static void kind_with_mood(const scene *s, text *t, const char *kind, bool article,
+                           rng *r)
+{
+    const char *mood = s->mood && chance(r, .45f) ? vr_mood(s->mood) : NULL;
+
+    if (article)
+        put(t, "%s ", vowel(mood ? mood : kind) ? "an" : "a");
+    put(t, "%s%s%s", mood ? mood : "", mood ? " " : "", kind);
+}
+
 static void fragment(const scene *s, text *t, int view, const group *g, int n, rng *r)
 {
-    put(t, "%s", kind_word(s, r));
+    kind_with_mood(s, t, kind_word(s, r), false, r);
     const size_t mark = t->n;
     put(t, ", ");
     if (!shell_clause(s, t, 0, view))
@@ -269,7 +281,7 @@ static void sentence(const scene *s, text *t, int view, const group *g, int n, i
     if (bare)
         put(t, "%s%s", strcmp(kind, "surface of Mars") == 0 ? "the " : "", kind);
     else
-        put(t, "%s %s", vowel(kind) ? "an" : "a", kind);
+        kind_with_mood(s, t, kind, true, r);
     if (early)
         put(t, " %s", light_words(s, r));
     for (int k = 0; k < 2 && length >= 1; k++) {

@@ -35,7 +35,63 @@ int vr_pixel_object(const scene *s, const canvas *c, size_t i)
 typedef struct sums {
     vec3 colour, dir, view_colour[VIEWS];
     float weight, shown, view_weight[VIEWS], view_x[VIEWS], nearest, view_near[VIEWS];
+    float view_omega[VIEWS];
+    vec3 mid, across, up; /* towards the middle of its bounds; zero: all around */
+    float box[2], seen_lo[2], seen_hi[2]; /* half extents of the bounds, what is seen */
 } sums;
+
+/* The extent of o's bounds around its middle, as tangents. */
+static void aim_at(sums *m, const object *o, vec3 eye)
+{
+    const vec3 mid = v3_sub(v3_mul(v3_add(o->lo, o->hi), .5f), eye);
+    const float size = v3_len(v3_sub(o->hi, o->lo));
+
+    if (!(v3_len(mid) > .55f * size)) /* around the eye, or too near to say */
+        return;
+    m->mid = v3_unit(mid);
+    m->across = v3_unit(v3_cross(v3(0, 1, 0), m->mid));
+    m->up = v3_cross(m->mid, m->across);
+    for (int i = 0; i < 2; i++) {
+        m->box[i] = 1e-4f;
+        m->seen_lo[i] = 1e9f;
+        m->seen_hi[i] = -1e9f;
+    }
+    for (int i = 0; i < 8; i++) {
+        const vec3 d = v3_sub(v3(i & 1 ? o->hi.x : o->lo.x, i & 2 ? o->hi.y : o->lo.y,
+                                 i & 4 ? o->hi.z : o->lo.z),
+                              eye);
+        const float z = fmaxf(v3_dot(d, m->mid), .05f);
+        m->box[0] = fmaxf(m->box[0], fabsf(v3_dot(d, m->across)) / z);
+        m->box[1] = fmaxf(m->box[1], fabsf(v3_dot(d, m->up)) / z);
+    }
+}
+
+static void see_extent(sums *m, vec3 d)
+{
+    const float z = v3_dot(d, m->mid);
+
+    if (!(z > .1f))
+        return;
+    const float at[2] = { v3_dot(d, m->across) / z, v3_dot(d, m->up) / z };
+    for (int i = 0; i < 2; i++) {
+        m->seen_lo[i] = fminf(m->seen_lo[i], at[i]);
+        m->seen_hi[i] = fmaxf(m->seen_hi[i], at[i]);
+    }
+}
+
+/* How much of the bounds' extent is seen; pixel: the angle between looks. */
+static float extent_shown(const sums *m, float pixel)
+{
+    float share = 1;
+
+    if (!(v3_dot(m->mid, m->mid) > 0))
+        return 1;
+    if (!(m->seen_hi[0] >= m->seen_lo[0]))
+        return 0;
+    for (int i = 0; i < 2; i++)
+        share *= fminf((m->seen_hi[i] - m->seen_lo[i] + pixel) / (2 * m->box[i]), 1);
+    return share;
+}
 
 /* Steradians of the views that a surface fills at least when its colour is named. */
 static const float SMALLEST_SURFACE = .1f;
@@ -62,6 +118,7 @@ static void add_pixel(const canvas *c, const float *decoded, sums *m, size_t i, 
     m->dir = v3_mad(m->dir, d, omega);
     m->weight += omega;
     m->nearest = fminf(m->nearest, dist);
+    see_extent(m, d);
     for (int k = 0; k < VIEWS; k++) {
         if (own >= 0 && own != k)
             continue;
@@ -76,6 +133,7 @@ static void add_pixel(const canvas *c, const float *decoded, sums *m, size_t i, 
         const float share = (own >= 0 ? 2 : 1) * omega / (4 * z * z * z);
         m->view_colour[k] = v3_mad(m->view_colour[k], col, share);
         m->view_weight[k] += share;
+        m->view_omega[k] += own >= 0 ? 2 * omega : omega;
         m->view_x[k] += share * dx;
         m->view_near[k] = fminf(m->view_near[k], dist);
     }
@@ -94,7 +152,7 @@ static int named(vec3 sum, float weight, float gain)
     return n >= 0 && margin > 3 ? n : NO_COLOUR;
 }
 
-static void store_object(object *o, const sums *m, float gain)
+static void store_object(object *o, const sums *m, float gain, float pixel)
 {
     o->area = m->weight;
     o->seen = named(m->colour, m->shown, gain);
@@ -103,15 +161,40 @@ static void store_object(object *o, const sums *m, float gain)
     o->elevation =
         atan2f(m->dir.y, sqrtf(m->dir.x * m->dir.x + m->dir.z * m->dir.z)) * 180 / VR_PI;
     o->distance = m->nearest;
+    o->shown = extent_shown(m, pixel);
     for (int k = 0; k < VIEWS; k++) {
         const float w = m->view_weight[k];
         o->view_area[k] = w;
+        o->view_part[k] = m->weight > 0 ? m->view_omega[k] / m->weight : 0;
         o->view_x[k] = w > 0 ? m->view_x[k] / w : 0;
         o->view_near[k] = m->view_near[k];
         o->view_seen[k] = named(m->view_colour[k], w, gain);
     }
     if (o->colour >= 0 && o->seen != o->colour)
         o->colour = NO_COLOUR;
+}
+
+/* A word for the whole, where facts bear it out; luma: mean light of the picture. */
+static int mood_of(const scene *s, float luma)
+{
+    bool soft = false;
+
+    for (int i = 0; i < s->n_objs; i++)
+        soft |= (s->objs[i].what == T_RUG || s->objs[i].what == T_FIREPLACE ||
+                 s->objs[i].what == T_SOFA || s->objs[i].what == T_BED) &&
+                s->objs[i].area > .05f;
+    const bool night =
+        s->time == SKY_NIGHT || s->time == SKY_DUSK || s->time == SKY_EVENING;
+    if (s->indoor && soft && s->lamps_on && night)
+        return MOOD_COSY;
+    if (luma > .24f && (s->time == SKY_DAY || s->time == SKY_MORNING))
+        return MOOD_BRIGHT;
+    if (s->indoor && luma < .09f)
+        return MOOD_DIM;
+    if (s->indoor && (s->kind == K_ATTIC || s->kind == K_LIBRARY) && s->floor >= 0 &&
+        s->objs[s->floor].stuff == S_WOOD)
+        return MOOD_OLD;
+    return MOOD_NONE;
 }
 
 void vr_measure(scene *s, const canvas *c)
@@ -127,6 +210,7 @@ void vr_measure(scene *s, const canvas *c)
         table[i] = vr_srgb_to_linear(i, i, i).x;
     for (int i = 0; i < s->n_objs; i++) {
         m[i].nearest = 1e4f;
+        aim_at(&m[i], &s->objs[i], s->eye);
         for (int k = 0; k < VIEWS; k++)
             m[i].view_near[k] = 1e4f;
     }
@@ -157,11 +241,12 @@ void vr_measure(scene *s, const canvas *c)
         }
     const float gain = vr_luminance_gain(luma / total);
     for (int i = 0; i < s->n_objs; i++)
-        store_object(&s->objs[i], &m[i], gain);
+        store_object(&s->objs[i], &m[i], gain, 2 * VR_PI / (float)c->w * (float)step);
     const int surface[3] = { s->wall, s->floor, s->ceiling };
     for (int i = 0; i < 3; i++)
         if (surface[i] >= 0 && m[surface[i]].shown < SMALLEST_SURFACE)
             s->objs[surface[i]].colour = NO_COLOUR;
+    s->mood = mood_of(s, luma / total);
     free(m);
 }
 
@@ -227,6 +312,7 @@ static json_t *object_json(const object *o)
     json_object_set_new(j, "azimuth_deg", rounded((double)o->azimuth, .1));
     json_object_set_new(j, "elevation_deg", rounded((double)o->elevation, .1));
     json_object_set_new(j, "distance_m", rounded((double)o->distance, .01));
+    json_object_set_new(j, "shown", rounded((double)o->shown, .01));
     json_object_set_new(j, "steradian", rounded((double)o->area, .0001));
     for (int k = 0; k < VIEWS; k++)
         json_array_append_new(views, rounded((double)o->view_area[k], .0001));
@@ -248,6 +334,7 @@ char *vr_facts_json(const scene *s, char lines[1 + VIEWS][CAPTION_BYTES],
                         json_integer((json_int_t)(s->seed & 0x7fffffffffffffff)));
     json_object_set_new(j, "place", json_string(s->indoor ? "in" : "out"));
     json_object_set_new(j, "time", json_string(time_names[s->time]));
+    json_object_set_new(j, "mood", s->mood ? json_string(vr_mood(s->mood)) : json_null());
     json_object_set_new(j, "lamps_on", json_boolean(s->lamps_on));
     json_object_set_new(j, "held_out", json_boolean(vr_scene_held_out(s)));
     json_object_set_new(j, "eye_height_m", rounded((double)s->eye.y, .01));

@@ -96,6 +96,8 @@ typedef struct object {
     int seen;   /* colour_name nearest to it */
     float area; /* steradians */
     float azimuth, elevation, distance;
+    float shown;        /* share of its extent that nothing hides, about */
+    float view_part[8]; /* share of what is seen of it that lies in the view */
     float view_area[8]; /* share of each view's pixels */
     float view_x[8];    /* degrees from the view's middle, right positive */
     float view_near[8];
@@ -203,7 +205,7 @@ typedef struct scene {
     int kind;
     int time; /* sky_time */
     bool lamps_on;
-    int mood;                       /* mood_word */
+    int mood;                       /* mood_word, set by vr_measure */
     int floor, wall, ceiling, main; /* objects, -1 when absent */
     int outside;                    /* backdrop named when a window shows it */
     uint64_t seed;

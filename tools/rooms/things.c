@@ -13,7 +13,7 @@ static const thing_word words[THINGS] = {
     [T_WATER] = { "water", "water", NULL, "lies", true },
     [T_WINDOW] = { "window", "windows", NULL, "is", true },
     [T_DOOR] = { "door", "doors", NULL, "is", true },
-    [T_CURTAIN] = { "curtain", "curtains", "drapes", "hangs", true },
+    [T_CURTAIN] = { "curtain", "curtains", "drape", "hangs", true },
     [T_RUG] = { "rug", "rugs", "carpet", "lies", true },
     [T_PICTURE] = { "picture", "pictures", "framed picture", "hangs", false },
     [T_MIRROR] = { "mirror", "mirrors", NULL, "hangs", true },
@@ -177,6 +177,16 @@ const char *vr_stuff(int stuff)
 const char *vr_colour_word(int colour)
 {
     return colour < 0 ? NULL : colours[colour];
+}
+
+const char *vr_mood(int mood)
+{
+    static const char *const moods[MOODS] = { [MOOD_COSY] = "cosy",
+                                              [MOOD_BRIGHT] = "bright",
+                                              [MOOD_MODERN] = "modern",
+                                              [MOOD_OLD] = "old",
+                                              [MOOD_DIM] = "dim" };
+    return moods[mood];
 }
 
 const char *vr_kind_name(int kind)

@@ -186,6 +186,7 @@ typedef struct thing_word {
 const thing_word *vr_thing(int what);
 const char *vr_stuff(int stuff);        /* adjective: "wooden", or NULL */
 const char *vr_colour_word(int colour); /* NULL for NO_COLOUR */
+const char *vr_mood(int mood);         /* adjective: "cosy", NULL for MOOD_NONE */
 const char *vr_kind_name(int kind);     /* "living_room" */
 /* i-th way to call the kind ("living room", "lounge"), NULL past the end. */
 const char *vr_kind_word(int kind, int i);
