@@ -24,6 +24,7 @@ enum {
     TILES_X = 4,   /* corners are shared out among tiles                        */
     TILES_Y = 3,
     DETECT_WIDTH = 800, /* corners are looked for on the first level this narrow     */
+    BACK_LEVEL = 1, /* coarsest level of the way back                           */
     ROUNDS = 150        /* hypotheses; half wrong matches: 0.75^150 = 1e-19 to miss  */
 };
 
@@ -325,8 +326,14 @@ static int follow(vbg_tracker *t, const vbg_pyramid *before, const vbg_pyramid *
     vbg_flow_track(t->c, before, after, &t->flow,
                    &(vbg_flow_points){
                        .count = t->count, .from = t->at, .to = t->to, .status = t->ok });
+    /* The way back begins where it should end, on the finest levels alone: what was
+     * matched wrongly does not get there from any start. */
+    vbg_flow_opt back = t->flow;
+    back.use_guess = true;
+    back.max_level = vbg_min_int(back.max_level, BACK_LEVEL);
+    memcpy(t->back, t->at, (size_t)t->count * sizeof *t->back);
     vbg_flow_track(
-        t->c, after, before, &t->flow,
+        t->c, after, before, &back,
         &(vbg_flow_points){
             .count = t->count, .from = t->to, .to = t->back, .status = t->ok_back });
     for (int i = 0; i < t->count; i++) {
