@@ -31,6 +31,9 @@ typedef struct vbg_light_kernels {
     /* dst = (src * k + c) >> 16, n bytes, in place or not; c is a multiple of 256, k and
      * all results fit 16 bits before the last 8 are dropped */
     void (*range)(uint8_t *dst, const uint8_t *src, uint32_t k, uint32_t c, size_t n);
+    /* One row of Y U Y V from planes: n pairs of pixels.  dst[4 n] */
+    void (*yuyv)(uint8_t *dst, const uint8_t *y, const uint8_t *u, const uint8_t *v,
+                 size_t n);
     /* small columns from .. to-1 */
     void (*edge)(const vbg_light_row *r, int from, int to);
 } vbg_light_kernels;

@@ -112,11 +112,34 @@ static void edges(vbg_isa isa)
     }
 }
 
+static void packed(vbg_isa isa)
+{
+    const vbg_light_kernels ref = kernels_of(VBG_ISA_REF), k = kernels_of(isa);
+
+    for (size_t n = 0; n < 40; n++) {
+        uint8_t y[80], u[40], v[40], want[160], got[160 + 2 * PAD];
+        uint32_t s = (uint32_t)n;
+        for (size_t i = 0; i < 80; i++)
+            y[i] = (uint8_t)next(&s);
+        for (size_t i = 0; i < 40; i++) {
+            u[i] = (uint8_t)next(&s);
+            v[i] = (uint8_t)next(&s);
+        }
+        memset(got, 0xA5, sizeof got);
+        ref.yuyv(want, y, u, v, n);
+        k.yuyv(got + PAD, y, u, v, n);
+        cr_assert(memcmp(got + PAD, want, 4 * n) == 0, "%zu pairs", n);
+        for (size_t i = 0; i < PAD; i++)
+            cr_assert(got[i] == 0xA5 && got[PAD + 4 * n + i] == 0xA5, "%zu pairs", n);
+    }
+}
+
 Test(light, every_isa)
 {
     for (vbg_isa isa = VBG_ISA_REF; isa <= VBG_ISA_AMX_BF16; isa++) {
         ranges(isa);
         edges(isa);
+        packed(isa);
     }
 }
 

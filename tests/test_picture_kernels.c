@@ -86,6 +86,24 @@ static void columns(vbg_isa isa)
     }
 }
 
+static void means(vbg_isa isa)
+{
+    const vbg_picture_kernels ref = kernels_of(VBG_ISA_REF), k = kernels_of(isa);
+
+    for (size_t i = 0; i < WIDTHS; i++) {
+        const size_t n = widths[i];
+        uint8_t *noise = bytes_new(16 * n, 9);
+        const uint8_t *rows[4] = { noise, noise + 4 * n, noise + 8 * n, noise + 12 * n };
+        guarded y = guard_new(VBG_F32, 1, n, n), want = guard_new(VBG_F32, 1, n, n);
+        ref.mean4(guard_data(&want), rows, n);
+        k.mean4(guard_data(&y), rows, n);
+        guard_check(&y, &want, 0, 0, "mean4", i);
+        guard_free(&y);
+        guard_free(&want);
+        bytes_free(noise);
+    }
+}
+
 /* Growing and shrinking windows, one to four channels. */
 static void row_sums(vbg_isa isa)
 {
@@ -304,6 +322,7 @@ static void guided_rows(vbg_isa isa)
 static void level(vbg_isa isa)
 {
     columns(isa);
+    means(isa);
     row_sums(isa);
     rounding(isa);
     colour_rows(isa);

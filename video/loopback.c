@@ -223,22 +223,15 @@ void vbg_loopback_get_info(const vbg_loopback *l, vbg_loopback_info *info)
 
 /* ---- frames ---- */
 
-static void pack_yuyv(vbg_loopback *l, const vbg_yuv *f)
+static void pack_yuyv(vbg_loopback *l, const vbg_light_kernels *k, const vbg_yuv *f)
 {
-    const int pairs = (f->w + 1) / 2;
+    const int pairs = (f->w + 1) / 2; /* of an odd last column: padding */
 
     for (int y = 0; y < f->h; y++) {
         const uint8_t *s = f->plane[0] + (size_t)y * f->stride[0];
         const uint8_t *u = f->plane[1] + (size_t)(y / 2) * f->stride[1];
         const uint8_t *v = f->plane[2] + (size_t)(y / 2) * f->stride[2];
-        uint8_t *d = l->packed + (size_t)y * l->stride;
-#pragma omp simd
-        for (int x = 0; x < pairs; x++) {
-            d[4 * x] = s[2 * x];
-            d[4 * x + 1] = u[x];
-            d[4 * x + 2] = s[2 * x + 1]; /* of an odd last column: padding */
-            d[4 * x + 3] = v[x];
-        }
+        k->yuyv(l->packed + (size_t)y * l->stride, s, u, v, (size_t)pairs);
     }
 }
 
@@ -280,7 +273,7 @@ vbg_status vbg_loopback_write(vbg_loopback *l, const vbg_kernels *k,
         p = &l->scaled;
     }
     if (l->info.fourcc == V4L2_PIX_FMT_YUYV)
-        pack_yuyv(l, &p->yuv);
+        pack_yuyv(l, &k->light, &p->yuv);
     else
         pack_planar(l, &p->yuv);
     for (int tries = 0; tries < 3; tries++) {

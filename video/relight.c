@@ -178,8 +178,11 @@ typedef struct row_fields {
     float data[ROWS][VBG_VIDEO_MAX_SIDE / SCALE + 16];
 } row_fields;
 
-static void field_rows(row_fields *t, const vbg_relight *r, int p, int y)
+/* Columns from .. to-1 and what lies around them; the rest stays. */
+static void field_rows(row_fields *t, const vbg_relight *r, int p, int y, int from,
+                       int to)
 {
+    const int x0 = vbg_max_int(from - 1, 0), x1 = vbg_min_int(to + 2, r->w);
     const int which[ROWS] = { PY + p, PW, A, BY + p };
     const float sy = fminf(fmaxf(((float)y - SCALE / 2) / SCALE, 0), (float)(r->h - 1));
     const int y0 = (int)sy, y1 = vbg_min_int(y0 + 1, r->h - 1);
@@ -190,11 +193,12 @@ static void field_rows(row_fields *t, const vbg_relight *r, int p, int y)
         const float *b = field(&r->blurred, r, which[i], y1);
         float *d = t->data[i] + 1;
 #pragma omp simd
-        for (int x = 0; x < r->w; x++)
+        for (int x = x0; x < x1; x++)
             d[x] = a[x] + f * (b[x] - a[x]);
-        d[-1] = d[0];
-        for (int x = r->w; x < r->w + 9; x++)
-            d[x] = d[r->w - 1];
+        if (x0 == 0)
+            d[-1] = d[0];
+        for (int x = x1; x < x1 + 9; x++) /* at the border repeated; else not used */
+            d[x] = d[x1 - 1];
     }
 }
 
@@ -240,7 +244,6 @@ static void plane_row(const vbg_relight *r, int p, int y)
                                 .wrap = 0.5f * (float)r->opt.wrap,
                                 .add = add,
                                 .half = p > 0 };
-    bool ready = false;
 
     memcpy(d, job.src, (size_t)w);
     for (int x = 0, end; x < r->w; x = end) {
@@ -252,10 +255,8 @@ static void plane_row(const vbg_relight *r, int p, int y)
                   add);
         if (kind != EDGE)
             continue;
-        if (!ready)
-            field_rows(&t, r, p, y * half);
-        ready = true;
         end = vbg_min_int((end + half - 1) / half * half, r->w);
+        field_rows(&t, r, p, y * half, x / half * half, end);
         r->k->edge(&job, x / half * half, (end + half - 1) / half * half);
     }
 }

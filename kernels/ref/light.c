@@ -34,7 +34,18 @@ static void edge(const vbg_light_row *r, int from, int to)
     }
 }
 
+static void yuyv(uint8_t *dst, const uint8_t *y, const uint8_t *u, const uint8_t *v,
+                 size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        dst[4 * i] = y[2 * i];
+        dst[4 * i + 1] = u[i];
+        dst[4 * i + 2] = y[2 * i + 1];
+        dst[4 * i + 3] = v[i];
+    }
+}
+
 void vbg_light_init_ref(vbg_light_kernels *k)
 {
-    *k = (vbg_light_kernels){ .range = range, .edge = edge };
+    *k = (vbg_light_kernels){ .range = range, .yuyv = yuyv, .edge = edge };
 }

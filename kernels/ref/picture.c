@@ -25,6 +25,17 @@ static void column_f32(float *dst, const float *const *rows, const float *w, int
     }
 }
 
+static void mean4(float *dst, const uint8_t *const rows[4], size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        int sum = 0;
+        for (int r = 0; r < 4; r++)
+            for (int k = 0; k < 4; k++)
+                sum += rows[r][4 * i + (size_t)k];
+        dst[i] = (float)sum / 16;
+    }
+}
+
 static void row_taps(float *dst, const float *src, const int *first, const float *w,
                      int taps, size_t n, int ch)
 {
@@ -125,6 +136,7 @@ void vbg_picture_init_ref(vbg_picture_kernels *k)
     *k = (vbg_picture_kernels){
         .column_u8 = column_u8,
         .column_f32 = column_f32,
+        .mean4 = mean4,
         .row_taps = row_taps,
         .row_filter = row_filter,
         .to_u8 = to_u8,

@@ -30,6 +30,28 @@ static void range(uint8_t *dst, const uint8_t *src, uint32_t k, uint32_t c, size
         dst[i] = (uint8_t)((src[i] * k + c) >> 16);
 }
 
+static void yuyv(uint8_t *dst, const uint8_t *y, const uint8_t *u, const uint8_t *v,
+                 size_t n)
+{
+    size_t i = 0;
+
+    for (; i + 8 <= n; i += 8) {
+        const __m128i l = _mm_loadu_si128((const __m128i *)(const void *)(y + 2 * i));
+        const __m128i c =
+            _mm_unpacklo_epi8(_mm_loadl_epi64((const __m128i *)(const void *)(u + i)),
+                              _mm_loadl_epi64((const __m128i *)(const void *)(v + i)));
+        __m128i *d = (__m128i *)(void *)(dst + 4 * i);
+        _mm_storeu_si128(d, _mm_unpacklo_epi8(l, c));
+        _mm_storeu_si128(d + 1, _mm_unpackhi_epi8(l, c));
+    }
+    for (; i < n; i++) {
+        dst[4 * i] = y[2 * i];
+        dst[4 * i + 1] = u[i];
+        dst[4 * i + 2] = y[2 * i + 1];
+        dst[4 * i + 3] = v[i];
+    }
+}
+
 /* How 8 pixels lie between the small columns first-1, first, first+1, ... */
 typedef struct places {
     __m256i low;     /* column before, counted from first-1 */
@@ -115,5 +137,5 @@ static void edge(const vbg_light_row *r, int from, int to)
 
 void vbg_light_init_avx2(vbg_light_kernels *k)
 {
-    *k = (vbg_light_kernels){ .range = range, .edge = edge };
+    *k = (vbg_light_kernels){ .range = range, .yuyv = yuyv, .edge = edge };
 }

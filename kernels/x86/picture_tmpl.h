@@ -164,6 +164,32 @@ static void column_f32(float *dst, const float *const *rows, const float *w, int
     }
 }
 
+static void mean4(float *dst, const uint8_t *const rows[4], size_t n)
+{
+    const __m256i ones8 = _mm256_set1_epi8(1), ones = _mm256_set1_epi16(1);
+    size_t i = 0;
+
+    for (; i + 8 <= n; i += 8) {
+        __m256i s = _mm256_setzero_si256();
+        VF_UNROLL
+        for (int r = 0; r < 4; r++)
+            s = _mm256_add_epi16(
+                s,
+                _mm256_maddubs_epi16(
+                    _mm256_loadu_si256((const __m256i *)(const void *)(rows[r] + 4 * i)),
+                    ones8));
+        const __m256 v = _mm256_cvtepi32_ps(_mm256_madd_epi16(s, ones));
+        _mm256_storeu_ps(dst + i, _mm256_mul_ps(v, _mm256_set1_ps(1.0f / 16)));
+    }
+    for (; i < n; i++) {
+        int sum = 0;
+        for (int r = 0; r < 4; r++)
+            for (int k = 0; k < 4; k++)
+                sum += rows[r][4 * i + (size_t)k];
+        dst[i] = (float)sum / 16;
+    }
+}
+
 static void row_filter(float *dst, const float *src, const float *w, int taps,
                        size_t step, size_t n)
 {
@@ -649,6 +675,7 @@ static void fill(vbg_picture_kernels *k)
     *k = (vbg_picture_kernels){
         .column_u8 = column_u8,
         .column_f32 = column_f32,
+        .mean4 = mean4,
         .row_taps = row_taps,
         .row_filter = row_filter,
         .to_u8 = to_u8,
