@@ -13,77 +13,139 @@
 #include "kernels/train.h"
 #include "kernels/x86/tiles.h"
 
-enum { TILE = 16, DEPTH = 32, SUB_TAPS = 8 * DEPTH, SUB_ONE = 16 * DEPTH };
+enum { TILE = 16, DEPTH = 32, SUB_TAPS = 8 * DEPTH, SUB_ONE = 12 * DEPTH };
+
+/* The sums of two tiles of rows times two blocks. */
+typedef struct place {
+    float *sum; /* NULL: none */
+    size_t ld;  /* bytes between rows */
+} place;
 
 /* One pair of tiles times one pair of blocks. */
 typedef struct pair {
     const char *dy, *x;
     size_t pitch, block; /* bytes between rows of dy, blocks of x */
-    float *sum;
-    size_t ld_sum; /* bytes */
     size_t steps;
+    place to, old, next; /* sums; those still in the tiles, which leave; prefetched */
     bool zero;
 } pair;
 
-static inline __attribute__((always_inline)) void pair_run(const pair *q, bool two_a,
-                                                           bool two_b)
-{
-    const char *a0 = q->dy, *a1 = q->dy + TILE * q->pitch;
-    const char *b0 = q->x, *b1 = q->x + q->block;
-    char *s0 = (char *)q->sum, *s1 = s0 + TILE * q->ld_sum;
+#define INLINE static inline __attribute__((always_inline))
 
-    _tile_zero(0);
-    _tile_zero(1);
-    _tile_zero(2);
-    _tile_zero(3);
-    if (!q->zero) {
-        _tile_loadd(0, s0, q->ld_sum);
-        if (two_b)
-            _tile_loadd(1, s0 + 4 * TILE, q->ld_sum);
-        if (two_a)
-            _tile_loadd(2, s1, q->ld_sum);
-        if (two_a && two_b)
-            _tile_loadd(3, s1 + 4 * TILE, q->ld_sum);
-    }
-    for (size_t i = 0; i < q->steps; i++, a0 += 2 * DEPTH, a1 += 2 * DEPTH) {
-        _tile_loadd(4, a0, q->pitch);
-        _tile_loadd(6, b0 + i * 1024, 64);
-        _tile_dpbf16ps(0, 4, 6);
-        if (two_a) {
-            _tile_loadd(5, a1, q->pitch);
-            _tile_dpbf16ps(2, 5, 6);
-        }
-        if (two_b) {
-            _tile_loadd(7, b1 + i * 1024, 64);
-            _tile_dpbf16ps(1, 4, 7);
-            if (two_a)
-                _tile_dpbf16ps(3, 5, 7);
-        }
-    }
-    _tile_stored(0, s0, q->ld_sum);
-    if (two_b)
-        _tile_stored(1, s0 + 4 * TILE, q->ld_sum);
-    if (two_a)
-        _tile_stored(2, s1, q->ld_sum);
-    if (two_a && two_b)
-        _tile_stored(3, s1 + 4 * TILE, q->ld_sum);
+/* Part i of the sums: 0, 1 of the first rows, 2, 3 of the second. */
+INLINE char *part_of(const place *p, int i)
+{
+    return (char *)p->sum + (size_t)(i / 2) * TILE * p->ld + (size_t)(i % 2) * 4 * TILE;
 }
 
-/* Every tap of one pair of tiles and blocks over positions p0... */
-static void pair_taps(const vbg_tap_args *a, size_t o, size_t b, bool two_a, bool two_b,
-                      size_t p0, size_t steps)
+/* The tile's old sums leave, its new ones come.  A tile store beside products costs
+ * nothing, four in a row cost 20 ns; what is loaded was prefetched.  A macro, for tiles
+ * are named by literals. */
+#define EXCHANGE(tile)                                                                   \
+    do {                                                                                 \
+        if (full && q->old.sum)                                                          \
+            _tile_stored(tile, part_of(&q->old, tile), q->old.ld);                       \
+        if (q->zero)                                                                     \
+            _tile_zero(tile);                                                            \
+        else                                                                             \
+            _tile_loadd(tile, part_of(&q->to, tile), q->to.ld);                          \
+    } while (0)
+
+/* Lines of the next sums: eight a step, all of them in eight. */
+INLINE void look_ahead(const place *p, size_t step)
 {
+    const char *rows = (const char *)p->sum + 4 * step * p->ld;
+
+    for (size_t r = 0; r < 4; r++, rows += p->ld) {
+        _mm_prefetch(rows, _MM_HINT_T0);
+        _mm_prefetch(rows + 64, _MM_HINT_T0);
+    }
+}
+
+INLINE void step(const pair *q, size_t i, bool two_a, bool two_b, bool first)
+{
+    const bool full = two_a && two_b;
+    const char *a = q->dy + i * 2 * DEPTH, *b = q->x + i * 1024;
+
+    _tile_loadd(4, a, q->pitch);
+    _tile_loadd(6, b, 64);
+    if (first)
+        EXCHANGE(0);
+    _tile_dpbf16ps(0, 4, 6);
+    if (two_a) {
+        _tile_loadd(5, a + TILE * q->pitch, q->pitch);
+        if (first)
+            EXCHANGE(2);
+        _tile_dpbf16ps(2, 5, 6);
+    }
+    if (two_b) {
+        _tile_loadd(7, b + q->block, 64);
+        if (first)
+            EXCHANGE(1);
+        _tile_dpbf16ps(1, 4, 7);
+        if (full) {
+            if (first)
+                EXCHANGE(3);
+            _tile_dpbf16ps(3, 5, 7);
+        }
+    }
+    if (i < 8 && q->next.sum)
+        look_ahead(&q->next, i);
+}
+
+INLINE void pair_run(const pair *q, bool two_a, bool two_b)
+{
+    step(q, 0, two_a, two_b, true);
+    for (size_t i = 1; i < q->steps; i++)
+        step(q, i, two_a, two_b, false);
+    if (two_a && two_b) /* these wait in the tiles */
+        return;
+    _tile_stored(0, part_of(&q->to, 0), q->to.ld);
+    if (two_b)
+        _tile_stored(1, part_of(&q->to, 1), q->to.ld);
+    if (two_a)
+        _tile_stored(2, part_of(&q->to, 2), q->to.ld);
+}
+
+static void tiles_out(place *old)
+{
+    if (old->sum) {
+        _tile_stored(0, part_of(old, 0), old->ld);
+        _tile_stored(1, part_of(old, 1), old->ld);
+        _tile_stored(2, part_of(old, 2), old->ld);
+        _tile_stored(3, part_of(old, 3), old->ld);
+    }
+    old->sum = NULL;
+}
+
+/* Where the sums of a pair at tile o and block b lie, for the first tap. */
+INLINE float *sums_at(const vbg_tap_args *a, size_t o, size_t b)
+{
+    return a->sum + o * TILE * a->ld_sum + b * TILE;
+}
+
+/* Every tap of one pair of tiles and blocks over positions p0..; old: sums that wait in
+ * the tiles, before and afterwards; next: sums of the pair that follows. */
+static void pair_taps(const vbg_tap_args *a, size_t o, size_t b, const size_t end[2],
+                      size_t p0, size_t steps, float *next, place *old)
+{
+    const bool two_a = o + 1 < end[0], two_b = b + 1 < end[1], full = two_a && two_b;
     pair q = { .dy = (const char *)a->dy + (o * TILE * a->ld + p0) * 2,
                .pitch = a->ld * 2,
                .block = a->block * 2,
-               .ld_sum = a->ld_sum * 4,
                .steps = steps,
                .zero = a->first && p0 == 0 };
 
+    if (!full)
+        tiles_out(old);
     for (size_t k = 0; k < a->taps; k++) {
         q.x = (const char *)a->x[k] + (b * a->block + p0 * TILE) * 2;
-        q.sum = a->sum + k * a->tap_sum + o * TILE * a->ld_sum + b * TILE;
-        if (two_a && two_b)
+        q.to = (place){ sums_at(a, o, b) + k * a->tap_sum, a->ld_sum * 4 };
+        q.next = (place){ k + 1 < a->taps ? q.to.sum + a->tap_sum : next, q.to.ld };
+        if (!full || q.zero)
+            q.next.sum = NULL;
+        q.old = *old;
+        if (full)
             pair_run(&q, true, true);
         else if (two_a)
             pair_run(&q, true, false);
@@ -91,12 +153,16 @@ static void pair_taps(const vbg_tap_args *a, size_t o, size_t b, bool two_a, boo
             pair_run(&q, false, true);
         else
             pair_run(&q, false, false);
+        if (full)
+            *old = q.to;
     }
 }
 
 static void taps(const vbg_tap_args *a, size_t o0, size_t o1, size_t b0, size_t b1)
 {
     const size_t sub = a->taps > 1 ? SUB_TAPS : SUB_ONE;
+    const size_t end[2] = { o1, b1 };
+    place old = { NULL, 0 };
 
     if (a->t != VBG_BF16) {
         vbg_taps_avx512(a, o0, o1, b0, b1);
@@ -106,9 +172,14 @@ static void taps(const vbg_tap_args *a, size_t o0, size_t o1, size_t b0, size_t 
     for (size_t p = 0; p < a->m; p += sub) {
         const size_t left = a->m - p, steps = (left < sub ? left : sub) / DEPTH;
         for (size_t o = o0; o < o1; o += 2)
-            for (size_t b = b0; b < b1; b += 2)
-                pair_taps(a, o, b, o + 1 < o1, b + 1 < b1, p, steps);
+            for (size_t b = b0; b < b1; b += 2) {
+                float *next = b + 3 < b1   ? sums_at(a, o, b + 2)
+                              : o + 3 < o1 ? sums_at(a, o + 2, b0)
+                                           : NULL;
+                pair_taps(a, o, b, end, p, steps, next, &old);
+            }
     }
+    tiles_out(&old);
     _tile_release();
 }
 
