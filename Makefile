@@ -111,7 +111,7 @@ $(B)/%: $(O)/bin/%
 	@mkdir -p $(B)
 	@ln -sf ../$< $@
 .SECONDARY:
-$(O)/bin/vbg-bench: $(call obj,tools/vbg-bench.c $(TOOL_SRC) $(BENCH_SRC)) $(O)/libfake.a $(LIB)
+$(O)/bin/vbg-bench: $(call obj,tools/vbg-bench.c $(TOOL_SRC) $(BENCH_SRC) tools/train/segment_new.c) $(O)/libfake.a $(LIB)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) $(BENCH_LIBS)
 # An archive: what a test takes from the trainer comes without the rest.

@@ -66,6 +66,7 @@ int bench_run_chain(bench *b);   /* bench/run_chain.c: all of it, frame by frame
 int bench_run_live(bench *b);    /* bench/run_live.c: the virtual camera */
 int bench_generate(bench *b);    /* bench/gen.c: parts of vbg-gen */
 int bench_train(bench *b);       /* bench/train.c: layers forward and backward */
+int bench_train_nets(bench *b);  /* bench/train_nets.c: steps of whole networks */
 
 /* Rows of bench_kernels that are bound by memory (bench/memory.c): norms, GEGLU, sums,
  * resizing, for one type.  Exit code. */

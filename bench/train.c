@@ -1,6 +1,6 @@
 /* vbg-bench train: one layer forward and backward, at the widths of small UNets and of
  * SD2: forward, input gradient, weight gradient, packing of changed weights, and the
- * whole step of that layer. */
+ * whole step of that layer.  Whole networks: bench/train_nets.c. */
 #include "bench/bench.h"
 #include "engine/ops.h"
 #include "engine/tape.h"
@@ -230,6 +230,8 @@ int bench_train(bench *b)
             if (!vbg_stop_signal())
                 code = run_case(b, &cases[i], type);
     }
+    if (code == 0)
+        code = bench_train_nets(b);
     for (size_t i = 0; i < b->count; i++)
         if (b->rows[i].gflop > 0)
             b->rows[i].peak = b->peak[b->rows[i].isa][b->rows[i].dtype[0] == 'b'];

@@ -3,6 +3,7 @@
 #include "engine/op_util.h"
 #include "engine/ops.h"
 #include "engine/tape.h"
+#include "engine/tensor_internal.h"
 
 #include <math.h>
 
@@ -156,6 +157,12 @@ static vbg_attention_args args_of(const attention_saved *s)
                                  .causal = s->causal };
 }
 
+/* Multiply-adds of q times k. */
+static double products_of(const vbg_tensor *q, const vbg_tensor *k)
+{
+    return (double)q->n * q->h * q->w * k->h * k->w * q->c;
+}
+
 static void attention_back(vbg_ctx *c, const vbg_tensor *dy, void *arg)
 {
     const attention_saved *s = arg;
@@ -181,6 +188,7 @@ static void attention_back(vbg_ctx *c, const vbg_tensor *dy, void *arg)
         j.dv = vbg_new_typed(c, j.b.dkt, q->n, k->h, k->w, k->c);
     }
     vbg_scratch_reserve(c, vbg_ctx_kernels(c)->attention.back_scratch(&j.b));
+    vbg_count_macs(c, 5 * products_of(q, k)); /* the scores again */
     if (!vbg_planning(c))
         vbg_parallel(c, heads * j.runs, back_task, &j);
     vbg_grad_add(c, q, sum_parts(c, j.dq, q->n));
@@ -230,6 +238,7 @@ vbg_tensor *vbg_attention(vbg_ctx *c, const vbg_tensor *q, const vbg_tensor *k,
     j.a = args_of(&keep);
     cut(&j, vbg_ctx_threads(c));
     vbg_scratch_reserve(c, j.k->attention.scratch(&j.a));
+    vbg_count_macs(c, 2 * products_of(q, k));
     with_ctx w = { c, &j };
     if (!vbg_planning(c))
         vbg_parallel(c, (size_t)q->n * (size_t)heads * (size_t)j.runs, attend_task, &w);

@@ -73,6 +73,7 @@ void vbg_gemm_run(vbg_ctx *c, const vbg_gemm_args *a, size_t rows)
     const vbg_gemm_kernels *k = &vbg_ctx_kernels(c)->gemm;
 
     vbg_scratch_reserve(c, k->gemm_scratch(a));
+    vbg_count_macs(c, (double)rows * (double)a->k * (double)a->oc);
     if (vbg_planning(c))
         return;
     vbg_gemm_args args = *a;
@@ -91,6 +92,7 @@ void vbg_conv_run(vbg_ctx *c, const vbg_conv_args *a)
     const vbg_gemm_kernels *k = &vbg_ctx_kernels(c)->gemm;
 
     vbg_scratch_reserve(c, k->conv_scratch(a));
+    vbg_count_macs(c, vbg_conv_macs(a));
     if (vbg_planning(c))
         return;
     vbg_conv_args args = *a;

@@ -4,6 +4,7 @@
 
 #include "engine/ops.h"
 #include "engine/tape.h"
+#include "engine/tensor_internal.h"
 
 /* The kernels over a whole output, cut for the context's threads.  Planning: only the
  * scratch is reserved. */
@@ -34,6 +35,12 @@ void *vbg_room(vbg_ctx *c, vbg_dtype t, size_t count);
 static inline bool vbg_is_depthwise(const vbg_weight *w)
 {
     return w->c == 1 && w->groups == w->oc && w->groups > 1;
+}
+
+/* Multiply-adds of a convolution or of its weight gradient. */
+static inline double vbg_conv_macs(const vbg_conv_args *a)
+{
+    return (double)a->n * a->oh * a->ow * a->oc * (a->c / a->groups) * a->kh * a->kw;
 }
 
 static inline size_t vbg_divide_up(size_t a, size_t b)

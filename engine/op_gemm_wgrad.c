@@ -563,6 +563,7 @@ void vbg_conv_weight_grad(vbg_ctx *c, const vbg_conv_args *a, const vbg_tensor *
     VBG_CHECK(a->xt == dy->dtype && !a->upsample2, "weight gradient of %s and %s%s",
               vbg_dtype_name(a->xt), vbg_dtype_name(dy->dtype),
               a->upsample2 ? ", upsampled" : "");
+    vbg_count_macs(c, vbg_conv_macs(a));
     one.c /= groups;
     one.oc /= groups;
     one.groups = 1;

@@ -45,6 +45,7 @@ struct vbg_ctx {
 
     char *slab;
     size_t slab_bytes, need; /* capacity; high-water mark of this run */
+    double macs;
 
     span *free;
     size_t nfree, cap_free;
@@ -138,6 +139,17 @@ bool vbg_planning(const vbg_ctx *c)
 size_t vbg_ctx_slab_bytes(const vbg_ctx *c)
 {
     return c->slab_bytes;
+}
+
+double vbg_ctx_macs(const vbg_ctx *c)
+{
+    return c->macs;
+}
+
+void vbg_count_macs(vbg_ctx *c, double macs)
+{
+    if (c->planning)
+        c->macs += macs;
 }
 
 /* Grows an array by doubling; planning is the only time this allocates much. */
@@ -420,6 +432,7 @@ vbg_status vbg_plan(vbg_ctx *c, vbg_job *job, void *arg, size_t *bytes, vbg_err 
 {
     c->planning = true;
     c->scratch_need = 0;
+    c->macs = 0;
     vbg_status st = pass(c, job, arg, err);
     c->planning = false;
     if (bytes)

@@ -61,6 +61,11 @@ vbg_status vbg_plan(vbg_ctx *c, vbg_job *job, void *arg, size_t *bytes, vbg_err 
 /* Bytes of the largest slab so far. */
 size_t vbg_ctx_slab_bytes(const vbg_ctx *c);
 
+/* Multiply-adds of the matrix products (linear layers, convolutions, attention and their
+ * gradients) of the job planned last, computed twice where a segment is; CAA's own
+ * attention is left out. */
+double vbg_ctx_macs(const vbg_ctx *c);
+
 /* New tensor in the current scope, contents undefined, ld == c, followed by at
  * least 64 readable bytes.  vbg_new uses vbg_ctx_act. */
 vbg_tensor *vbg_new_typed(vbg_ctx *c, vbg_dtype t, int n, int h, int w, int ch);

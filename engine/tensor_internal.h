@@ -14,6 +14,9 @@ void vbg_release(vbg_ctx *c, const vbg_tensor *t);
 /* Whether nothing else shares t's memory, given that the caller holds t. */
 bool vbg_sole(const vbg_tensor *t);
 
+/* Counts products of an op for vbg_ctx_macs, while planning. */
+void vbg_count_macs(vbg_ctx *c, double macs);
+
 /* part is of's channels from channel, images from image on: its gradient is added to
  * that part of of's.  (engine/tape.c) */
 void vbg_record_part(vbg_ctx *c, const vbg_tensor *of, vbg_tensor *part, int channel,

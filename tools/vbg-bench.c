@@ -16,10 +16,13 @@ static const vbg_option options[] = {
     { "dtype", 0, VBG_OPT_CHOICE, "TYPE", NULL, "f32|bf16", "only rows of this type",
       "cases", VBG_OPT_COMMON },
     { "model", 'm', VBG_OPT_STRING, "FILE", NULL, NULL,
-      "gen: package to measure (tests/tools/make_checkpoint writes one of full size)",
+      "gen, train: package to measure (tests/tools/make_checkpoint writes one of full "
+      "size)",
       "cases", VBG_OPT_COMMON },
     { "segmenter", 0, VBG_OPT_STRING, "FILE", NULL, NULL,
       "run: network of the whole chain (a given mask without)", "cases", VBG_OPT_COMMON },
+    { "peer-file", 0, VBG_OPT_STRING, "FILE", NULL, NULL,
+      "train: what bench/peers/train_torch.py printed, to compare with", "cases", 0 },
     { 0 }
 };
 
@@ -33,7 +36,7 @@ static const vbg_program program = {
         "kernels   matrix products, convolutions and attention at the shapes of SD2\n"
         "run       the parts of vbg-run at 1280x720\n"
         "gen       the parts of vbg-gen\n"
-        "train     layers forward and backward\n",
+        "train     layers forward and backward, steps of whole networks\n",
     .options = options,
     .max_positional = 1,
 };
