@@ -186,7 +186,9 @@ static vbg_status bind_unet(net_run *r)
         return st;
     if (!r->size)
         r->size = cfg.sample_size;
-    st = vbg_mvunet_bind(&r->m, &cfg, r->file, "unet", coupled ? "caa" : NULL, &r->err);
+    st = vbg_mvunet_bind(&r->m, &cfg, r->file, "unet", NULL, &r->err);
+    if (st == VBG_OK && coupled)
+        st = vbg_mvunet_bind_caa(&r->m, r->file, "caa", &r->err);
     for (size_t i = 0; i < vbg_params_count(r->params) && coupled; i++) {
         vbg_param *m = vbg_params_at(r->params, i);
         if (strcmp(m->entry.component, "unet") == 0)

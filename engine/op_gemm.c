@@ -402,6 +402,10 @@ vbg_tensor *vbg_conv2d(vbg_ctx *c, const vbg_tensor *x, const vbg_weight *w,
     const bool recorded = vbg_conv_recorded(c, x, w, opt.residual);
     if (w->bn || (recorded && !vbg_act_from_result(opt.act)))
         return conv_in_steps(c, x, w, opt);
+    /* the way back wants it so, and tiles too */
+    if (recorded && x->dtype == VBG_F32 && w->dtype == VBG_BF16 &&
+        vbg_ctx_act(c) == VBG_BF16)
+        x = vbg_cast(c, x, VBG_BF16);
     const vbg_conv_args a = conv_shape(x, w, &opt);
     const bool plain = a.kh * a.kw == 1 && groups == 1 && a.oh == x->h && a.ow == x->w &&
                        !opt.upsample2 && a.pad_top == 0 && a.pad_left == 0;

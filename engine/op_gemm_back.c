@@ -402,9 +402,17 @@ static void depthwise_phase(vbg_ctx *c, const layer *l, const vbg_tensor *dy,
     vbg_scope_close(c, NULL);
 }
 
+/* The gradient so far, of dx's type and size, as an epilogue that adds it. */
+static vbg_epilogue plus_of(const vbg_tensor *plus, const vbg_tensor *dx)
+{
+    return plus ? (vbg_epilogue){ .residual = plus->data, .ldr = (size_t)dx->c }
+                : (vbg_epilogue){ .residual = NULL };
+}
+
 /* One phase into dx, which has its size. */
 static void phase_run(vbg_ctx *c, const layer *l, const vbg_tensor *dy,
-                      const vbg_tensor *dx, taps y, taps x, const void *kernel)
+                      const vbg_tensor *dx, taps y, taps x, const void *kernel,
+                      const vbg_tensor *plus)
 {
     if (vbg_is_depthwise(&l->w)) {
         depthwise_phase(c, l, dy, dx, y, x);
@@ -413,6 +421,7 @@ static void phase_run(vbg_ctx *c, const layer *l, const vbg_tensor *dy,
     vbg_conv_args a = over_dy(l, dy, dx, vbg_ctx_act(c));
 
     a.w = kernel;
+    a.ep = plus_of(plus, dx);
     a.kh = y.count;
     a.kw = x.count;
     a.dil_y = y.dil;
@@ -430,7 +439,8 @@ static void phase_run(vbg_ctx *c, const layer *l, const vbg_tensor *dy,
                             .oc = (size_t)a.oc,
                             .xt = a.xt,
                             .wt = a.wt,
-                            .yt = a.yt };
+                            .yt = a.yt,
+                            .ep = a.ep };
         vbg_gemm_run(c, &g, vbg_rows(dx));
     } else {
         vbg_conv_run(c, &a);
@@ -438,7 +448,7 @@ static void phase_run(vbg_ctx *c, const layer *l, const vbg_tensor *dy,
 }
 
 static void phases_input_grad(vbg_ctx *c, const layer *l, const vbg_tensor *dy,
-                              const vbg_tensor *dx)
+                              const vbg_tensor *dx, const vbg_tensor *plus)
 {
     const vbg_conv_args *a = &l->a;
     const char *kernel = vbg_is_depthwise(&l->w) ? NULL : back_kernels(c, l);
@@ -451,12 +461,12 @@ static void phases_input_grad(vbg_ctx *c, const layer *l, const vbg_tensor *dy,
             } else if (y.count * x.count == 0) {
                 spread_phase(c, l, dx, NULL, py, px);
             } else if (a->stride_y * a->stride_x == 1) {
-                phase_run(c, l, dy, dx, y, x, kernel);
+                phase_run(c, l, dy, dx, y, x, kernel, plus);
             } else {
                 vbg_scope_open(c);
                 vbg_tensor *part =
                     vbg_new_typed(c, dx->dtype, dx->n, y.out, x.out, dx->c);
-                phase_run(c, l, dy, part, y, x, kernel);
+                phase_run(c, l, dy, part, y, x, kernel, NULL);
                 spread_phase(c, l, dx, part, py, px);
                 vbg_scope_close(c, NULL);
             }
@@ -481,12 +491,13 @@ static vbg_conv_args upsampled_over_dy(vbg_ctx *c, const layer *l, const vbg_ten
 
 /* Upsampled and transposed convolutions: a strided one over dy. */
 static void strided_input_grad(vbg_ctx *c, const layer *l, const vbg_tensor *dy,
-                               const vbg_tensor *dx)
+                               const vbg_tensor *dx, const vbg_tensor *plus)
 {
     vbg_conv_args a = l->a.upsample2 ? upsampled_over_dy(c, l, dy, dx)
                                      : over_dy(l, dy, dx, vbg_ctx_act(c));
 
     a.w = back_kernels(c, l);
+    a.ep = plus_of(plus, dx);
     if (!l->a.upsample2) {
         a.stride_y = l->a.stride_y;
         a.stride_x = l->a.stride_x;
@@ -496,16 +507,27 @@ static void strided_input_grad(vbg_ctx *c, const layer *l, const vbg_tensor *dy,
     vbg_conv_run(c, &a);
 }
 
-static vbg_tensor *input_grad(vbg_ctx *c, const layer *l, const vbg_tensor *dy)
+/* Whether the kernels add what is there already. */
+static bool adds_up(const layer *l)
 {
-    const vbg_tensor *x = &l->x;
+    return !vbg_is_depthwise(&l->w) &&
+           (l->a.upsample2 || l->w.transposed || l->a.stride_y * l->a.stride_x == 1);
+}
+
+/* Gives x its input gradient. */
+static void input_grad(vbg_ctx *c, const layer *l, const vbg_tensor *dy)
+{
+    const vbg_tensor *x = &l->x, *plus = adds_up(l) ? vbg_grad_so_far(c, x) : NULL;
     vbg_tensor *dx = vbg_new_typed(c, x->dtype, x->n, x->h, x->w, x->c);
 
     if (l->a.upsample2 || l->w.transposed)
-        strided_input_grad(c, l, dy, dx);
+        strided_input_grad(c, l, dy, dx, plus);
     else
-        phases_input_grad(c, l, dy, dx);
-    return dx;
+        phases_input_grad(c, l, dy, dx, plus);
+    if (plus)
+        vbg_grad_replace(c, x, dx);
+    else
+        vbg_grad_add(c, x, dx);
 }
 
 /* ---- the rest ---- */
@@ -642,7 +664,7 @@ static void layer_back(vbg_ctx *c, const vbg_tensor *dy, void *arg)
     dy = scaled(c, l, dy);
     weight_grad(c, l, dy);
     if (vbg_needs_grad(c, &l->x))
-        vbg_grad_add(c, &l->x, input_grad(c, l, dy));
+        input_grad(c, l, dy);
 }
 
 bool vbg_conv_recorded(const vbg_ctx *c, const vbg_tensor *x, const vbg_weight *w,

@@ -241,12 +241,15 @@ static void whole_image(void *arg, size_t n, int thread)
 {
     const image_job *j = arg;
     stats_job *s = j->stats;
-    const size_t pixels = (size_t)s->x->h * (size_t)s->x->w;
 
     for (size_t k = 0; k < s->cut.count; k++)
         sum_chunk(s, n * s->cut.count + k, thread);
     finish_image(s, n, thread);
-    scale_rows(j->apply, n * pixels, (n + 1) * pixels, thread);
+    /* what was read last is still near */
+    for (size_t k = s->cut.count; k-- > 0;) {
+        const vbg_chunk part = vbg_chunk_at(s->cut, s->x, n * s->cut.count + k);
+        scale_rows(j->apply, part.first, part.first + part.rows, thread);
+    }
 }
 
 static stats_job stats_of(vbg_ctx *c, const vbg_tensor *x)

@@ -34,12 +34,19 @@ typedef struct layer_saved {
 typedef struct layer_job {
     const vbg_kernels *k;
     const layer_saved *s;
-    const vbg_tensor *dy;
+    const vbg_tensor *dy, *plus; /* plus: the gradient so far, or NULL */
     vbg_tensor *dx;
     float *sums;   /* [chunks][2][c] or NULL */
     double *total; /* [2][c] */
     size_t chunks, rows, cols;
 } layer_job;
+
+/* Row r of a gradient so far of rows of cols, whatever its shape. */
+static const void *plus_row(const vbg_tensor *plus, size_t r, size_t cols)
+{
+    return plus ? (const char *)plus->data + r * cols * vbg_dtype_size(plus->dtype)
+                : NULL;
+}
 
 static void layer_chunk(void *arg, size_t index, int thread)
 {
@@ -53,6 +60,8 @@ static void layer_chunk(void *arg, size_t index, int thread)
                         .ldx = x->ld,
                         .lddy = j->dy->ld,
                         .lddx = j->cols,
+                        .plus = plus_row(j->plus, r0, j->cols),
+                        .ldplus = j->cols,
                         .rows = all - r0 < j->rows ? all - r0 : j->rows,
                         .cols = j->cols,
                         .xt = x->dtype,
@@ -89,8 +98,10 @@ static void layer_back(vbg_ctx *c, const vbg_tensor *dy, void *arg)
 
     j.rows = LAYER_ROWS;
     j.chunks = (vbg_rows(x) + j.rows - 1) / j.rows;
-    if (vbg_needs_grad(c, x))
+    if (vbg_needs_grad(c, x)) {
         j.dx = vbg_new_typed(c, x->dtype, x->n, x->h, x->w, x->c);
+        j.plus = vbg_grad_so_far(c, x);
+    }
     if (params) {
         j.sums = vbg_new_typed(c, VBG_F32, 1, (int)j.chunks, 2, x->c)->data;
         j.total = vbg_new_typed(c, VBG_F64, 1, 1, 2, x->c)->data;
@@ -104,7 +115,7 @@ static void layer_back(vbg_ctx *c, const vbg_tensor *dy, void *arg)
         }
     }
     if (j.dx)
-        vbg_grad_add(c, x, j.dx);
+        vbg_grad_replace(c, x, j.dx);
 }
 
 void vbg_record_layer_norm(vbg_ctx *c, vbg_tensor *y, const vbg_tensor *x,
@@ -129,7 +140,7 @@ typedef struct norm_saved {
 typedef struct norm_job {
     const vbg_kernels *k;
     const norm_saved *s;
-    const vbg_tensor *x, *dy;
+    const vbg_tensor *x, *dy, *plus; /* plus: the gradient so far, or NULL */
     vbg_tensor *dx, *dres;
     vbg_chunks cut;
     double *sums;   /* [n][chunks][2][c] */
@@ -158,6 +169,8 @@ static vbg_norm_back back_of(const norm_job *j, const vbg_chunk *k)
                             .ldres = s->res ? s->res->ld : 0,
                             .lddx = j->dx ? j->dx->ld : 0,
                             .lddres = j->dres ? j->dres->ld : 0,
+                            .plus = plus_row(j->plus, k->first, (size_t)j->x->c),
+                            .ldplus = (size_t)j->x->c,
                             .rows = k->rows,
                             .cols = (size_t)j->x->c,
                             .xt = j->x->dtype,
@@ -274,7 +287,8 @@ static void whole_image(void *arg, size_t n, int thread)
     for (size_t k = 0; k < j->cut.count; k++)
         sum_chunk(j, n * j->cut.count + k, thread);
     finish_image(j, n, thread);
-    for (size_t k = 0; k < j->cut.count && (j->dx || j->dres); k++)
+    /* what was read last is still near */
+    for (size_t k = j->cut.count; k-- > 0 && (j->dx || j->dres);)
         map_chunk(j, n * j->cut.count + k, thread);
 }
 
@@ -301,8 +315,10 @@ static void norm_back(vbg_ctx *c, const vbg_tensor *dy, void *arg)
     norm_job j = { .k = vbg_ctx_kernels(c), .s = s, .x = x, .cut = vbg_chunks_of(x) };
 
     j.dy = vbg_view(c, dy, x->n, x->h, x->w, x->c);
-    if (vbg_needs_grad(c, x))
+    if (vbg_needs_grad(c, x)) {
         j.dx = vbg_new_typed(c, x->dtype, x->n, x->h, x->w, x->c);
+        j.plus = vbg_grad_so_far(c, x);
+    }
     if (s->res && vbg_needs_grad(c, s->res))
         j.dres = s->act == VBG_ACT_NONE
                      ? NULL
@@ -335,7 +351,7 @@ static void norm_back(vbg_ctx *c, const vbg_tensor *dy, void *arg)
             vbg_parallel(c, chunks, map_chunk, &j);
     }
     if (j.dx)
-        vbg_grad_add(c, x, j.dx);
+        vbg_grad_replace(c, x, j.dx);
     if (s->res)
         vbg_grad_add(c, s->res, j.dres ? j.dres : dy);
 }

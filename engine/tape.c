@@ -321,6 +321,24 @@ void vbg_grad_add(vbg_ctx *c, const vbg_tensor *x, const vbg_tensor *g)
     }
 }
 
+const vbg_tensor *vbg_grad_so_far(const vbg_ctx *c, const vbg_tensor *x)
+{
+    const vbg_tensor *g = vbg_grad(c, x);
+
+    return g && g->dtype == x->dtype ? g : NULL;
+}
+
+void vbg_grad_replace(vbg_ctx *c, const vbg_tensor *x, const vbg_tensor *g)
+{
+    vbg_tape *t = vbg_ctx_tape(c);
+
+    if (!vbg_needs_grad(c, x))
+        return;
+    g = fitting(c, x, g);
+    drop_grad(t, x->var);
+    adopt(t, x->var, g);
+}
+
 /* A new zero tensor like x. */
 static vbg_tensor *zeros(vbg_ctx *c, const vbg_tensor *x)
 {

@@ -116,6 +116,10 @@ static inline vbg_tensor vbg_outline(const vbg_tensor *x)
 /* Adds g, of x's shape and of type f32 or bf16, to the gradient of x; does nothing when
  * none is wanted.  g must not be written to afterwards; it may be dy itself or a view. */
 void vbg_grad_add(vbg_ctx *c, const vbg_tensor *x, const vbg_tensor *g);
+/* The gradient of x so far for an op that adds to it while computing (contiguous, of x's
+ * type and size; NULL: none), and the sum of both in its place.  g as in vbg_grad_add. */
+const vbg_tensor *vbg_grad_so_far(const vbg_ctx *c, const vbg_tensor *x);
+void vbg_grad_replace(vbg_ctx *c, const vbg_tensor *x, const vbg_tensor *g);
 /* The whole gradient of x, zero at first, to be added to in place (scattering ops).
  * Planning: data is NULL. */
 vbg_tensor *vbg_grad_full(vbg_ctx *c, const vbg_tensor *x);

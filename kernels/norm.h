@@ -15,6 +15,8 @@ typedef struct vbg_norm_back {
     vbg_dtype xt, yt;
     const float *scale, *shift; /* not read when act is VBG_ACT_NONE */
     const float *centre;        /* what x is measured from; NULL: 0 */
+    const void *plus;           /* added to dx, of its type, may be NULL; not in softmax */
+    size_t ldplus;
     vbg_act act;
 } vbg_norm_back;
 

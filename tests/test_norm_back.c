@@ -17,7 +17,7 @@ static const vbg_dtype types[] = { VBG_F32, VBG_BF16 };
 
 typedef struct setup {
     vbg_kernels ref, k;
-    guarded x, dy, res, f[4], dx[2], dres[2];
+    guarded x, dy, res, plus, f[4], dx[2], dres[2];
     vbg_norm_back b[2]; /* reference, tested */
 } setup;
 
@@ -26,7 +26,8 @@ static setup open_case(vbg_isa isa, size_t i, vbg_dtype xt, vbg_dtype yt, vbg_ac
     size_t rows = cases[i].rows, cols = cases[i].cols, ld = cols + cases[i].pad;
     setup s = { .x = guard_filled(xt, rows, cols, ld, cases[i].offset, 2, 1),
                 .dy = guard_filled(yt, rows, cols, ld, 0, 1, 2),
-                .res = guard_filled(yt, rows, cols, ld, 0, 1, 3) };
+                .res = guard_filled(yt, rows, cols, ld, 0, 1, 3),
+                .plus = guard_filled(xt, rows, cols, ld, 0, 1, 9) };
 
     vbg_kernels_init(&s.ref, VBG_ISA_REF);
     vbg_kernels_init(&s.k, isa);
@@ -53,6 +54,8 @@ static setup open_case(vbg_isa isa, size_t i, vbg_dtype xt, vbg_dtype yt, vbg_ac
                                   .scale = guard_data(&s.f[0]),
                                   .shift = guard_data(&s.f[1]),
                                   .centre = guard_data(&s.f[2]),
+                                  .plus = guard_data(&s.plus),
+                                  .ldplus = ld,
                                   .act = act };
     }
     return s;
@@ -63,6 +66,7 @@ static void close_case(setup *s)
     guard_free(&s->x);
     guard_free(&s->dy);
     guard_free(&s->res);
+    guard_free(&s->plus);
     for (int k = 0; k < 4; k++)
         guard_free(&s->f[k]);
     for (int k = 0; k < 2; k++) {
@@ -96,7 +100,7 @@ static void try_map(vbg_isa isa, size_t i, vbg_dtype xt, vbg_dtype yt, vbg_act a
     close_case(&s);
     s = open_case(isa, i, xt, yt, act);
     for (int k = 0; k < 2; k++) {
-        s.b[k].res = s.b[k].centre = NULL;
+        s.b[k].res = s.b[k].plus = s.b[k].centre = NULL;
         s.b[k].dres = NULL;
     }
     f = guard_data(&s.f[3]);
@@ -134,6 +138,7 @@ static void try_rows(vbg_isa isa, size_t i, vbg_dtype xt, vbg_dtype yt)
     s.ref.norm.layer_back(&s.b[0], gamma, 1e-5f, sums[0][0], sums[0][1]);
     s.k.norm.layer_back(&s.b[1], gamma, 1e-5f, sums[1][0], sums[1][1]);
     guard_check(&s.dx[1], &s.dx[0], tol, 2 * guard_eps(xt), "layer_back", i);
+    s.b[0].plus = s.b[1].plus = NULL;
     for (size_t j = 0; j < 2 * 1280; j++)
         cr_assert_float_eq(sums[1][j / 1280][j % 1280], sums[0][j / 1280][j % 1280],
                            (double)cases[i].rows * tol);

@@ -107,6 +107,11 @@ static void back_sums(double *sum, double *sumx, const vbg_norm_back *b, size_t 
         }
 }
 
+static double plus(const vbg_norm_back *b, size_t r, size_t j)
+{
+    return b->plus ? (double)vbg_ref_get(b->plus, b->xt, r * b->ldplus + j) : 0;
+}
+
 static void back_map(const vbg_norm_back *b, const float *fz, const float *fx,
                      const float *f1)
 {
@@ -118,7 +123,7 @@ static void back_map(const vbg_norm_back *b, const float *fz, const float *fx,
             if (f1)
                 dx += (double)f1[j];
             if (b->dx)
-                vbg_ref_put(b->dx, b->xt, r * b->lddx + j, (float)dx);
+                vbg_ref_put(b->dx, b->xt, r * b->lddx + j, (float)(dx + plus(b, r, j)));
             if (b->dres)
                 vbg_ref_put(b->dres, b->yt, r * b->lddres + j, (float)dz);
         }
@@ -146,7 +151,7 @@ static void layer_back(const vbg_norm_back *b, const float *gamma, float eps,
             double g = dy * (gamma ? (double)gamma[j] : 1);
             if (b->dx)
                 vbg_ref_put(b->dx, b->xt, r * b->lddx + j,
-                            (float)(rstd * (g - mg - xn * mgn)));
+                            (float)(rstd * (g - mg - xn * mgn) + plus(b, r, j)));
             if (dgamma) {
                 dgamma[j] += (float)(dy * xn);
                 dbeta[j] += (float)dy;

@@ -321,6 +321,8 @@ VF_INLINE void map_lanes(const vbg_norm_back *b, norm_kind k, const float *const
         dx = vf_fma(x, load_lanes(f[1] + j, n), dx);
     if (f[2])
         dx = vf_add(dx, load_lanes(f[2] + j, n));
+    if (b->plus)
+        dx = vf_add(dx, get_lanes(b->plus, k.xt, r * b->ldplus + j, n));
     if (n == VF)
         vf_put(b->dx, k.xt, r * b->lddx + j, dx);
     else
@@ -382,6 +384,8 @@ VF_INLINE void layer_lanes(const vbg_norm_back *b, const layer_row *w, size_t j,
         return;
     vf g = w->gamma ? vf_mul(dy, vf_load_n(w->gamma + j, n)) : dy;
     vf dx = vf_mul(vf_fnma(xn, w->mgn, vf_sub(g, w->mg)), w->rstd);
+    if (b->plus)
+        dx = vf_add(dx, get_lanes(b->plus, b->xt, w->r * b->ldplus + j, n));
     vf_put_n(b->dx, b->xt, w->r * b->lddx + j, dx, n);
 }
 
