@@ -16,6 +16,7 @@ void vr_room_light(room *m)
     s->sky.eye = s->outside == BACK_CITY  ? rnd_in(m->r, 8, 40)
                  : s->outside == BACK_SEA ? rnd_in(m->r, 4, 15)
                                           : rnd_in(m->r, 2, 12);
+    s->sky.trees = s->outside != BACK_CITY && s->outside != BACK_SEA;
     s->lamps_on = s->time == SKY_DUSK || s->time == SKY_NIGHT || s->time == SKY_EVENING ||
                   chance(m->r, .3f);
     s->sky.sun_colour = v3_mul(s->sky.sun_colour, s->time == SKY_NIGHT ? 1.f : .9f);

@@ -153,6 +153,7 @@ typedef struct sky {
     vec3 land; /* colour of land or water outside */
     uint32_t seed;
     bool lit_windows;
+    bool trees; /* painted rows of them: before windows, where no real ones stand */
 } sky;
 
 /* Radiance from direction d (unit).  fine: clouds, stars and the sun's disc too;

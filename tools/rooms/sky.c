@@ -1,7 +1,6 @@
-/* Skies by time of day with clouds, and what stands on the horizon: hills, mountains,
- * city, sea, forest.  A painted far world: near things are meshes. */
+/* Skies by time of day: air, sun, clouds, stars, a planet, the sea from below. */
 #include "tools/rooms/noise.h"
-#include "tools/rooms/scene.h"
+#include "tools/rooms/sky_far.h"
 
 typedef struct stops {
     vec3 zenith, middle, horizon;
@@ -117,7 +116,7 @@ sky vr_sky_make(int time, int back, rng *r)
     return k;
 }
 
-static vec3 gradient(const sky *k, float y)
+vec3 vr_sky_gradient(const sky *k, float y)
 {
     const float a = vr_step(0, .28f, y), b = vr_step(.18f, .95f, y);
 
@@ -126,7 +125,7 @@ static vec3 gradient(const sky *k, float y)
 
 static vec3 air(const sky *k, vec3 d, bool disc)
 {
-    vec3 c = gradient(k, vr_max(d.y, 0));
+    vec3 c = vr_sky_gradient(k, vr_max(d.y, 0));
     const float s = v3_dot(d, k->sun_dir);
 
     if (v3_max(k->sun_colour) > 0 || k->time == SKY_DUSK) {
@@ -240,135 +239,6 @@ static vec3 clouds(const sky *k, vec3 d, vec3 c, float px)
     return v3_mix(c, white, cover * .93f * vr_step(.02f, .16f, d.y));
 }
 
-/* ---- the far world ---- */
-
-static float ridge(const sky *k, vec3 d, float freq, float layer, int octaves)
-{
-    const float l = 1 / sqrtf(d.x * d.x + d.z * d.z + 1e-6f);
-    const vec3 p =
-        v3(d.x * l * freq, layer * 9.1f + (float)(k->seed & 63), d.z * l * freq);
-    float sum = 0, a = 1;
-
-    for (int i = 0; i < octaves; i++) {
-        const float n = vr_noise(v3_mul(p, (float)(1 << i)));
-        sum += a * (1 - 2 * fabsf(n));
-        a *= .45f;
-    }
-    return sum;
-}
-
-static vec3 land_light(const sky *k, vec3 colour)
-{
-    const float up = vr_max(k->sun_dir.y, .15f);
-    return v3_had(colour, v3_add(v3_mul(v3_mix(k->middle, k->zenith, .3f), .75f),
-                                 v3_mul(k->sun_colour, .75f * up)));
-}
-
-static vec3 hazed(const sky *k, vec3 c, float far)
-{
-    return v3_mix(c, v3_mul(v3_mix(k->horizon, k->middle, .25f), .92f),
-                  1 - expf(-far * k->haze));
-}
-
-static vec3 layers(const sky *k, vec3 d, vec3 c, float px)
-{
-    const bool snow = k->back == BACK_MOUNTAINS || k->back == BACK_SNOW;
-    const float base[3] = { snow ? .20f : .075f, snow ? .10f : .035f, .01f };
-    const float amp[3] = { snow ? .17f : .035f, snow ? .08f : .03f, .022f };
-
-    for (int i = 0; i < 3; i++) {
-        const float fl = (float)i;
-        const float r = ridge(k, d, 2.2f + 2.2f * fl, fl, snow ? 6 : 4);
-        const float trees = i == 2 && k->back != BACK_DUNES
-                                ? .006f * vr_noise(v3(d.x * 160, 3, d.z * 160))
-                                : 0;
-        const float h = base[i] * .45f + amp[i] * r * .5f + trees;
-        const float in = vr_step(h + px, h - px, d.y);
-        if (in <= 0)
-            continue;
-        const float f = vr_fbm(v3(d.x * 30, d.y * 45, d.z * 30), 4, .6f, px * 30);
-        vec3 m =
-            v3_mul(k->back == BACK_DUNES ? v3(.5f, .36f, .2f) : v3(.075f, .12f, .045f),
-                   1 + .3f * f);
-        if (snow) {
-            const float side =
-                .75f + .35f * vr_clamp(ridge(k, v3(d.x + .01f, d.y, d.z), 9, fl, 3) -
-                                           ridge(k, d, 9, fl, 3) + .3f,
-                                       -1, 1);
-            const float line = i == 2 ? 9.f : .07f + .03f * f;
-            m = v3_mix(v3_mul(v3(.16f, .15f, .14f), 1 + .5f * f),
-                       v3_mul(v3(.80f, .83f, .88f), side),
-                       vr_step(line - .025f, line + .02f, d.y + .03f * f));
-            if (k->back == BACK_SNOW && i > 0)
-                m = v3_mix(m, v3(.78f, .81f, .86f), .75f);
-            if (i == 2 && k->back != BACK_SNOW)
-                m = v3_mul(v3(.04f, .075f, .04f), 1 + .5f * f);
-        }
-        c = v3_mix(
-            c, hazed(k, land_light(k, m), snow ? .55f - .2f * fl : .9f - .35f * fl), in);
-    }
-    return c;
-}
-
-static vec3 skyline(const sky *k, vec3 d, vec3 c, float px)
-{
-    const float az = atan2f(d.x, -d.z), l = 1 / sqrtf(d.x * d.x + d.z * d.z + 1e-6f);
-    const float slope = d.y * l;
-
-    for (int i = 0; i < 3; i++) {
-        const float width = .055f + .03f * (float)i;
-        const float t = az / width + (float)i * 37.3f;
-        const int n = vr_floor(t), total = vr_floor(2 * VR_PI / width);
-        const uint32_t h = vr_hash2(((n % total) + total) % total, i, k->seed);
-        const float tall = (h % 9 == 0 ? .26f : .13f) * vr_unit(vr_hash(h)) + .03f;
-        const float u = vr_fract(t);
-        const float top = (tall - .012f * (float)i) * (u > .08f && u < .92f ? 1 : .55f);
-        const float in = vr_step(top + px, top - px, slope);
-        if (in <= 0)
-            continue;
-        const float fx = vr_fract(u * (7 + 2 * (float)(h % 4))) - .5f,
-                    fy = vr_fract(slope * 110) - .5f;
-        const float win = vr_line(fx, .28f, px / width * 9) * vr_line(fy, .26f, px * 110);
-        vec3 wall = v3_mul(
-            v3_mix(v3(.30f, .27f, .24f), v3(.16f, .19f, .24f), vr_unit(vr_hash(h + 2))),
-            .6f + .6f * vr_unit(vr_hash(h + 5)));
-        vec3 m = land_light(k, v3_mix(wall, v3(.06f, .075f, .09f), win));
-        m = hazed(k, m, .75f - .25f * (float)i);
-        if (k->lit_windows &&
-            vr_hash2(vr_floor(u * 9) + n * 13, vr_floor(slope * 110), h) % 100 < 38)
-            m = v3_mad(m, v3(1, .66f, .32f),
-                       win * (k->time == SKY_EVENING ? .22f : .38f));
-        c = v3_mix(c, m, in);
-    }
-    return c;
-}
-
-static vec3 below(const sky *k, vec3 d, float px)
-{
-    const float t = k->eye / vr_max(-d.y, 1e-4f), w = t * px;
-    const vec3 p = v3(d.x * t, 0, d.z * t);
-    vec3 m = k->land;
-
-    if (k->back == BACK_SEA) {
-        const float f = vr_fbm(v3(p.x * .25f, 5, p.z * .25f), 4, .55f, w * .25f);
-        const float q = 1 - vr_clamp(-d.y, 0, 1), fres = .02f + .98f * q * q * q * q * q;
-        const vec3 up = gradient(k, vr_clamp(-d.y + .12f + .2f * f, 0, 1));
-        const vec3 deep =
-            v3_had(v3(.02f, .10f, .13f), v3_add(k->middle, v3_mul(k->sun_colour, .5f)));
-        const vec3 c =
-            v3_mix(v3_mul(deep, 1 + .3f * f), up, vr_clamp(fres * .8f + .15f * f, 0, 1));
-        return v3_mix(c, k->horizon, vr_step(.05f, .0f, -d.y) * .5f);
-    }
-    const float f = vr_fbm(v3_mul(p, .08f), 4, .55f, w * .08f) +
-                    .5f * vr_fbm(v3_mul(p, 1.3f), 3, .6f, w * 1.3f);
-    if (k->back == BACK_CITY) {
-        const float s = vr_fbm(v3_mul(p, .03f), 2, .5f, w * .03f);
-        m = v3_mix(v3(.10f, .10f, .105f), v3(.22f, .20f, .18f), vr_step(-.2f, .2f, s));
-    }
-    m = v3_mul(m, 1 + .35f * f);
-    return hazed(k, land_light(k, m), t / 900);
-}
-
 vec3 vr_sky(const sky *k, vec3 d, bool fine, float px)
 {
     vec3 c;
@@ -384,7 +254,7 @@ vec3 vr_sky(const sky *k, vec3 d, bool fine, float px)
         return v3_mad(c, v3(.10f, .30f, .34f), rays * vr_step(.0f, .9f, d.y) * .8f);
     }
     if (d.y < 0 && k->back != BACK_SPACE)
-        c = below(k, d, px);
+        c = vr_far_ground(k, d, px);
     else
         c = air(k, k->back == BACK_SPACE ? d : v3(d.x, vr_max(d.y, 0), d.z), fine);
     if (fine && k->stars > 0 && (d.y > 0 || k->back == BACK_SPACE))
@@ -395,7 +265,5 @@ vec3 vr_sky(const sky *k, vec3 d, bool fine, float px)
         c = clouds(k, d, c, px);
     else if (k->cloud > .9f)
         c = v3_mix(c, v3_mix(k->cloud_dark, k->cloud_light, .45f), d.y > 0 ? .9f : 0);
-    if (k->back == BACK_SPACE || k->back == BACK_SEA || d.y > .5f)
-        return c;
-    return k->back == BACK_CITY ? skyline(k, d, c, px) : layers(k, d, c, px);
+    return vr_far_world(k, d, c, px);
 }
