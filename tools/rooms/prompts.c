@@ -8,7 +8,9 @@
 #include "tools/options.h"
 #include "tools/rooms/kinds.h"
 
-enum { WIDTH = 256, ATTEMPTS = 100, FRESH = 60, WORDINGS = 24 };
+/* Scenes that are built for one prompt and for all of a kind at most: kinds of which
+ * little is kept out of training get fewer. */
+enum { WIDTH = 256, ATTEMPTS = 100, TRIED = 500, FRESH = 60, WORDINGS = 24 };
 
 typedef struct maker {
     const prompt_opt *o;
@@ -16,6 +18,7 @@ typedef struct maker {
     canvas c;
     scene s;
     json_t *list;
+    bool repeats[KINDS];   /* nothing new is found of it any more */
     uint64_t tried[KINDS]; /* scenes: each kind has its own, whatever others there are */
 } maker;
 
@@ -120,34 +123,43 @@ static bool promising(const maker *m, bool fresh)
     return n > 0;
 }
 
-/* Adds a prompt of the measured scene when some wording says colour and thing. */
-static bool add_prompt(maker *m, bool fresh)
+/* Adds a prompt that names surface f of the measured scene, when some wording says its
+ * colour and the thing. */
+static bool add_prompt(maker *m, const surface *f, bool fresh)
 {
     const scene *s = &m->s;
+    const thing_word *thing = vr_thing(s->objs[s->main].what);
     const char *kind = vr_kind_name(s->kind),
-               *thing = vr_thing(s->objs[s->main].what)->one;
+               *colour = vr_colour_word(s->objs[f->object].colour);
     char lines[1 + VIEWS][CAPTION_BYTES], name[80];
-    surface has[3];
-    const int n = surfaces(s, has);
 
+    if (fresh && known(m->list, kind, f->region, colour, thing->one))
+        return false;
     for (int i = 0; i < WORDINGS; i++) {
-        const surface *f = n ? &has[i % n] : NULL;
-        if (!f)
-            return false;
-        const char *colour = vr_colour_word(s->objs[f->object].colour);
         vr_captions(s, s->seed + (uint64_t)i, lines);
-        if (!vr_says_colour(lines[0], colour, f->noun) ||
-            !says_thing(lines[0], vr_thing(s->objs[s->main].what)) ||
-            (fresh && known(m->list, kind, f->region, colour, thing)))
+        if (!vr_says_colour(lines[0], colour, f->noun) || !says_thing(lines[0], thing))
             continue;
         snprintf(name, sizeof name, "%03zu_%s", json_array_size(m->list), kind);
-        json_array_append_new(m->list, json_pack("{ss ss ss ss ss ss so}", "name", name,
-                                                 "prompt", lines[0], "kind", kind,
-                                                 "region", f->region, "colour", colour,
-                                                 "object", thing, "triple", triple(s)));
+        json_array_append_new(
+            m->list, json_pack("{ss ss ss ss ss ss so sI}", "name", name, "prompt",
+                               lines[0], "kind", kind, "region", f->region, "colour",
+                               colour, "object", thing->one, "triple", triple(s), "scene",
+                               (json_int_t)(s->seed & 0x7fffffffffffffff)));
         return true;
     }
     return false;
+}
+
+/* One for every surface of the scene that has a name. */
+static bool add_prompts(maker *m, bool fresh)
+{
+    surface has[3];
+    const int n = surfaces(&m->s, has);
+    bool made = false;
+
+    for (int i = 0; i < n && json_array_size(m->list) < (size_t)m->o->count; i++)
+        made |= add_prompt(m, &has[i], fresh);
+    return made;
 }
 
 /* Builds scenes of a kind until one yields a prompt. */
@@ -158,12 +170,14 @@ static vbg_status one(maker *m, int kind, bool *made, vbg_err *err)
     };
 
     *made = false;
-    for (int i = 0; i < ATTEMPTS && !*made; i++) {
+    for (int i = 0; i < ATTEMPTS && m->tried[kind] < TRIED && !*made; i++) {
         rng r = { m->o->seed * 0xd1342543de82ef95u + ((uint64_t)kind << 32) +
                   m->tried[kind]++ };
         render_stats st;
         if (vbg_stop_signal())
             return vbg_fail(err, VBG_ECANCEL, "stopped");
+        m->repeats[kind] = m->repeats[kind] || i == FRESH;
+        const bool fresh = !m->repeats[kind];
         rng_next(&r);
         vr_scene_reset(&m->s, rng_next(&r) >> 1);
         vr_build(&m->s, kind);
@@ -171,7 +185,7 @@ static vbg_status one(maker *m, int kind, bool *made, vbg_err *err)
             return vbg_fail(err, VBG_ENOMEM, "rooms: out of memory");
         if (m->s.main < 0 ||
             (m->o->held < 2 && vr_scene_held_out(&m->s) != (m->o->held == 1)) ||
-            !promising(m, i < FRESH))
+            !promising(m, fresh))
             continue;
         vbg_status e = vr_render(m->r, &m->s, &m->c, &o, &st, err);
         if (e != VBG_OK)
@@ -179,9 +193,21 @@ static vbg_status one(maker *m, int kind, bool *made, vbg_err *err)
         vr_measure(&m->s, &m->c);
         if (m->o->held == 1 && !vr_scene_held_out(&m->s))
             continue; /* the picture does not bear the colour out */
-        *made = add_prompt(m, i < FRESH);
+        *made = add_prompts(m, fresh);
     }
     return VBG_OK;
+}
+
+/* Prompts of a kind so far. */
+static int count_of(const json_t *list, int kind)
+{
+    size_t i;
+    json_t *p;
+    int n = 0;
+
+    json_array_foreach((json_t *)(uintptr_t)list, i, p) n +=
+        strcmp(json_string_value(json_object_get(p, "kind")), vr_kind_name(kind)) == 0;
+    return n;
 }
 
 /* Kinds in turn until there are enough; one that yields nothing is not asked again. */
@@ -209,8 +235,9 @@ static vbg_status all(maker *m, vbg_err *err)
     vbg_progress_end(&bar);
     for (int k = 0; k < m->o->n_kinds && st == VBG_OK; k++)
         if (barren[k])
-            vbg_note("no %sprompt of %s", left ? "further " : "",
-                     vr_kind_name(m->o->kinds[k]));
+            vbg_note("%s: %d prompts in %llu scenes", vr_kind_name(m->o->kinds[k]),
+                     count_of(m->list, m->o->kinds[k]),
+                     (unsigned long long)m->tried[m->o->kinds[k]]);
     return st;
 }
 

@@ -15,11 +15,11 @@ typedef struct prompt_opt {
 } prompt_opt;
 
 /* {"about", "seed", "prompts": [{"name", "prompt", "kind", "region", "colour", "object",
- * "triple"}, ...]}: each prompt names the colour of a surface (wall, floor, ground, sky)
- * and the main thing, both as measured in a small picture of the scene; triple: the
- * combination kept out of training, or null.  Kinds that have no such scene are left out,
- * with a note.  *out is the caller's.  Errors: those of vr_render, VBG_ENOMEM,
- * VBG_ECANCEL (signal). */
+ * "triple", "scene"}, ...]}: each prompt names the colour of a surface (wall, floor,
+ * ground, sky) and the main thing, both as measured in a small picture of the scene;
+ * triple: the combination kept out of training, or null; scene: the seed of what was
+ * built.  Kinds that have no such scene are left out, with a note.  *out is the caller's.
+ * Errors: those of vr_render, VBG_ENOMEM, VBG_ECANCEL (signal). */
 vbg_status vr_prompts(json_t **out, const prompt_opt *o, vbg_err *err);
 
 /* True when text says "COLOUR [one word] NOUN" for the region's noun ("walls"). */
