@@ -93,6 +93,37 @@ static bool is_float(vbg_dtype t)
     return t == VBG_F32 || t == VBG_BF16 || t == VBG_F16;
 }
 
+static bool ends(const char *s, const char *tail)
+{
+    const size_t n = strlen(s), k = strlen(tail);
+    return n >= k && strcmp(s + n - k, tail) == 0;
+}
+
+/* Whether the UNet's config asks for linear layers around its transformers. */
+static bool linear_projection(const vbg_weights *w)
+{
+    const char *text = "{}";
+
+    vbg_weights_string(w, "unet.config", &text);
+    json_t *o = json_loads(text, 0, NULL);
+    const bool linear = json_is_true(json_object_get(o, "use_linear_projection"));
+    json_decref(o);
+    return linear;
+}
+
+/* Layers that are convolutions in diffusers, and 1x1: a file may hold them with rank 2,
+ * as networks that were made here do, but there they only load with rank 4. */
+static bool is_convolution(const outgoing *o, const vbg_entry *e)
+{
+    if (e->rank != 2 || strcmp(e->component, "text") == 0)
+        return false;
+    if (ends(e->name, "conv_shortcut.weight") || ends(e->name, "quant_conv.weight"))
+        return true;
+    return strcmp(e->component, "unet") == 0 &&
+           (ends(e->name, ".proj_in.weight") || ends(e->name, ".proj_out.weight")) &&
+           !linear_projection(o->w);
+}
+
 static vbg_status add_tensor(outgoing *o, const char *prefix, const vbg_entry *e,
                              vbg_err *err)
 {
@@ -106,6 +137,10 @@ static vbg_status add_tensor(outgoing *o, const char *prefix, const vbg_entry *e
     t->dtype = is_float(e->dtype) ? o->dtype : e->dtype;
     t->rank = e->rank;
     memcpy(t->dim, e->dim, sizeof t->dim);
+    if (is_convolution(o, e)) {
+        t->rank = 4;
+        t->dim[2] = t->dim[3] = 1;
+    }
     o->from[o->count - 1] = e;
     o->result->tensors++;
     uint64_t n = 1;
@@ -113,12 +148,6 @@ static vbg_status add_tensor(outgoing *o, const char *prefix, const vbg_entry *e
         n *= (uint64_t)e->dim[i];
     o->result->parameters += n;
     return VBG_OK;
-}
-
-static bool ends(const char *s, const char *tail)
-{
-    const size_t n = strlen(s), k = strlen(tail);
-    return n >= k && strcmp(s + n - k, tail) == 0;
 }
 
 /* PyTorch's batch norms count their batches; the count is of no use. */

@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 #include <math.h>
 
+#include "convert/safetensors.h"
 #include "engine/picture_io.h"
 #include "engine/weights.h"
 #include "tests/program.h"
@@ -239,6 +240,36 @@ Test(base_unet, regions_help_and_are_not_exported, .fini = remove_scratch)
     cr_assert(!logged(in_scratch("none"), "\"regions\""));
 }
 
+/* What diffusers makes as convolutions has rank 4 in what it loads. */
+static void check_export(const char *model)
+{
+    static const char *const file[] = { "unet/diffusion_pytorch_model.safetensors",
+                                        "vae/diffusion_pytorch_model.safetensors" };
+    vbg_err err = { 0 };
+    size_t found = 0;
+
+    const said s = RUN("vbg-convert", model, "-o", in_scratch("folder"));
+    cr_assert_eq(s.code, 0, "%s", s.err);
+    for (int i = 0; i < 2; i++) {
+        vbg_safetensors *f;
+        char path[300];
+        snprintf(path, sizeof path, "%s/%s", in_scratch("folder"), file[i]);
+        cr_assert(vbg_st_open(&f, path, &err) == VBG_OK, "%s", err.text);
+        for (size_t k = 0; k < vbg_st_count(f); k++) {
+            const vbg_st_tensor *t = vbg_st_at(f, k);
+            if (strstr(t->name, "proj_in.weight"))
+                cr_assert_eq(t->rank, 2, "use_linear_projection");
+            if (!strstr(t->name, "conv_shortcut.weight") &&
+                !strstr(t->name, "quant_conv.weight"))
+                continue;
+            cr_assert(t->rank == 4 && t->dim[2] == 1 && t->dim[3] == 1, "%s", t->name);
+            found++;
+        }
+        vbg_st_close(f);
+    }
+    cr_assert_gt(found, 6);
+}
+
 /* 64 pixels first, then 128 from that state; a package to go on from; what is wrong. */
 Test(base_unet, stages, .fini = remove_scratch)
 {
@@ -260,6 +291,7 @@ Test(base_unet, stages, .fini = remove_scratch)
     cr_assert_eq(s.code, 0, "%s", s.err);
     cr_assert(same(in_scratch("on/model.vbg"), in_scratch("large/model.vbg")),
               "a step of length 0 leaves the package as it was");
+    check_export(in_scratch("large/model.vbg"));
     s = RUN("vbg-train", "base", "text+unet", "-d", in_scratch("data"), "-m",
             in_scratch("large/model.vbg"), "-o", in_scratch("b"), CONFIG);
     cr_assert(s.code == 2 && strstr(s.err, "--model brings"), "%s", s.err);
