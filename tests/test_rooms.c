@@ -338,4 +338,59 @@ Test(rooms, named_things_are_visible, .timeout = 240)
     vr_scene_free(&s);
 }
 
+static const char *text_of(const json_t *o, const char *key)
+{
+    const char *t = json_string_value(json_object_get(o, key));
+
+    return t ? t : "";
+}
+
+static int find_colour(const char *word)
+{
+    int i = COLOURS - 1;
+
+    while (i >= 0 && strcmp(word, vr_colour_word(i)) != 0)
+        i--;
+    return i;
+}
+
+static bool triple_held_out(const json_t *p)
+{
+    const json_t *t = json_object_get(p, "triple");
+    const char *kind = json_string_value(json_array_get(t, 0)),
+               *colour = json_string_value(json_array_get(t, 1)),
+               *thing = json_string_value(json_array_get(t, 2));
+    int what = THINGS - 1;
+
+    while (thing && what > 0 && strcmp(thing, vr_thing(what)->one) != 0)
+        what--;
+    return kind && colour && thing && strcmp(kind, text_of(p, "kind")) == 0 &&
+           vr_triple_held_out(vr_kind_find(kind), find_colour(colour), what);
+}
+
+/* The committed prompts ask for what is kept out of training, and say it. */
+Test(rooms, adherence_file_is_held_out)
+{
+    json_t *all = json_load_file("tests/data/adherence.json", 0, NULL), *p;
+    bool kinds[KINDS] = { false };
+    size_t i;
+    int covered = 0;
+
+    cr_assert_eq(json_array_size(json_object_get(all, "prompts")), 200);
+    json_array_foreach(json_object_get(all, "prompts"), i, p)
+    {
+        const char *region = text_of(p, "region");
+        cr_expect(triple_held_out(p), "%s", text_of(p, "name"));
+        cr_expect(vr_says_colour(text_of(p, "prompt"), text_of(p, "colour"),
+                                 strcmp(region, "wall") ? region : "walls"),
+                  "%s: %s", text_of(p, "name"), text_of(p, "prompt"));
+        const int kind = vr_kind_find(text_of(p, "kind"));
+        cr_assert(kind >= 0, "%s", text_of(p, "name"));
+        covered += !kinds[kind];
+        kinds[kind] = true;
+    }
+    cr_expect_geq(covered, 10);
+    json_decref(all);
+}
+
 #endif
