@@ -75,7 +75,7 @@ BENCH_SRC := $(wildcard bench/*.c)
 obj = $(patsubst %.c,$(O)/%.o,$(1))
 LIB := $(O)/libvbg.a
 
-.PHONY: all check check-vm soak check-golden check-fast demo bench fuzz fuzz-run perf deps install clean format tests
+.PHONY: all check check-vm soak check-golden check-fast demo figure-clip bench fuzz fuzz-run perf deps install clean format tests
 all: $(PROGRAMS:%=$(B)/%)
 
 $(LIB): $(call obj,$(LIB_SRC))
@@ -228,6 +228,13 @@ demo:
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory all
 	@VBG_SHARED=$(VBG_SHARED) sh tools/demo.sh
+
+# The demo's talking figure with its truth, which tests of tracking use too: some minutes.
+figure-clip:
+	@$(MAKE) --no-print-directory all
+	$(O)/bin/vbg-train figure -o build/figure --clips 1 --first 3 --seed 20 --kind living_room \
+	    --size 960x540 --fov 66 --seconds 8 --fps 25 --crf 28 --alpha-crf 24
+	for s in mp4 alpha.mp4 csv; do cp build/figure/000003.$$s examples/figure.$$s || exit 1; done
 
 # The table of bench/RESULTS.md; REPS for quieter medians.
 bench:

@@ -191,9 +191,8 @@ Test(tracking, full_turns_close, .timeout = 120)
 }
 
 /* All luma planes of a clip, one after the other; NULL when it is not there. */
-static uint8_t *read_luma(const char *name, int *w, int *h, int *frames)
+static uint8_t *read_luma(const char *path, int *w, int *h, int *frames)
 {
-    char path[1024];
     vbg_reader *r = NULL;
     vbg_reader_info info;
     vbg_frame f;
@@ -201,7 +200,6 @@ static uint8_t *read_luma(const char *name, int *w, int *h, int *frames)
     bool end = false;
     uint8_t *all = NULL;
 
-    snprintf(path, sizeof path, "%s/data/video/%s", shared(), name);
     if (access(path, R_OK) != 0)
         return NULL;
     const vbg_status st = vbg_reader_open(&r, path, &err);
@@ -235,15 +233,16 @@ typedef struct pan {
     double fov_x;
 } pan;
 
-static bool pan_open(pan *p, const char *name, double fov_deg)
+/* stem: folder and name without the suffixes. */
+static bool pan_open(pan *p, const char *stem, double fov_deg)
 {
     char path[1024], line[256];
     int w, h, frames;
 
     *p = (pan){ .fov_x = fov_deg * degree };
-    snprintf(path, sizeof path, "%s.mp4", name);
+    snprintf(path, sizeof path, "%s.mp4", stem);
     p->luma = read_luma(path, &p->w, &p->h, &p->frames);
-    snprintf(path, sizeof path, "%s.alpha.mp4", name);
+    snprintf(path, sizeof path, "%s.alpha.mp4", stem);
     p->alpha = p->luma ? read_luma(path, &w, &h, &frames) : NULL;
     if (!p->alpha) {
         free(p->luma);
@@ -251,7 +250,7 @@ static bool pan_open(pan *p, const char *name, double fov_deg)
     }
     cr_assert(w == p->w && h == p->h && frames == p->frames);
     p->truth = calloc((size_t)frames, sizeof *p->truth);
-    snprintf(path, sizeof path, "%s/data/video/%s.csv", shared(), name);
+    snprintf(path, sizeof path, "%s.csv", stem);
     FILE *f = fopen(path, "r");
     cr_assert(f && p->truth);
     cr_assert(fgets(line, sizeof line, f) != NULL);
@@ -300,7 +299,7 @@ static vbg_tracker *pan_tracker(const pan *p, vbg_ctx *c)
 }
 
 /* Forwards against the truth, then backwards to the start. */
-static void follow_pan(const char *name, double fov_deg)
+static void follow_clip(const char *name, double fov_deg)
 {
     pan p;
     vbg_ctx *c = context(0);
@@ -339,6 +338,74 @@ static void follow_pan(const char *name, double fov_deg)
     pan_free(&p);
 }
 
+static void follow_pan(const char *name, double fov_deg)
+{
+    char stem[1024];
+
+    snprintf(stem, sizeof stem, "%s/data/video/%s", shared(), name);
+    follow_clip(stem, fov_deg);
+}
+
+/* The rendered figure of the demo (make figure-clip), from the clone's root. */
+static const char *const figure_clip = "examples/figure";
+static const double figure_fov_deg = 66;
+
+Test(tracking, rendered_figure, .timeout = 120)
+{
+    cr_assert_eq(access("examples/figure.csv", R_OK), 0, "run from the clone's root");
+    follow_clip(figure_clip, figure_fov_deg);
+}
+
+/* Truth and alpha belong together: what is no figure in two frames is the same room seen
+ * at their angles.  The codec's and the shutter's share on edges is
+ * 2 grey levels; angles that are off by a tenth of the turn make 9. */
+Test(tracking, rendered_figure_agrees_with_its_truth, .timeout = 120)
+{
+    enum { APART = 6 };
+    pan p;
+
+    if (!pan_open(&p, figure_clip, figure_fov_deg))
+        return; /* built without libav */
+    cr_assert(p.w == 960 && p.h == 540 && p.frames >= 190);
+    const size_t pixels = (size_t)p.w * (size_t)p.h;
+    double worst = 0, covered = 0;
+    for (int f = 0; f + APART < p.frames; f += 17) {
+        const vbg_pinhole a = { p.w,           p.h,           p.fov_x,
+                                p.truth[f][0], p.truth[f][1], p.truth[f][2] };
+        const double *t = p.truth[f + APART];
+        const vbg_pinhole b = { p.w, p.h, p.fov_x, t[0], t[1], t[2] };
+        const uint8_t *ya = p.luma + pixels * (size_t)f, *yb = ya + pixels * APART;
+        const uint8_t *ma = p.alpha + pixels * (size_t)f, *mb = ma + pixels * APART;
+        double sum = 0;
+        int n = 0, person = 0;
+        for (int y = 2; y < p.h - 2; y += 5)
+            for (int x = 2; x < p.w - 2; x += 5) {
+                double d[3], q[2];
+                const int i = y * p.w + x;
+                person += ma[i] > 127;
+                vbg_pinhole_ray(d, &a, x, y);
+                if (!vbg_pinhole_project(q, &b, d) || q[0] < 1 || q[1] < 1 ||
+                    q[0] > p.w - 3 || q[1] > p.h - 3)
+                    continue;
+                const int u = (int)q[0], v = (int)q[1], k = v * p.w + u;
+                if (ma[i] > 3 || mb[k] > 3 || mb[k + 1] > 3 || mb[k + p.w] > 3 ||
+                    mb[k + p.w + 1] > 3)
+                    continue;
+                const double s = q[0] - u, r = q[1] - v;
+                sum += fabs((yb[k] * (1 - s) + yb[k + 1] * s) * (1 - r) +
+                            (yb[k + p.w] * (1 - s) + yb[k + p.w + 1] * s) * r - ya[i]);
+                n++;
+            }
+        cr_assert_gt(n, 4000);
+        covered += (double)person * 25 / (double)pixels;
+        worst = fmax(worst, sum / n);
+    }
+    covered /= ceil((p.frames - APART) / 17.);
+    cr_assert_lt(worst, 4, "frames differ by %.2f grey levels", worst);
+    cr_assert(covered > .15 && covered < .5, "the figure covers %.2f", covered);
+    pan_free(&p);
+}
+
 Test(tracking, pan_a, .timeout = 120)
 {
     follow_pan("pan_a", 60);
@@ -361,7 +428,9 @@ Test(tracking, a_real_person_before_a_still_camera, .timeout = 120)
     vbg_ctx *c = context(0);
     vbg_tracker_state a = { .yaw = 0 };
 
-    if (!pan_open(&p, "pan_a", 60)) {
+    char stem[1024];
+    snprintf(stem, sizeof stem, "%s/data/video/pan_a", shared());
+    if (!pan_open(&p, stem, 60)) {
         vbg_ctx_free(c);
         return;
     }
