@@ -4,6 +4,8 @@
  *     live_p50, live_p95   frame in hand to frame written, 30 frames/s
  *     live_cpu             processor time of the whole process per frame (33.3 ms would
  *                          be one core at 30 frames/s); the fake's copying included
+ *     live_rss_mb          memory of the whole process, in MB: bench, clip and cycle of JPEGs
+ *                          included
  *     live_period          time per frame with a camera that is never waited for
  * The mask is the segmenter's (--segmenter) on frames of a recorded clip, where the test
  * data is at hand and libav reads it; else frames are drawn and keyed by colour. */
@@ -16,6 +18,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "tests/fake/device.h"
 #include "tools/model_path.h"
@@ -52,6 +55,18 @@ static void paint(void *arg, int64_t n, vbg_frame *f)
             }
 }
 
+static double rss_mb(void)
+{
+    long pages = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+
+    if (f && fscanf(f, "%*s %ld", &pages) != 1)
+        pages = 0;
+    if (f)
+        fclose(f);
+    return (double)pages * (double)sysconf(_SC_PAGESIZE) / (1 << 20);
+}
+
 static double cpu_seconds(void)
 {
     struct rusage u;
@@ -85,7 +100,6 @@ static vbg_status start(rig *g, const bench *b, const char *model, double fps,
                               .precision = VBG_BF16 };
     const double fov = 70 * 3.14159265358979323846 / 180;
     const vbg_background_opt back = { .w = W, .h = H, .fov_x = fov, .yuv = true };
-    const bool amx = b->isa >= VBG_ISA_AMX_BF16;
     vbg_live_opt live = { .device = &g->fake.device,
                           .camera = "/dev/video0",
                           .w = W,
@@ -112,8 +126,8 @@ static vbg_status start(rig *g, const bench *b, const char *model, double fps,
     open_clip(g);
     live.ctx = g->ctx;
     if (st == VBG_OK && model)
-        st = vbg_segmenter_open(&g->segmenter, model, &opt, amx ? 512 : 320,
-                                amx ? 512 : 180, err);
+        st = vbg_segmenter_open(&g->segmenter, model, &opt, VBG_LIVE_NETWORK_W,
+                                VBG_LIVE_NETWORK_H, err);
     live.mask.segmenter = g->segmenter;
     if (st == VBG_OK)
         st = vbg_picture_new(&pano, 4096, 2048, 3, err);
@@ -183,6 +197,7 @@ static vbg_status measure(bench *b, const char *model, double fps, vbg_err *err)
             add(b, "live_p50", shape, after.latency_p50_ms);
             add(b, "live_p95", shape, after.latency_p95_ms);
             add(b, "live_cpu", shape, 1e3 * used / n);
+            add(b, "live_rss_mb", shape, rss_mb());
         } else {
             add(b, "live_period", shape, 1e3 * took / n);
         }

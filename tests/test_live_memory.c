@@ -235,6 +235,7 @@ Test(live_memory, soak, .timeout = 3600)
         (long long)s.frames, rss, rss_end, (long)allocations - heap, s.latency_p50_ms,
         s.latency_p95_ms);
     cr_expect_leq(rss_end, rss + rss / 50 + 256, "%ld -> %ld KiB", rss, rss_end);
+    cr_expect_lt(rss_end, 200 * 1024, "%ld KiB", rss_end);
     cr_expect_eq(entries("/proc/self/fd"), fds);
     cr_expect_eq(entries("/proc/self/task"), threads);
     cr_expect_geq(s.frames, frames);

@@ -77,7 +77,7 @@ static const vbg_option options[] = {
       "network that finds people (.vbg file, name, auto)", "mask",
       VBG_OPT_COMMON | VBG_OPT_CONFIG },
     { "segmenter-size", 0, VBG_OPT_SIZE, "WxH", NULL, "32..4096",
-      "its input size where it is free", "mask", VBG_OPT_CONFIG },
+      "its input where it is free (cameras: 320x192)", "mask", VBG_OPT_CONFIG },
     { "mask-mode", 0, VBG_OPT_CHOICE, "HOW", "frame", "frame|latest",
       "a camera frame gets its own mask, or the latest there is", "mask", CONF },
     { "mask-max-age", 0, VBG_OPT_INT, "N", "15", "0..300",

@@ -9,6 +9,7 @@
 #include "tools/prompt.h"
 #include "tools/room.h"
 #include "tools/run.h"
+#include "video/live.h"
 
 /* The room of --text, made or taken from the cache. */
 static vbg_status make_room(vbg_run_setup *s, vbg_err *err)
@@ -44,7 +45,9 @@ static vbg_status open_segmenter(vbg_run_setup *s, vbg_err *err)
     const vbg_values *v = s->v;
     const bool amx = vbg_ctx_kernels(s->ctx)->isa >= VBG_ISA_AMX_BF16;
     char path[4096];
-    int w = amx ? 512 : 320, h = amx ? 512 : 180;
+    const bool live = s->camera[0] != 0;
+    int w = live ? VBG_LIVE_NETWORK_W : amx ? 512 : 320;
+    int h = live ? VBG_LIVE_NETWORK_H : amx ? 512 : 180;
     const bool choose = strcmp(vbg_value(v, "segmenter"), "auto") == 0;
     vbg_err e = { "" };
     vbg_status st =

@@ -21,6 +21,10 @@
 #include "video/pipeline.h"
 #include "video/sink.h"
 
+/* The input of networks whose size is free (BiSeNet): what a core can do 30 times a
+ * second; the edge-aware widening brings the detail back. */
+enum { VBG_LIVE_NETWORK_W = 320, VBG_LIVE_NETWORK_H = 192 };
+
 typedef struct vbg_live_opt {
     const vbg_device *device; /* borrowed, as everything here */
     char camera[64];          /* its path */
