@@ -416,13 +416,28 @@ Test(run_live, refusals, .fini = remove_scratch, .timeout = 60)
     static const struct {
         const char *in, *out, *text;
         int code;
-    } cases[] = { { "/dev/video1", "/dev/video10", "gives no pictures", 2 },
-                  { "/dev/video2", "/dev/video10", "offers H264", 1 },
-                  { "/dev/video9", "/dev/video10", "no such camera", 1 },
-                  { "/dev/video0", "/dev/video0", "overwrite an input", 2 },
-                  { "/dev/video0", "/dev/video2", "real camera", 2 },
-                  { "/dev/video0", "/dev/video77", "modprobe", 1 },
-                  { "/dev/video0", "out.txt", "virtual camera", 2 } };
+        const char *back;
+        bool denied;
+    } cases[] = {
+        { "/dev/video1", "/dev/video10", "gives no pictures", 2, "#404040", false },
+        { "/dev/video2", "/dev/video10", "offers H264", 1, "#404040", false },
+        { "/dev/video9", "/dev/video10", "no such camera", 1, "#404040", false },
+        { "/dev/video0", "/dev/video0", "overwrite an input", 2, "#404040", false },
+        { "/dev/video0", "/dev/video2", "real camera", 2, "#404040", false },
+        { "/dev/video0", "/dev/video77", "modprobe", 1, "#404040", false },
+        { "/dev/video0", "out.txt", "virtual camera", 2, "#404040", false },
+        { "/dev/video0", "/dev/video10", "carries no alpha", 2, .back = "alpha" },
+        { "/dev/video0", "/dev/video10", "usermod", 1, "#404040", true },
+        { "/dev/video0", "/dev/video10", "broken", 1, "broken", false }
+    };
+    char folder[300], name[320];
+
+    snprintf(folder, sizeof folder, "%s", in_scratch("broken"));
+    mkdir(folder, 0700);
+    for (int i = 0; i < 3; i++) {
+        snprintf(name, sizeof name, "%s/%d.png", folder, i);
+        write_file(name, "\x89PNG\r\n\x1a\nthis is none");
+    }
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const char *log = in_scratch("log");
@@ -438,7 +453,10 @@ Test(run_live, refusals, .fini = remove_scratch, .timeout = 60)
                          "#404040",
                          "--no-socket",
                          "--no-config" };
+        argv[8] = strcmp(cases[i].back, "broken") == 0 ? folder
+                                                       : (char *)(uintptr_t)cases[i].back;
         fake_device_init(&fake);
+        fake.denied = cases[i].denied;
         fflush(stderr);
         const int keep = dup(2);
         cr_assert(freopen(log, "w", stderr));
