@@ -157,6 +157,50 @@ Test(backgrounds, folder, .fini = remove_scratch)
     vbg_ctx_free(c);
 }
 
+/* A flat picture answers to a head, and to nothing else. */
+Test(backgrounds, flat_pictures_lean, .timeout = 60)
+{
+    vbg_background_opt lean = { .w = W, .h = H, .fov_x = 1.2, .yuv = true, .lean = true };
+    vbg_ctx *c = context();
+    vbg_background *b;
+    vbg_picture p;
+    int before = -1;
+
+    cr_assert_eq(vbg_picture_new(&p, 200, 150, 3, NULL), VBG_OK);
+    for (int y = 0; y < p.h; y++) /* brighter to the right and downwards */
+        for (int x = 0; x < p.w; x++)
+            memset(vbg_picture_row(&p, y) + 3 * x, 20 + x / 2 + y / 2, 3);
+    lean.type = VBG_BACK_FLAT;
+    cr_assert_eq(vbg_background_picture(&b, &p, NULL, &lean, NULL), VBG_OK);
+    const int plain = vbg_picture_row(vbg_background_view(b, c, 0.2, 0, 0, NULL, NULL),
+                                      H / 2)[3 * (W / 2)];
+    for (int i = -2; i <= 2; i++) { /* who looks past the near edge sees more of it */
+        vbg_background_zoom(b, 1, true);
+        const vbg_picture *v = vbg_background_view(b, c, 0.06 * i, 0, 0, NULL, NULL);
+        const int now = vbg_picture_row(v, H / 2)[3 * (W / 2)];
+        cr_expect(v->w == W && v->h == H);
+        cr_expect_gt(now, before, "step %d: %d after %d", i, now, before);
+        if (i == 0)
+            cr_expect_leq(abs(now - plain), 1, "in the middle %d, plain %d", now, plain);
+        before = now;
+    }
+    const int up = vbg_picture_row(vbg_background_view(b, c, 0, 0.1, 0, NULL, NULL),
+                                   H / 2)[3 * (W / 2)];
+    cr_expect_lt(up, plain, "upwards %d, plain %d", up, plain);
+    for (int i = 0; i < 3; i++) { /* never beyond the picture */
+        const vbg_picture *v = (vbg_background_zoom(b, i ? 0.5 : 2, true),
+                                vbg_background_view(b, c, 50, -50, 0, NULL, NULL));
+        cr_expect_geq(vbg_picture_row(v, H - 1)[3 * (W - 1)], plain);
+    }
+    vbg_background_zoom(b, 1.2, false);
+    cr_expect_eq(vbg_picture_row(vbg_background_view(b, c, 0.1, 0, 0, NULL, NULL),
+                                 H / 2)[3 * (W / 2)],
+                 plain, "a camera that turns does not move it");
+    vbg_background_close(b);
+    vbg_picture_free(&p);
+    vbg_ctx_free(c);
+}
+
 /* ---- streams ---- */
 
 static vbg_out_frame *composed(vbg_ctx *c, int value)

@@ -56,7 +56,7 @@ static vbg_status open_background(vbg_background **out, const app *a,
 
     opt.w = a->w;
     opt.h = a->h;
-    opt.yuv = true;
+    opt.yuv = opt.lean = true;
     return vbg_background_open(out, s->background, &opt, err);
 }
 

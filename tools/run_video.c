@@ -60,6 +60,7 @@ static vbg_status open_chain(session *o, vbg_err *err)
     back.w = chain.mask.w = o->info.w;
     back.h = chain.mask.h = o->info.h;
     back.yuv = true;
+    back.lean = s->follow.mode == VBG_FOLLOW_HEAD;
     back.bt709 = o->first.yuv.bt709;
     back.full_range = o->first.yuv.full_range;
     st = vbg_background_open(&o->background, s->background, &back, err);

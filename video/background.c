@@ -12,6 +12,7 @@
 #include "engine/picture_resize.h"
 #include "video/blur.h"
 #include "video/colour.h"
+#include "video/lean.h"
 #include "video/moving.h"
 #include "video/viewport.h"
 
@@ -32,6 +33,9 @@ struct vbg_background {
     double zoom;         /* 0: 1 */
     vbg_pinhole drawn;   /* what the view shows of the sphere; w 0: nothing yet */
     bool holes;          /* but for what a person hid */
+    vbg_lean *lean;      /* flat pictures before a head that moves; NULL: none */
+    vbg_picture leaned;
+    bool head;
     vbg_loop *loop;
     vbg_slides *slides;
 };
@@ -100,16 +104,16 @@ static void blit(vbg_picture *dst, int dx, int dy, const vbg_picture *src, int s
 }
 
 /* The flat picture at frame size. */
-static vbg_status fit(vbg_background *b, const vbg_picture *src, vbg_err *err)
+static vbg_status fit(vbg_picture *view, const vbg_background_opt *o,
+                      const vbg_picture *src, vbg_err *err)
 {
-    const vbg_background_opt *o = &b->opt;
     vbg_picture scaled = { 0 };
     vbg_status st;
 
     if (o->fit == VBG_FIT_TILE) {
         for (int y = 0; y < o->h; y += src->h)
             for (int x = 0; x < o->w; x += src->w)
-                blit(&b->view, x, y, src, 0, 0, vbg_min_int(src->w, o->w - x),
+                blit(view, x, y, src, 0, 0, vbg_min_int(src->w, o->w - x),
                      vbg_min_int(src->h, o->h - y));
         return VBG_OK;
     }
@@ -117,7 +121,7 @@ static vbg_status fit(vbg_background *b, const vbg_picture *src, vbg_err *err)
     const double f = o->fit == VBG_FIT_COVER ? fmax(fx, fy) : fmin(fx, fy);
     int w = o->w, h = o->h;
     if (o->fit == VBG_FIT_STRETCH)
-        return vbg_picture_resample(&b->view, src, VBG_FILTER_LANCZOS, err);
+        return vbg_picture_resample(view, src, VBG_FILTER_LANCZOS, err);
     /* Cover: cut the source to the frame's shape first, so that a strip never needs
      * a picture of unbounded size. */
     if (o->fit == VBG_FIT_COVER) {
@@ -130,7 +134,7 @@ static vbg_status fit(vbg_background *b, const vbg_picture *src, vbg_err *err)
             (size_t)((src->h - ch) / 2) * src->stride + (size_t)((src->w - cw) / 2) * 3;
         part.w = cw;
         part.h = ch;
-        return vbg_picture_resample(&b->view, &part, VBG_FILTER_LANCZOS, err);
+        return vbg_picture_resample(view, &part, VBG_FILTER_LANCZOS, err);
     }
     w = vbg_max_int(1, vbg_min_int(o->w, (int)lround(src->w * f)));
     h = vbg_max_int(1, vbg_min_int(o->h, (int)lround(src->h * f)));
@@ -138,7 +142,7 @@ static vbg_status fit(vbg_background *b, const vbg_picture *src, vbg_err *err)
     if (st == VBG_OK)
         st = vbg_picture_resample(&scaled, src, VBG_FILTER_LANCZOS, err);
     if (st == VBG_OK)
-        blit(&b->view, (o->w - w) / 2, (o->h - h) / 2, &scaled, 0, 0, w, h);
+        blit(view, (o->w - w) / 2, (o->h - h) / 2, &scaled, 0, 0, w, h);
     vbg_picture_free(&scaled);
     return st;
 }
@@ -223,6 +227,36 @@ static vbg_status open_sphere(vbg_background *b, const vbg_picture *src,
     return st;
 }
 
+/* The same picture, larger, softened as the plain one will be. */
+static vbg_status open_lean(vbg_background *b, const vbg_picture *rgb, vbg_err *err)
+{
+    vbg_background_opt o = b->opt;
+    vbg_picture wide = { .data = NULL };
+    vbg_blurrer *soft = NULL;
+
+    o.w = vbg_max_int(o.w + 2, (int)lround(o.w * VBG_LEAN_ROOM));
+    o.h = vbg_max_int(o.h + 2, (int)lround(o.h * VBG_LEAN_ROOM));
+    vbg_status st = vbg_picture_new(&wide, o.w, o.h, 3, err);
+    if (st == VBG_OK)
+        st = fit(&wide, &o, rgb, err);
+    if (st == VBG_OK)
+        to_codes(&wide, &o);
+    if (st == VBG_OK && o.blur >= 0.5)
+        st = vbg_blurrer_new(&soft, o.w, o.h, 3, fmin(o.blur, 200), err);
+    if (st == VBG_OK && soft) {
+        vbg_kernels k;
+        vbg_kernels_init(&k, VBG_ISA_BEST);
+        vbg_blurrer_run(soft, &k, &wide, &wide);
+    }
+    vbg_blurrer_free(soft);
+    if (st == VBG_OK)
+        st = vbg_picture_new(&b->leaned, b->opt.w, b->opt.h, 3, err);
+    if (st == VBG_OK)
+        return vbg_lean_new(&b->lean, &wide, b->opt.w, b->opt.h, err);
+    vbg_picture_free(&wide);
+    return st;
+}
+
 static vbg_status make(vbg_background **out, vbg_background *b, const vbg_picture *rgb,
                        const vbg_pano *pano, vbg_err *err)
 {
@@ -244,8 +278,10 @@ static vbg_status make(vbg_background **out, vbg_background *b, const vbg_pictur
         }
     } else if (st == VBG_OK) {
         b->kind = FLAT;
-        st = fit(b, rgb, err);
+        st = fit(&b->view, &b->opt, rgb, err);
         to_codes(&b->view, &b->opt);
+        if (st == VBG_OK && b->opt.lean)
+            st = open_lean(b, rgb, err);
     }
     if (st == VBG_OK && b->opt.blur >= 0.5)
         st = vbg_blurrer_new(&b->soften, b->opt.w, b->opt.h, 3, fmin(b->opt.blur, 200),
@@ -385,6 +421,8 @@ void vbg_background_close(vbg_background *b)
     if (!b)
         return;
     vbg_picture_free(&b->view);
+    vbg_picture_free(&b->leaned);
+    vbg_lean_free(b->lean);
     vbg_viewport_free(b->viewport);
     vbg_own_blur_free(b->blur);
     vbg_blurrer_free(b->soften);
@@ -408,8 +446,9 @@ const char *vbg_background_kind(const vbg_background *b)
                                : "colour";
 }
 
-void vbg_background_zoom(vbg_background *b, double zoom)
+void vbg_background_zoom(vbg_background *b, double zoom, bool head)
 {
+    b->head = head;
     b->zoom = fmin(2, fmax(0.5, zoom));
 }
 
@@ -459,11 +498,16 @@ const vbg_picture *vbg_background_view(vbg_background *b, vbg_ctx *c, double yaw
         look(b, c, &camera, vbg_mask_usable(mask, raw) ? &mask->alpha : NULL);
     } else if (b->kind == SLIDES) {
         vbg_background *slide = vbg_slides_show(b->slides, time_s);
-        vbg_background_zoom(slide, b->zoom > 0 ? b->zoom : 1);
+        vbg_background_zoom(slide, b->zoom > 0 ? b->zoom : 1, b->head);
         return vbg_background_view(slide, c, yaw, pitch, roll, raw, mask);
     } else if (b->kind == VIDEO) {
         if (vbg_loop_show(b->loop, vbg_ctx_kernels(c), &b->view, time_s) && b->soften)
             vbg_blurrer_run(b->soften, vbg_ctx_kernels(c), &b->view, &b->view);
+    } else if (b->kind == FLAT && b->lean && b->head) {
+        const double px = b->opt.w / b->opt.fov_x; /* half of a room's parallax */
+        vbg_lean_run(b->lean, vbg_ctx_kernels(c), &b->leaned, 0.5 * px * yaw,
+                     -0.5 * px * pitch, b->zoom > 0 ? b->zoom : 1);
+        return &b->leaned;
     } else if (b->kind == BLUR) {
         vbg_own_blur_run(b->blur, vbg_ctx_kernels(c), &b->view, raw, mask);
     }

@@ -32,8 +32,9 @@ typedef struct vbg_background_opt {
     double slide_s;         /* how long each picture of a folder is shown; 0: 10 s */
     bool no_folder;         /* refuse folders */
     double blur;            /* sigma in pixels of the frame; 0: none */
-    double yaw;             /* radians: where the first frame looks, besides what the
-                               picture asks for */
+    bool lean;  /* flat pictures are made larger, for heads that move (VBG_FOLLOW_HEAD) */
+    double yaw; /* radians: where the first frame looks, besides what the
+                   picture asks for */
 } vbg_background_opt;
 
 typedef struct vbg_background vbg_background;
@@ -61,8 +62,9 @@ const vbg_picture *vbg_background_view(vbg_background *b, vbg_ctx *c, double yaw
                                        double pitch, double roll,
                                        const vbg_raw_frame *raw, const vbg_mask *mask);
 
-/* Narrows (above 1) or widens the view of a panorama, 0.5..2; 1 at first. */
-void vbg_background_zoom(vbg_background *b, double zoom);
+/* Narrows (above 1) or widens the view of a panorama, 0.5..2; 1 at first.  head: the
+ * angles are those of a head, and a flat picture (opt.lean) answers to them too. */
+void vbg_background_zoom(vbg_background *b, double zoom, bool head);
 
 /* A colour as in spec.  False when it is none. */
 bool vbg_colour_parse(uint8_t rgb[3], const char *text);

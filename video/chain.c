@@ -127,7 +127,7 @@ void vbg_chain_show(vbg_chain *ch, vbg_background *back, const vbg_raw_frame *ra
 {
     const vbg_outlook *v = &report->view;
     const double start = vbg_now();
-    vbg_background_zoom(back, v->zoom);
+    vbg_background_zoom(back, v->zoom, v->head);
     const vbg_picture *view =
         vbg_background_view(back, ch->ctx, v->yaw, v->pitch, v->roll, raw, mask);
     const double seen = vbg_now();

@@ -63,6 +63,7 @@ static void head(vbg_follow *f, const vbg_follow_opt *o, vbg_outlook *view,
     }
     if (!f->seen)
         return;
+    view->head = true;
     /* who leans to the right looks past the near edge: more of the left is seen */
     view->yaw = -(f->x - f->x0) * parallax * o->fov_x;
     view->pitch = (f->y - f->y0) * parallax * o->fov_x;

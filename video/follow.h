@@ -25,9 +25,11 @@ typedef struct vbg_follow_opt {
     double fov_x;      /* radians */
 } vbg_follow_opt;
 
-/* A view: angles in radians; zoom 1 is the camera's own field of view. */
+/* A view: angles in radians; zoom 1 is the camera's own field of view.  head: flat
+ * pictures answer too. */
 typedef struct vbg_outlook {
     double yaw, pitch, roll, zoom;
+    bool head;
 } vbg_outlook;
 
 /* Zeroed at first; all of it is the caller's. */
