@@ -331,6 +331,26 @@ static void report_judge(const vbg_score *s, vbg_report *r)
     vbg_report_text(r, "fit to judge", good ? "yes" : "no");
 }
 
+/* What the judge says wrongly of one render. */
+static void tell_mistakes(const study *s, const char *name, const vbg_facts *f,
+                          const vbg_verdict *v, const vbg_score *one)
+{
+    const int kind = vbg_verdict_kind(v, &s->names);
+
+    for (int r = 0; r < VBG_REGIONS; r++) {
+        const int seen = vbg_verdict_colour(v, r);
+        if (f->colour[r] >= 0 && seen != f->colour[r])
+            vbg_detail("%s: the %s %s of a %s is taken for %s", name,
+                       vbg_colour_word(f->colour[r]), vbg_region_name(r), f->kind,
+                       seen < 0 ? "absent" : vbg_colour_word(seen));
+    }
+    if (one->kind < one->kinds)
+        vbg_detail("%s: a %s is taken for a %s", name, f->kind, s->names.kind[kind]);
+    if (one->found < one->mains)
+        vbg_detail("%s: the %s (%.2f %%) is not seen", name, f->main,
+                   100 * vbg_facts_share(f, f->main));
+}
+
 static vbg_status over_truth(study *s, const char *dir, vbg_report *r, vbg_err *err)
 {
     const long most = vbg_value_int(s->v, "count");
@@ -362,12 +382,7 @@ static vbg_status over_truth(study *s, const char *dir, vbg_report *r, vbg_err *
         vbg_report_sample(r, names.name[i],
                           (double)(one.colours - one.colour + one.kinds - one.kind +
                                    one.mains - one.found + one.absences - one.refused));
-        if (one.kind < one.kinds)
-            vbg_detail("%s: a %s is taken for a %s", names.name[i], f.kind,
-                       s->names.kind[vbg_verdict_kind(&verdict, &s->names)]);
-        if (one.found < one.mains)
-            vbg_detail("%s: the %s (%.2f %%) is not seen", names.name[i], f.main,
-                       100 * vbg_facts_share(&f, f.main));
+        tell_mistakes(s, names.name[i], &f, &verdict, &one);
         vbg_progress_step(&bar, i + 1);
         if (vbg_stop_signal())
             st = vbg_fail(err, VBG_ECANCEL, "stopped");

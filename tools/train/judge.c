@@ -70,6 +70,7 @@ typedef struct trainer {
     int main[THINGS], mains; /* things that are some room's main one */
     vbg_judge_batch slots[DEPTH];
     float weight[THINGS]; /* of the labels' cross entropy */
+    float bias[THINGS];   /* of the labels' head, while even_bias holds */
     int batch, side;
     int per_room; /* views of a room in a micro-batch: a panorama is dear to decode */
     double kind_weight;
@@ -202,6 +203,29 @@ static vbg_status plan(void *arg, size_t *bytes, vbg_err *err)
 
 /* ---- held-out rooms ---- */
 
+/* Weights in the cross entropy multiply the odds that the network learns: taking their
+ * logarithms off the bias gives the true ones.  Held until learned_bias. */
+static void even_bias(trainer *t)
+{
+    vbg_param *m = vbg_params_find(t->loop.params, "judge", "labels.bias");
+
+    VBG_CHECK(m && m->count == THINGS, "no labels.bias");
+    memcpy(t->bias, m->value, sizeof t->bias);
+    for (int i = 0; i < THINGS; i++)
+        m->value[i] -= logf(t->weight[i]);
+    vbg_param_changed(m);
+    vbg_params_refresh(t->loop.params, t->loop.ctx);
+}
+
+static void learned_bias(trainer *t)
+{
+    vbg_param *m = vbg_params_find(t->loop.params, "judge", "labels.bias");
+
+    memcpy(m->value, t->bias, sizeof t->bias);
+    vbg_param_changed(m);
+    vbg_params_refresh(t->loop.params, t->loop.ctx);
+}
+
 /* Cross entropy of the kind: the loss that validation can tell without labels. */
 static double kind_loss(const vbg_verdict *v, int kind)
 {
@@ -240,8 +264,10 @@ static vbg_status validate(void *arg, vbg_measure *m, vbg_err *err)
     double sum = 0, parts = 0;
     vbg_status st = VBG_OK;
 
+    even_bias(t);
     for (size_t i = 0; i < t->val_count && st == VBG_OK; i++)
         st = judge_room(t, &t->val->room[t->val_first + i], &s, &m->loss, err);
+    learned_bias(t);
     m->loss /= (double)t->val_count;
     const double share[3] = { vbg_score_colour(&s), vbg_score_kind(&s),
                               vbg_score_things(&s) };
@@ -297,6 +323,7 @@ static vbg_status sample(void *arg, const char *path, vbg_err *err)
     vbg_picture p = { 0 };
     vbg_status st = x ? VBG_OK : vbg_fail(err, VBG_ENOMEM, "not enough memory");
 
+    even_bias(t);
     for (size_t i = 0; st == VBG_OK && i < SAMPLES; i++) {
         const vbg_judge_room *r = &t->val->room[t->val_first + i % t->val_count];
         vbg_picture view[VBG_ROOM_VIEWS];
@@ -315,6 +342,7 @@ static vbg_status sample(void *arg, const char *path, vbg_err *err)
         vbg_judge_view_free(&seen);
         vbg_room_views_free(view);
     }
+    learned_bias(t);
     if (st == VBG_OK)
         st = vbg_tiles(&p, x, t->side, SAMPLES, 2, err);
     if (st == VBG_OK)
@@ -360,8 +388,10 @@ static vbg_status export_model(void *arg, const char *path, vbg_err *err)
         st = vbg_writer_int(e.w, "judge.side", t->side, err);
     if (st == VBG_OK)
         st = vbg_export_declare(&e, t->loop.params, "judge", err);
+    even_bias(t);
     if (st == VBG_OK)
         st = vbg_export_put_all(&e, t->loop.params, "judge", NULL, err);
+    learned_bias(t);
     return vbg_export_end(&e, st, err);
 }
 
