@@ -5,7 +5,7 @@
 
 #include "video/live_internal.h"
 
-enum { RETRY_MS = 1000, ALONE_MS = 100, IDLE_MS = 1000, IDLE_AFTER_MS = 1500 };
+enum { RETRY_MS = 250, ALONE_MS = 100, IDLE_MS = 1000, IDLE_AFTER_MS = 1500 };
 
 /* Insertion sort: the library's may ask for memory. */
 static void sort(double *v, int n)
@@ -40,7 +40,7 @@ static void count_time(vbg_live *l, double seconds)
     pthread_mutex_unlock(&l->lock);
 }
 
-/* To one sink; lost ones are tried again every second. */
+/* To one sink; lost ones are tried again four times a second. */
 static void write_one(vbg_live *l, vbg_sink *s, const vbg_out_frame *f)
 {
     vbg_err err = { "" };
