@@ -423,7 +423,7 @@ vbg_status vr_render(renderer *r, scene *s, canvas *c, const render_opt *o,
     st->trace_s = vbg_now() - t;
     t = vbg_now();
     if (o->spp_band < 256) {
-        filter(r, c, o->threads, j.exposure, P_IR, o->spp_band > 16 ? 3 : 5, 2.2f);
+        filter(r, c, o->threads, j.exposure, P_IR, o->spp_band > 16 ? 3 : 6, 2.2f);
         filter(r, c, o->threads, j.exposure, P_SR, o->spp_band > 16 ? 1 : 2, 2.2f);
     }
     st->filter_s = vbg_now() - t;
