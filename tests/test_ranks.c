@@ -31,14 +31,15 @@ static bool have_ranks(void)
 }
 
 /* A training of eight portraits; SGD, as Adam divides gradients that are nothing but
- * rounding by themselves. */
+ * rounding by themselves, and no border term, whose |.| leaves a sign to the last bit. */
 static void command(char *line, size_t size, const char *before, const char *out,
                     const char *more)
 {
     snprintf(line, size,
              "%s%s/vbg-train segment -q --data %s/people --val-data %s/people --size "
              "64x64 --arch bisenetv1 --width 0.125 --head 8 --augment flip --precision "
-             "f32 --store f32 --optimizer sgd --lr 0.01 -t 1 --sample-every 100000 "
+             "f32 --store f32 --borders 0 --optimizer sgd --lr 0.01 -t 1 --sample-every "
+             "100000 "
              "--out %s/%s %s",
              before, program_dir(), scratch_dir(), scratch_dir(), scratch_dir(), out,
              more);

@@ -76,13 +76,6 @@ static float sigmoid(float v)
     return 1 / (1 + expf(-v));
 }
 
-/* Slopes with respect to alpha become those with respect to logits, divided by count. */
-static void through_sigmoid(float *d, const float *alpha, size_t n, double count)
-{
-    for (size_t i = 0; i < n; i++)
-        d[i] = (float)((double)d[i] * (double)(alpha[i] * (1 - alpha[i])) / count);
-}
-
 /* What a task of one image or one pair works on. */
 typedef struct loss_job {
     const vbg_tensor *x;
@@ -90,7 +83,8 @@ typedef struct loss_job {
     const float *target;
     const uint8_t *band;
     const int (*move)[2];
-    double *sum, *count; /* one each */
+    size_t tasks;
+    double *mean; /* of each task */
 } loss_job;
 
 static void alphas(const loss_job *j, size_t first, size_t n)
@@ -101,6 +95,19 @@ static void alphas(const loss_job *j, size_t first, size_t n)
         j->alpha[i] = sigmoid(x[i]);
         j->d[i] = 0;
     }
+}
+
+/* The mean of `count` distances; slopes with respect to alpha become those of the mean
+ * with respect to the logits. */
+static double finish(const loss_job *j, size_t first, size_t n, double sum, double count)
+{
+    const double share = 1 / (fmax(count, 1) * (double)j->tasks);
+
+    for (size_t i = first; i < first + n; i++) {
+        const float a = j->alpha[i];
+        j->d[i] = (float)((double)j->d[i] * (double)(a * (1 - a)) * share);
+    }
+    return sum / fmax(count, 1);
 }
 
 /* |v|, whose slope is added at +1 and taken at -1. */
@@ -117,6 +124,7 @@ static void borders_of(void *arg, size_t n, int thread)
 {
     const loss_job *j = arg;
     const size_t h = (size_t)j->x->h, w = (size_t)j->x->w, first = n * h * w;
+    double sum = 0, count = 0;
 
     (void)thread;
     alphas(j, first, h * w);
@@ -126,12 +134,12 @@ static void borders_of(void *arg, size_t n, int thread)
             if (!j->band[at])
                 continue;
             const float *a = j->alpha, *t = j->target;
-            j->sum[n] +=
+            sum +=
                 distance(a[right] - a[at] - (t[right] - t[at]), &j->d[right], &j->d[at]);
-            j->sum[n] +=
-                distance(a[low] - a[at] - (t[low] - t[at]), &j->d[low], &j->d[at]);
-            j->count[n]++;
+            sum += distance(a[low] - a[at] - (t[low] - t[at]), &j->d[low], &j->d[at]);
+            count++;
         }
+    j->mean[n] = finish(j, first, h * w, sum, count);
 }
 
 static void still_of(void *arg, size_t pair, int thread)
@@ -140,6 +148,7 @@ static void still_of(void *arg, size_t pair, int thread)
     const int h = j->x->h, w = j->x->w;
     const size_t px = (size_t)h * (size_t)w, a = 2 * pair * px, b = a + px;
     const int *m = j->move[2 * pair + 1];
+    double sum = 0, count = 0;
 
     (void)thread;
     alphas(j, a, 2 * px);
@@ -147,18 +156,19 @@ static void still_of(void *arg, size_t pair, int thread)
         for (int x = vbg_max_int(0, -m[0]); x < vbg_min_int(w, w - m[0]); x++) {
             const size_t i = a + (size_t)(y * w + x);
             const size_t k = b + (size_t)((y + m[1]) * w + x + m[0]);
-            j->sum[pair] += distance(j->alpha[i] - j->alpha[k], &j->d[i], &j->d[k]);
-            j->count[pair]++;
+            sum += distance(j->alpha[i] - j->alpha[k], &j->d[i], &j->d[k]);
+            count++;
         }
+    j->mean[pair] = finish(j, a, 2 * px, sum, count);
 }
 
-/* fn for each of tasks, then the mean over all of them. */
+/* fn for each of tasks, then the mean of them. */
 static vbg_tensor *run_loss(vbg_ctx *c, loss_job *j, size_t tasks,
                             void (*fn)(void *, size_t, int))
 {
     const vbg_tensor *x = j->x;
     const size_t all = vbg_rows(x);
-    double sum = 0, count = 0;
+    double mean = 0;
 
     VBG_CHECK(x->c == 1 && x->dtype == VBG_F32 && vbg_contiguous(x),
               "loss of logits with %d channels", x->c);
@@ -169,18 +179,15 @@ static vbg_tensor *run_loss(vbg_ctx *c, loss_job *j, size_t tasks,
         j->alpha = alpha->data;
         j->d = d->data;
         memset(d->data, 0, all * sizeof(float));
-        j->sum = calloc(2 * tasks + 1, sizeof *j->sum);
-        VBG_CHECK(j->sum, "out of memory for a loss");
-        j->count = j->sum + tasks;
+        j->mean = calloc(tasks + 1, sizeof *j->mean);
+        VBG_CHECK(j->mean, "out of memory for a loss");
+        j->tasks = tasks;
         vbg_parallel(c, tasks, fn, j);
-        for (size_t i = 0; i < tasks; i++) { /* in order: the same for any threads */
-            sum += j->sum[i];
-            count += j->count[i];
-        }
-        free(j->sum);
-        through_sigmoid(j->d, j->alpha, all, count > 0 ? count : 1);
+        for (size_t i = 0; i < tasks; i++) /* in order: the same for any threads */
+            mean += j->mean[i] / (double)tasks;
+        free(j->mean);
     }
-    return vbg_scope_close(c, value_of(c, x, d, count > 0 ? sum / count : 0));
+    return vbg_scope_close(c, value_of(c, x, d, mean));
 }
 
 vbg_tensor *vbg_loss_borders(vbg_ctx *c, const vbg_tensor *logits, const float *target,

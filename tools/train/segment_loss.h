@@ -10,14 +10,16 @@
 void vbg_border_band(uint8_t *band, uint8_t *room, const uint8_t *label, int w, int h,
                      int radius);
 
-/* Mean of |D alpha - D target| over the pixels of the band, D the differences to the
- * right and to the lower neighbour; 0 where there is no band.  target f32, band u8, of
+/* Mean of |D alpha - D target| over the pixels of an image's band, D the differences to
+ * the right and to the lower neighbour, 0 where there is no band; then the mean of the
+ * images.  target f32, band u8, of
  * the logits' shape. */
 vbg_tensor *vbg_loss_borders(vbg_ctx *c, const vbg_tensor *logits, const float *target,
                              const uint8_t *band);
 
 /* Images 2k and 2k+1 show the same, the second moved by move[2k+1] (right, down): mean of
- * |alpha_2k(x) - alpha_2k+1(x + move)| where both are seen. */
+ * |alpha_2k(x) - alpha_2k+1(x + move)| where both are seen, then the mean of the pairs.
+ */
 vbg_tensor *vbg_loss_still(vbg_ctx *c, const vbg_tensor *logits, const int (*move)[2]);
 
 #endif
