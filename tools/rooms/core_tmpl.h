@@ -9,6 +9,7 @@
 
 #include "tools/rooms/core.h"
 #include "tools/rooms/material_tmpl.h"
+#include "tools/rooms/rays.h"
 
 enum { LANES = 16 };
 
@@ -63,23 +64,7 @@ static vec3 env_lookup(const vec3 *map, int w, int h, vec3 d)
 
 static void ray_set(packet *k, int l, vec3 o, vec3 d, float far)
 {
-    struct RTCRay16 *r = &k->rh.ray;
-
-    r->org_x[l] = o.x;
-    r->org_y[l] = o.y;
-    r->org_z[l] = o.z;
-    r->dir_x[l] = d.x;
-    r->dir_y[l] = d.y;
-    r->dir_z[l] = d.z;
-    r->tnear[l] = 0;
-    r->tfar[l] = far;
-    r->time[l] = 0;
-    r->mask[l] = ~0u;
-    r->id[l] = 0;
-    r->flags[l] = 0;
-    k->rh.hit.geomID[l] = RTC_INVALID_GEOMETRY_ID;
-    k->rh.hit.instID[0][l] = RTC_INVALID_GEOMETRY_ID;
-    k->valid[l] = -1;
+    vr_ray_put(&k->rh, k->valid, l, o, d, far, 0);
 }
 
 static int valid_count(const packet *k)

@@ -12,6 +12,7 @@
 #include <xmmintrin.h>
 
 #include "tools/rooms/figure_shade.h"
+#include "tools/rooms/rays.h"
 
 enum { LANES = 16, AROUND = 16 };
 
@@ -53,23 +54,7 @@ void vr_tracer_free(figure_tracer *t)
 
 static void set_ray(batch *b, int l, vec3 o, vec3 d, float far, float time)
 {
-    struct RTCRay16 *r = &b->rh.ray;
-
-    r->org_x[l] = o.x;
-    r->org_y[l] = o.y;
-    r->org_z[l] = o.z;
-    r->dir_x[l] = d.x;
-    r->dir_y[l] = d.y;
-    r->dir_z[l] = d.z;
-    r->tnear[l] = 0;
-    r->tfar[l] = far;
-    r->time[l] = time;
-    r->mask[l] = ~0u;
-    r->id[l] = 0;
-    r->flags[l] = 0;
-    b->rh.hit.geomID[l] = RTC_INVALID_GEOMETRY_ID;
-    b->rh.hit.instID[0][l] = RTC_INVALID_GEOMETRY_ID;
-    b->valid[l] = -1;
+    vr_ray_put(&b->rh, b->valid, l, o, d, far, time);
 }
 
 static RTCScene build(RTCDevice dev, const figure_shot *k)
