@@ -174,7 +174,7 @@ fuzz-run: $(FUZZ:%=$(O)/bin/fuzz_%)
 # Runs in the guest of make check-vm.
 $(O)/bin/vm_reader: $(O)/tests/vm/reader.o $(LIB)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -Wl,--as-needed -o $@ $^ $(LIBS)
 
 # Random full-size checkpoints for measurements: build/release/bin/make_checkpoint OUT
 $(O)/bin/make_checkpoint: $(O)/tests/tools/make_checkpoint.o $(LIB)

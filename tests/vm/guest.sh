@@ -1,6 +1,8 @@
 # Runs inside the guest of tests/vm/check.sh: vivid is the camera, v4l2loopback at
 # /dev/video10 the virtual camera.  Prints "ok NAME" and "FAIL NAME: why".
-# Nothing is timed: the emulation is some twenty times slower than a computer.
+# Nothing is timed: the emulation is some twenty times slower than a computer, and more
+# beside other work.  What must come is waited for, long (patience, in half seconds).
+patience=240
 b=$VM_BUILD/bin
 export XDG_RUNTIME_DIR=/tmp/run HOME=/tmp PATH=/usr/sbin:/usr/bin:/sbin:/bin
 mkdir -p /tmp/run
@@ -14,7 +16,7 @@ done
 
 ok() { echo "ok $1"; }
 bad() {
-    echo "FAIL $1: $2"
+    echo "FAIL $1: $2 ($(cut -d ' ' -f 1 /proc/uptime) s after the start)"
     tail -n 4 /tmp/run.log 2>/dev/null | sed 's/^/     /'
 }
 check() { # name, what is seen, a pattern
@@ -27,19 +29,39 @@ start() { # further options
         --chroma '#00ff00' --threads 2 -v "$@" </dev/null >>/tmp/run.log 2>&1 &
     run=$!
 }
-status() { "$b/vbg-run" ctl status 2>/dev/null; }
-wait_for() { # pattern of the status, seconds
+status() { "$b/vm_reader" ask "$XDG_RUNTIME_DIR/vbg/run.sock" status; }
+wait_for() { # pattern of the status
     n=0
-    while [ $n -lt "${2:-60}" ]; do
+    while [ $n -lt $patience ]; do
         case $(status) in *$1*) return 0 ;; esac
         kill -0 $run 2>/dev/null || return 1
-        sleep 1
+        sleep 0.5
         n=$((n + 1))
     done
     return 1
 }
-# Status says so many frames and more.
-frames() { status | sed -n 's/.*frames=\([0-9]*\).*/\1/p' | head -n 1; }
+# Frames that the program says it has written; frames that the staying reader has got.
+written() { status | sed -n 's/.*frames=\([0-9]*\).*/\1/p' | head -n 1; }
+got() { grep -c '^[0-9][0-9]*$' /tmp/stay; }
+grows() { # written or got: ten more than now
+    before=$($1)
+    n=0
+    while [ $n -lt $patience ]; do
+        now=$($1)
+        [ "${now:-0}" -ge $((${before:-0} + 10)) ] && return 0
+        sleep 0.5
+        n=$((n + 1))
+    done
+    return 1
+}
+stay() { # a reader that goes on
+    "$b/vm_reader" stay $out >/tmp/stay 2>&1 &
+    reader=$!
+}
+leave() {
+    kill $reader 2>/dev/null
+    wait $reader 2>/dev/null
+}
 
 echo "note kernel $(uname -r), $VM_LOOPBACK, camera $camera"
 
@@ -60,17 +82,16 @@ check "a virtual camera is no input while idle" "$("$b/vm_reader" read $out 1 an
 # ---- loopback ----
 start --always-on
 if wait_for "camera=on"; then ok "session starts"; else bad "session starts" "$(status)"; fi
+check "ctl status" "$("$b/vbg-run" ctl status 2>&1)" "camera=on"
 check "written node is a camera" "$("$b/vm_reader" caps $out 2>&1)" "capture"
 check "reader gets frames" "$("$b/vm_reader" read $out 10 any 2>&1)" "320x180 frames=10"
 
 # ---- two readers: what the driver makes of it is its own affair; the call goes on ----
-"$b/vm_reader" read $out 200 any >/tmp/first 2>&1 &
-first=$!
-sleep 3
+stay
+if grows got; then ok "a reader that stays"; else bad "a reader that stays" "$(tail -n 1 /tmp/stay)"; fi
 second=$("$b/vm_reader" read $out 5 any 2>&1)
-kill $first 2>/dev/null
-wait $first 2>/dev/null
-echo "note second reader: $second; first: $(head -c 200 /tmp/first)"
+leave
+echo "note second reader: $second; first: $(got) frames"
 if kill -0 $run 2>/dev/null; then ok "two readers do not end the session"; else bad "two readers" "it ended"; fi
 check "a reader after two" "$("$b/vm_reader" read $out 5 any 2>&1)" "frames=5"
 
@@ -80,18 +101,15 @@ wait $run 2>/dev/null
 start --always-on
 if wait_for "camera=on"; then ok "restart after SIGKILL"; else bad "restart after SIGKILL" "$(status)"; fi
 check "reader after SIGKILL" "$("$b/vm_reader" read $out 5 any 2>&1)" "frames=5"
-"$b/vm_reader" read $out 100000 any >/tmp/first 2>&1 &
-first=$!
-sleep 2
+stay
+if grows got; then :; else bad "a reader before SIGKILL" "$(tail -n 1 /tmp/stay)"; fi
 kill -9 $run
 wait $run 2>/dev/null
 start --always-on
 if wait_for "camera=on"; then ok "restart after SIGKILL under a reader"; else bad "restart under a reader" "$(status)"; fi
-before=$(frames)
-sleep 3
-if [ "$(frames)" -gt "$before" ]; then ok "frames go on under the old reader"; else bad "frames go on" "$before"; fi
-kill $first 2>/dev/null
-wait $first 2>/dev/null
+if grows written; then ok "frames go on under the old reader"; else bad "frames go on" "before $before, now $now; $(status)"; fi
+if grows got; then ok "the old reader gets them"; else bad "the old reader gets them" "$(tail -n 1 /tmp/stay)"; fi
+leave
 check "a new reader after that" "$("$b/vm_reader" read $out 5 any 2>&1)" "frames=5"
 
 # ---- unplug and replug ----
@@ -119,11 +137,9 @@ start
 if wait_for "camera=off"; then ok "starts again after quit"; else bad "starts again" "$(status)"; fi
 sleep 5
 check "nobody looks: the camera is off" "$(status)" "camera=off"
-"$b/vm_reader" read $out 100000 any >/tmp/first 2>&1 &
-first=$!
+stay
 if wait_for "camera=on"; then ok "somebody looks: the camera is on"; else bad "on demand" "$(status)"; fi
-kill $first 2>/dev/null
-wait $first 2>/dev/null
+leave
 if wait_for "camera=off"; then ok "he left: the camera is off"; else bad "off again" "$(status)"; fi
 kill -INT $run
 wait $run

@@ -1,8 +1,11 @@
 /* What the guest of tests/vm needs besides our programs: a reader of a video node that
- * counts frames, and a look at a node's capabilities.
+ * counts frames, a look at a node's capabilities, and a question to the control socket
+ * (vbg-run ctl loads some 170 libraries, which takes seconds in the emulation).
  *
  *     vm_reader caps /dev/video10                    capture, output or neither
  *     vm_reader read /dev/video10 N FORMAT [WxH]     N frames: "WxH frames=N mean=Y"
+ *     vm_reader stay /dev/video10                    reads on; a line for each frame
+ *     vm_reader ask SOCKET COMMAND                   the answer
  *
  * FORMAT: any, YUYV, NV12, YU12, MJPG. */
 #define _GNU_SOURCE
@@ -11,7 +14,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include "video/camera.h"
 
@@ -40,6 +45,7 @@ static double mean(const vbg_yuv *v)
     return sum / v->w / v->h;
 }
 
+/* count 0: for ever, a line per frame. */
 static int read_frames(const vbg_device *d, const char *path, int count,
                        const vbg_camera_want *want)
 {
@@ -49,7 +55,7 @@ static int read_frames(const vbg_device *d, const char *path, int count,
     vbg_kernels k;
     vbg_err err = { "" };
     int got = 0;
-    const double end = vbg_now() + 60;
+    const double end = vbg_now() + 120;
 
     vbg_kernels_init(&k, VBG_ISA_AVX2);
     vbg_status st = vbg_camera_open(&c, d, path, want, &err);
@@ -57,18 +63,41 @@ static int read_frames(const vbg_device *d, const char *path, int count,
         vbg_camera_get_info(c, &info);
         st = vbg_frame_new(&f, info.mode.w, info.mode.h, &err);
     }
-    while (st == VBG_OK && got < count && vbg_now() < end) {
+    while (st == VBG_OK && (count == 0 || (got < count && vbg_now() < end))) {
         const vbg_camera_event e = vbg_camera_next(c, &k, &f, 1000, &err);
         if (e == VBG_CAMERA_GONE)
             st = VBG_EIO;
         got += e == VBG_CAMERA_FRAME;
+        if (count == 0 && e == VBG_CAMERA_FRAME) {
+            printf("%d\n", got);
+            fflush(stdout);
+        }
     }
-    if (got > 0)
+    if (count > 0 && got > 0)
         printf("%dx%d frames=%d mean=%.0f ", f.yuv.w, f.yuv.h, got, mean(&f.yuv));
-    printf("%s\n", got < count ? (err.text[0] ? err.text : "no more frames") : "");
+    printf("%s\n",
+           got < count || count == 0 ? (err.text[0] ? err.text : "no more frames") : "");
     vbg_frame_free(&f);
     vbg_camera_close(c);
     return got == count ? 0 : 1;
+}
+
+static int ask(const char *path, const char *command)
+{
+    struct sockaddr_un a = { .sun_family = AF_UNIX };
+    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    char line[4096];
+
+    snprintf(a.sun_path, sizeof a.sun_path, "%s", path);
+    snprintf(line, sizeof line, "%s\n", command);
+    if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof a) != 0 ||
+        send(fd, line, strlen(line), MSG_NOSIGNAL) < 0)
+        return 1;
+    const ssize_t n = recv(fd, line, sizeof line, 0);
+    if (n > 0)
+        fwrite(line, 1, (size_t)n, stdout);
+    close(fd);
+    return n > 0 ? 0 : 1;
 }
 
 int main(int argc, char **argv)
@@ -78,6 +107,10 @@ int main(int argc, char **argv)
 
     if (argc == 3 && strcmp(argv[1], "caps") == 0)
         return show_caps(d, argv[2]);
+    if (argc == 4 && strcmp(argv[1], "ask") == 0)
+        return ask(argv[2], argv[3]);
+    if (argc == 3 && strcmp(argv[1], "stay") == 0)
+        return read_frames(d, argv[2], 0, &want);
     if (argc < 5 || strcmp(argv[1], "read") != 0)
         return 2;
     if (strcmp(argv[4], "any") != 0)
