@@ -29,7 +29,9 @@ vbg_tensor *vbg_loss_dice(vbg_ctx *c, const vbg_tensor *logits, const vbg_tensor
  * below c or equal to ignore (no such pixel: 0 in an option struct ignores class 0, so
  * state -1 when nothing is to be ignored).
  * weight: [c] or NULL, read at once; the mean is sum(weight loss) / sum(weight) over the
- * pixels that count, 0 when none does. */
+ * pixels that count, 0 when none does.  Where several processes train as one
+ * (vbg_tape_share) sum(weight) is the mean of theirs, so that the mean of their losses and
+ * gradients is that of all pixels. */
 typedef struct vbg_cross_entropy_opt {
     int ignore;
     const float *weight;
@@ -40,7 +42,7 @@ vbg_tensor *vbg_loss_cross_entropy(vbg_ctx *c, const vbg_tensor *logits,
 /* Mean cross entropy of the hard pixels: those with a loss above -ln(threshold) or, when
  * they are fewer than 1/16 of the pixels that count, that many with the largest losses
  * (of equal ones the first).  kept (may be NULL) gets their number.  0 when there are
- * none.  Source: online hard example mining as in BiSeNet's training. */
+ * none.  Each process chooses among its own pixels.  Source: online hard example mining as in BiSeNet's training. */
 typedef struct vbg_ohem_opt {
     int ignore;
     float threshold; /* probability, 0.7 usually */

@@ -92,7 +92,7 @@ static void class_back(vbg_ctx *c, const vbg_tensor *dy, void *arg)
 }
 
 /* The loss out of what is known of each pixel; sets the shares. */
-typedef double finish_fn(class_job *j, size_t rows, void *arg);
+typedef double finish_fn(vbg_ctx *c, class_job *j, size_t rows, void *arg);
 
 static vbg_tensor *class_loss(vbg_ctx *c, class_job j, finish_fn *finish, void *arg)
 {
@@ -114,7 +114,7 @@ static vbg_tensor *class_loss(vbg_ctx *c, class_job j, finish_fn *finish, void *
     j.share = share->data;
     if (!vbg_planning(c)) {
         vbg_parallel_rows(c, rows, 8 * (size_t)x->c, loss_rows, &j);
-        loss = finish(&j, rows, arg);
+        loss = finish(c, &j, rows, arg);
     }
     vbg_tensor *y = vbg_loss_value(c, &loss);
     if (vbg_needs_grad(c, x)) {
@@ -126,7 +126,7 @@ static vbg_tensor *class_loss(vbg_ctx *c, class_job j, finish_fn *finish, void *
     return vbg_scope_close(c, y);
 }
 
-static double finish_mean(class_job *j, size_t rows, void *arg)
+static double finish_mean(vbg_ctx *c, class_job *j, size_t rows, void *arg)
 {
     double sum = 0, weight = 0;
 
@@ -135,6 +135,7 @@ static double finish_mean(class_job *j, size_t rows, void *arg)
         sum += (double)j->share[r] * j->loss[r];
         weight += (double)j->share[r];
     }
+    vbg_share_mean(c, &weight, 1);
     for (size_t r = 0; r < rows; r++)
         j->share[r] = weight > 0 ? (float)((double)j->share[r] / weight) : 0;
     return weight > 0 ? sum / weight : 0;
@@ -184,12 +185,13 @@ typedef struct hard {
     int64_t *kept;
 } hard;
 
-static double finish_hard(class_job *j, size_t rows, void *arg)
+static double finish_hard(vbg_ctx *c, class_job *j, size_t rows, void *arg)
 {
     const hard *h = arg;
     size_t valid = 0, over = 0, ties = 0;
     double limit = h->above, sum = 0;
 
+    (void)c;
     for (size_t r = 0; r < rows; r++) {
         valid += j->share[r] > 0;
         over += j->loss[r] > limit;

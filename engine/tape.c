@@ -117,6 +117,17 @@ void vbg_share(vbg_ctx *c, double *v, int n)
         t->share(t->share_arg, v, n);
 }
 
+void vbg_share_mean(vbg_ctx *c, double *v, int n)
+{
+    const int count = vbg_sharers(c);
+
+    if (count == 1 || !vbg_recording(c))
+        return;
+    vbg_share(c, v, n);
+    for (int i = 0; i < n; i++)
+        v[i] /= count;
+}
+
 /* Zeroed, aligned for anything. */
 static void *take(vbg_tape *t, size_t bytes)
 {

@@ -46,8 +46,8 @@ vbg_status vbg_tape_new(vbg_tape **out, vbg_ctx *c, vbg_params *params, vbg_err 
 void vbg_tape_free(vbg_tape *t); /* accepts NULL */
 
 /* Several processes train as one: fn replaces v[n] by its sums over all `count` of them.
- * Batch norms in training then take the statistics of all; gradients of parameters stay
- * those of this process.  All of them must run the same ops. */
+ * Batch norms in training then take the statistics of all, weighted means the weights of
+ * all; gradients of parameters stay those of this process.  All of them must run the same ops. */
 typedef void vbg_share_fn(void *arg, double *v, int n);
 void vbg_tape_share(vbg_tape *t, int count, vbg_share_fn *fn, void *arg);
 
@@ -127,6 +127,8 @@ vbg_tensor *vbg_grad_full(vbg_ctx *c, const vbg_tensor *x);
 /* How many processes share sums (1: only this one), and the sums over them. */
 int vbg_sharers(const vbg_ctx *c);
 void vbg_share(vbg_ctx *c, double *v, int n);
+/* v[n] = their means over the processes while recording: what a loss divides by. */
+void vbg_share_mean(vbg_ctx *c, double *v, int n);
 
 /* Memory that lasts as long as the tape, e.g. a frozen weight packed for its backward:
  * the block made for key before (*made false), or a new zeroed one (*made true).

@@ -200,6 +200,82 @@ Test(loss, nothing_to_average)
     cr_assert_eq(r.kept, 0);
 }
 
+/* ---- two processes ---- */
+
+enum { SHARED = 12, CLASS3 = 3 };
+
+/* Weighted cross entropy of `count` pixels from `first`, on a tape. */
+typedef struct part_run {
+    vbg_tape *tape;
+    const float *x;
+    const int32_t *labels;
+    int first, count;
+    double weights, y; /* weights: mean of both processes' sums */
+    float dx[SHARED * CLASS3];
+} part_run;
+
+static void other_process(void *arg, double *v, int n)
+{
+    const part_run *r = arg;
+
+    cr_assert_eq(n, 1);
+    *v = 2 * r->weights;
+}
+
+static vbg_status part_job(vbg_ctx *c, void *arg, vbg_err *err)
+{
+    static const float weight[CLASS3] = { 0.25f, 1, 3 };
+    part_run *r = arg;
+    const vbg_cross_entropy_opt o = { .ignore = 9, .weight = weight };
+
+    (void)err;
+    vbg_tape_start(r->tape, true);
+    vbg_tensor *x =
+        vbg_wrap(c, r->x + r->first * CLASS3, VBG_F32, 1, 1, r->count, CLASS3);
+    vbg_require_grad(c, x);
+    vbg_tensor *labels = vbg_wrap(c, r->labels + r->first, VBG_I32, 1, 1, r->count, 1);
+    vbg_tensor *y = vbg_loss_cross_entropy(c, x, labels, o);
+    vbg_backward(c, y);
+    if (!vbg_planning(c)) {
+        r->y = (double)*(const float *)y->data;
+        memcpy(r->dx + r->first * CLASS3, vbg_grad(c, x)->data,
+               (size_t)r->count * CLASS3 * sizeof(float));
+    }
+    vbg_tape_stop(r->tape);
+    return VBG_OK;
+}
+
+/* Two processes with unequal parts of the pixels that count: the mean of their losses and
+ * gradients is that of all pixels, where each divides by the weights of both. */
+Test(loss, weights_of_all_processes)
+{
+    float x[SHARED * CLASS3], whole[SHARED * CLASS3];
+    static const int32_t labels[SHARED] = { 0, 9, 0, 1, 9, 9, 2, 2, 1, 2, 2, 0 };
+    part_run r = { .x = x, .labels = labels, .count = SHARED };
+    vbg_ctx *c;
+
+    for (int i = 0; i < SHARED * CLASS3; i++)
+        x[i] = (float)(i * i % 11) / 4;
+    cr_assert(vbg_ctx_new(&c, &(vbg_ctx_opt){ .threads = 1 }, NULL) == VBG_OK);
+    cr_assert(vbg_tape_new(&r.tape, c, NULL, NULL) == VBG_OK);
+    cr_assert(vbg_run(c, part_job, &r, NULL) == VBG_OK);
+    memcpy(whole, r.dx, sizeof whole);
+    const double loss = r.y;
+    double both = 0;
+    r.weights = (3 * 0.25 + 2 * 1 + 4 * 3) / 2;
+    vbg_tape_share(r.tape, 2, other_process, &r);
+    for (r.first = 0, r.count = SHARED / 2; r.first < SHARED; r.first += r.count) {
+        cr_assert(vbg_run(c, part_job, &r, NULL) == VBG_OK);
+        both += r.y / 2;
+    }
+    cr_assert_float_eq(both, loss, 1e-6);
+    for (int i = 0; i < SHARED * CLASS3; i++)
+        cr_assert_float_eq(r.dx[i] / 2, whole[i], 1e-7, "%d: %g, %g", i, r.dx[i] / 2,
+                           whole[i]);
+    vbg_tape_free(r.tape);
+    vbg_ctx_free(c);
+}
+
 static vbg_tensor *combined(vbg_ctx *c, vbg_tensor *const *x, void *arg)
 {
     vbg_tensor *terms[] = { vbg_loss_dice(c, x[0], x[1]), vbg_loss_bce(c, x[0], x[1]) };

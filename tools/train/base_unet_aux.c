@@ -54,7 +54,6 @@ typedef struct aux_job {
     vbg_tensor *dy;
     const uint8_t *label;
     const float *depth;
-    double known, deep; /* cells with a region, with a depth */
     double weight;
     double *sum; /* [n][2]: cross entropy, depth */
 } aux_job;
@@ -83,32 +82,41 @@ static double cross_entropy(const float *y, int label, double share, float *d)
     return log(sum) + (double)(most - y[label]);
 }
 
+/* Means over the cells of an image that are known, its share in the mean of the images:
+ * no count of a whole micro-batch, so that micro-batches and ranks add up.  The images of
+ * late times, where nothing is known, are made up for by the others. */
 static void one_image(void *arg, size_t n, int thread)
 {
     const aux_job *j = arg;
-    const size_t cells = (size_t)j->y->h * (size_t)j->y->w;
+    const size_t cells = (size_t)j->y->h * (size_t)j->y->w, end = (n + 1) * cells;
+    double known = 0, deep = 0;
 
     (void)thread;
-    for (size_t i = n * cells; i < (n + 1) * cells; i++) {
+    for (size_t i = n * cells; i < end; i++) {
+        known += j->label[i] < VBG_TRUTH_REGIONS;
+        deep += isfinite(j->depth[i]);
+    }
+    known *= LAST_TIME * (double)j->y->n;
+    deep *= LAST_TIME * (double)j->y->n;
+    for (size_t i = n * cells; i < end; i++) {
         const float *y = vbg_row_at(j->y, i);
         float *d = vbg_row_at(j->dy, i);
         double slope;
         memset(d, 0, OUT * sizeof *d);
         if (j->label[i] < VBG_TRUTH_REGIONS)
-            j->sum[2 * n] +=
-                cross_entropy(y, j->label[i], j->weight / j->known, d) / j->known;
+            j->sum[2 * n] += cross_entropy(y, j->label[i], j->weight / known, d) / known;
         if (isfinite(j->depth[i])) {
             j->sum[2 * n + 1] +=
-                smooth((double)(y[OUT - 1] - j->depth[i]), &slope) / j->deep;
-            d[OUT - 1] = (float)(slope * j->weight / j->deep);
+                smooth((double)(y[OUT - 1] - j->depth[i]), &slope) / deep;
+            d[OUT - 1] = (float)(slope * j->weight / deep);
         }
     }
 }
 
-/* Means over the cells that are known, and into dy their gradient times the weight. */
+/* Both losses, and into dy their gradient times the weight. */
 static void aux_loss(vbg_ctx *c, vbg_base_aux *a, const vbg_tensor *y, vbg_tensor *dy)
 {
-    const size_t n = (size_t)y->n, cells = n * (size_t)y->h * (size_t)y->w;
+    const size_t n = (size_t)y->n;
     double *sum = calloc(2 * n, sizeof *sum);
     aux_job j = { .y = y,
                   .dy = dy,
@@ -118,10 +126,6 @@ static void aux_loss(vbg_ctx *c, vbg_base_aux *a, const vbg_tensor *y, vbg_tenso
                   .sum = sum };
 
     VBG_CHECK(sum, "out of memory for a loss");
-    for (size_t i = 0; i < cells; i++) {
-        j.known += j.label[i] < VBG_TRUTH_REGIONS;
-        j.deep += isfinite(j.depth[i]);
-    }
     vbg_parallel(c, n, one_image, &j);
     a->regions = a->depth = 0;
     for (size_t i = 0; i < n; i++) { /* in order: the same for any threads */

@@ -61,7 +61,6 @@ typedef struct trainer {
     vbg_values *v;
     vbg_weights *file;
     vbg_judge_net net;
-    vbg_tape *tape;
     vbg_judge_data data, other; /* other: --val-data */
     size_t rooms;               /* of data, to train on */
     const vbg_judge_data *val;
@@ -163,7 +162,7 @@ static vbg_status step_forward(vbg_ctx *c, void *arg, vbg_err *err)
     const float share[2] = { 1, (float)t->kind_weight };
 
     (void)err;
-    vbg_tape_start(t->tape, true);
+    vbg_tape_start(t->loop.tape, true);
     vbg_tensor *x = vbg_wrap(c, j->s->x, VBG_F32, n, t->side, t->side, 3);
     vbg_judge_out y = vbg_judge_forward(c, &t->net, vbg_cast(c, x, vbg_ctx_act(c)));
     vbg_tensor *loss[2] = {
@@ -175,7 +174,7 @@ static vbg_status step_forward(vbg_ctx *c, void *arg, vbg_err *err)
     };
     vbg_tensor *sum = vbg_loss_sum(c, loss, share, 2);
     vbg_backward(c, sum);
-    vbg_tape_stop(t->tape);
+    vbg_tape_stop(t->loop.tape);
     if (vbg_planning(c))
         return VBG_OK;
     j->m->loss = value_of(sum);
@@ -432,7 +431,7 @@ static vbg_status open_model(trainer *t, vbg_err *err)
         st = vbg_optim_new(&l->optim, l->params, &l->opt.optim, err);
     if (st == VBG_OK)
         vbg_params_refresh(l->params, l->ctx);
-    return st == VBG_OK ? vbg_tape_new(&t->tape, l->ctx, l->params, err) : st;
+    return st == VBG_OK ? vbg_tape_new(&t->loop.tape, l->ctx, l->params, err) : st;
 }
 
 /* Which rooms are for training and which for validation. */
@@ -486,7 +485,7 @@ static vbg_status open_data(trainer *t, vbg_err *err)
 
 static void close_trainer(trainer *t)
 {
-    vbg_tape_free(t->tape);
+    vbg_tape_free(t->loop.tape);
     vbg_optim_free(t->loop.optim);
     vbg_params_free(t->loop.params);
     vbg_ctx_free(t->loop.ctx);

@@ -4,8 +4,10 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "engine/tape.h"
+#include "tools/train/lock.h"
 #include "tools/train/loop_state.h"
 
 /* Steps of rising rate after a start without moments. */
@@ -74,8 +76,9 @@ static vbg_status refuse(vbg_course *c, const char *what, uint64_t job, int slot
                  c->step + 1, samples[0] ? ", samples: " : "", samples);
     return vbg_fail(
         err, VBG_EFORMAT,
-        "%s is not a number at step %ld%s%s; the last good state is %s/last.vbg", what,
-        c->step + 1, samples[0] ? " (" : "", samples[0] ? samples : "", c->l->opt.out);
+        "%s is not a number at step %ld%s%s%s; the last good state is %s/last.vbg", what,
+        c->step + 1, samples[0] ? " (" : "", samples, samples[0] ? ")" : "",
+        c->l->opt.out);
 }
 
 /* Ranks take the jobs in turn. */
@@ -91,6 +94,18 @@ static vbg_status load_own(void *arg, uint64_t job, int slot, vbg_err *err)
     return c->l->calls->load(c->l->arg, own_job(c, job), slot, err);
 }
 
+/* st, or what the other ranks met: the first of those that failed says why and ends all.
+ */
+static vbg_status all_well(vbg_course *c, vbg_status st, vbg_err *err)
+{
+    const double own = st != VBG_OK ? c->ranks.count - c->ranks.rank : 0;
+    double most = own;
+
+    vbg_ranks_max(&c->ranks, &most, 1);
+    c->silent = most > own;
+    return c->silent ? vbg_fail(err, VBG_EIO, "another process failed") : st;
+}
+
 /* One micro-batch. */
 static vbg_status micro_batch(vbg_course *c, vbg_measure *mean, vbg_err *err)
 {
@@ -100,11 +115,10 @@ static vbg_status micro_batch(vbg_course *c, vbg_measure *mean, vbg_err *err)
     uint64_t job = 0;
     int slot = -1;
     vbg_status st = vbg_prefetch_next(c->prefetch, &job, &slot, err);
-    double bad = st != VBG_OK;
 
-    vbg_ranks_max(&c->ranks, &bad, 1); /* steps that share sums begin together or not */
-    if (bad > 0)
-        return st != VBG_OK ? st : vbg_fail(err, VBG_EIO, "another process failed");
+    st = all_well(c, st, err); /* steps that share sums begin together or not */
+    if (st != VBG_OK)
+        return st;
     c->data_s += vbg_now() - before;
     job = own_job(c, job);
     st = l->calls->step(l->arg, job, slot, &m, err);
@@ -118,13 +132,11 @@ static vbg_status micro_batch(vbg_course *c, vbg_measure *mean, vbg_err *err)
 /* What the ranks found becomes one: gradients, statistics, measures, failures. */
 static vbg_status join(vbg_course *c, vbg_measure *mean, vbg_status st, vbg_err *err)
 {
-    double bad = st != VBG_OK, v[1 + VBG_LOOP_VALUES] = { mean->loss };
+    double v[1 + VBG_LOOP_VALUES] = { mean->loss };
 
-    if (c->ranks.count == 1)
+    st = all_well(c, st, err);
+    if (st != VBG_OK || c->ranks.count == 1)
         return st;
-    vbg_ranks_max(&c->ranks, &bad, 1);
-    if (bad > 0)
-        return st != VBG_OK ? st : vbg_fail(err, VBG_EIO, "another process failed");
     vbg_ranks_sum_gradients(&c->ranks, c->l->params);
     vbg_ranks_mean_buffers(&c->ranks, c->l->params);
     for (int i = 0; i < mean->count; i++)
@@ -313,6 +325,17 @@ static vbg_status begin(vbg_course *c, vbg_err *err)
                             err);
 }
 
+/* One of those that are left speaks: whoever holds the folder. */
+static void lost(void *arg, int rank)
+{
+    vbg_course *c = arg;
+    vbg_err err = { "" };
+
+    if (c->ranks.rank == 0 || vbg_lock_take(&c->lock, c->l->opt.out, &err) == VBG_OK)
+        vbg_error("process %d of %d died at step %ld; the last good state is %s/last.vbg",
+                  rank, c->ranks.count, c->step + 1, c->l->opt.out);
+}
+
 vbg_status vbg_loop_run(vbg_loop *l, vbg_err *err)
 {
     vbg_course c = { .l = l, .lock = -1, .best = NAN, .rewarm = -1, .start = vbg_now() };
@@ -321,14 +344,20 @@ vbg_status vbg_loop_run(vbg_loop *l, vbg_err *err)
     vbg_status st = vbg_ranks_start(&c.ranks, err);
     if (st != VBG_OK)
         return st;
+    c.ranks.lost = lost;
+    c.ranks.arg = &c;
     if (c.ranks.rank > 0)
         vbg_message_quiet();
     st = begin(&c, err);
     if (st == VBG_OK)
         st = run_steps(&c, err);
     vbg_course_close(&c);
-    if (st != VBG_OK && st != VBG_ECANCEL && c.ranks.count > 1)
-        vbg_error("%s", err->text); /* before the others are ended */
+    if (st != VBG_OK && st != VBG_ECANCEL && c.ranks.count > 1) {
+        if (c.silent)
+            sleep(5); /* until the one that failed has spoken and ended all */
+        else
+            vbg_error("%s", err->text);
+    }
     vbg_ranks_end(&c.ranks, st == VBG_OK || st == VBG_ECANCEL);
     return st;
 }

@@ -16,7 +16,10 @@
  * say.
  *
  * Under mpirun every rank takes its share of the jobs (job j: rank j mod ranks), so two
- * ranks do what one does with twice --accumulate; rank 0 alone writes.
+ * ranks do what one does with twice --accumulate; rank 0 alone writes.  Losses are means
+ * of images or of all ranks' weights (vbg_share_mean), never of one rank's count; what a
+ * micro-batch measures of itself (loudness of a critic, size of latents) is its own, with
+ * --accumulate as with ranks.
  *
  * Folder of a training (--out DIR):
  *     log.jsonl  loss.png            the course

@@ -19,7 +19,7 @@ typedef struct vbg_course {
     long rewarm;
     double best;
     char *config; /* JSON text */
-    bool save_failed;
+    bool save_failed, silent; /* silent: another process says what is wrong */
 
     /* since the last log line */
     vbg_measure sum;

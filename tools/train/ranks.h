@@ -8,15 +8,22 @@
 
 #include "engine/param.h"
 
+typedef struct vbg_peer vbg_peer;
+
 typedef struct vbg_ranks {
     int rank, count;
+    vbg_peer *peer; /* [count], NULL for one rank */
+    /* Called when process `rank` of this machine died while this one waits for it, which
+     * then ends; or NULL. */
+    void (*lost)(void *arg, int rank);
+    void *arg;
 } vbg_ranks;
 
 /* Joins the other processes.  Errors: VBG_EUNSUPPORTED (mpirun, but a build without
  * MPI). */
 vbg_status vbg_ranks_start(vbg_ranks *r, vbg_err *err);
 /* Leaves; ok false ends all of them, since the others would wait for ever. */
-void vbg_ranks_end(const vbg_ranks *r, bool ok);
+void vbg_ranks_end(vbg_ranks *r, bool ok);
 
 /* grad of every parameter = the sum of all ranks'. */
 void vbg_ranks_sum_gradients(const vbg_ranks *r, vbg_params *p);

@@ -110,14 +110,18 @@ static double finish(const loss_job *j, size_t first, size_t n, double sum, doub
     return sum / fmax(count, 1);
 }
 
-/* |v|, whose slope is added at +1 and taken at -1. */
+/* |v|, whose slope is added at +1 and taken at -1.  Below one grey level of an 8-bit
+ * alpha the slope shrinks with v: neighbours that are equal but for rounding (flat parts
+ * of a mask, repeated rows of a resize) would pull with the full slope whichever way the
+ * last bit fell, and no two sums of another order would train alike. */
 static double distance(float v, float *plus, float *minus)
 {
-    const float s = v > 0 ? 1.0f : v < 0 ? -1.0f : 0;
+    const float knee = 1 / 255.0f, size = fabsf(v);
+    const float s = size >= knee ? copysignf(1, v) : v / knee;
 
     *plus += s;
     *minus -= s;
-    return fabs((double)v);
+    return size >= knee ? (double)(size - knee / 2) : (double)(size * size / (2 * knee));
 }
 
 static void borders_of(void *arg, size_t n, int thread)

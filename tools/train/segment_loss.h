@@ -12,8 +12,8 @@ void vbg_border_band(uint8_t *band, uint8_t *room, const uint8_t *label, int w, 
 
 /* Mean of |D alpha - D target| over the pixels of an image's band, D the differences to
  * the right and to the lower neighbour, 0 where there is no band; then the mean of the
- * images.  target f32, band u8, of
- * the logits' shape. */
+ * images.  target f32, band u8, of the logits' shape.  Here and below |v| is v^2 255/2
+ * where it is less than 1/255, and |v| - 1/510 elsewhere. */
 vbg_tensor *vbg_loss_borders(vbg_ctx *c, const vbg_tensor *logits, const float *target,
                              const uint8_t *band);
 
