@@ -30,6 +30,7 @@ typedef struct bench_row {
     double peer_ms; /* its median for the same work; NAN or 0: not measured */
     int samples;    /* filled by bench_measure */
     double ms, sample_ms[BENCH_MAX_SAMPLES];
+    double cpu_ms; /* least processor time of a repetition, all threads */
 } bench_row;
 
 typedef struct bench {
@@ -45,7 +46,8 @@ typedef struct bench {
 /* Whether --filter lets this row through. */
 bool bench_wanted(const bench *b, const char *name, const char *shape);
 /* Median of b->repetitions (5 at least) runs after one warm-up; a call that takes
- * less than a millisecond is repeated inside each sample. */
+ * less than a millisecond is repeated inside each sample.  Also the least processor time,
+ * which other programs disturb less. */
 void bench_measure(const bench *b, bench_row *r, void (*once)(void *), void *arg);
 /* Of n <= BENCH_MAX_SAMPLES. */
 double bench_median(const double *samples, int n);

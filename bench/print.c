@@ -11,7 +11,7 @@
 #define VBG_COMMIT "unknown"
 #endif
 
-enum { COLUMNS = 10, CELL = 40 };
+enum { COLUMNS = 11, CELL = 40 };
 
 typedef struct line {
     char cell[COLUMNS][CELL];
@@ -55,13 +55,15 @@ static line line_of(const bench_row *r)
         snprintf(l.cell[8], CELL, "%.1f", gbytes(r));
     if (r->peer_ms > 0)
         snprintf(l.cell[9], CELL, "%.2f x", r->peer_ms / r->ms);
+    if (r->cpu_ms > 0)
+        put_number(l.cell[10], r->cpu_ms);
     return l;
 }
 
 static line header(const bench *b)
 {
     line l = { { "kernel", "shape", "dtype", "isa", "threads", "ms", "GFLOP/s", "% peak",
-                 "GB/s", "vs peer" } };
+                 "GB/s", "vs peer", "cpu ms" } };
 
     for (size_t i = 0; i < b->count; i++)
         if (b->rows[i].peer[0]) {
@@ -177,6 +179,7 @@ static void print_object(const bench_row *r, const char *cpu, const char *now)
     json_number("peer_gflops", peer_gflops(r), r->gflop > 0 && r->peer_ms > 0);
     json_number("peer_ms", r->peer_ms, r->peer_ms > 0);
     json_number("peak_gflops", r->peak, r->peak > 0);
+    json_number("cpu_ms", r->cpu_ms, r->cpu_ms > 0);
     printf(",\"samples_ns\":[");
     for (int i = 0; i < r->samples; i++)
         printf("%s%.0f", i ? "," : "", 1e6 * r->sample_ms[i]);

@@ -20,12 +20,20 @@ bool vbg_conv_recorded(const vbg_ctx *c, const vbg_tensor *x, const vbg_weight *
 void vbg_conv_record(vbg_ctx *c, vbg_tensor *y, const vbg_tensor *x, const vbg_weight *w,
                      const vbg_conv_args *a, const vbg_tensor *residual, vbg_act act);
 
-/* grad [oc][c of a group][kh][kw] += the weight gradient of the convolution a (its x is
- * read, in the type a->xt; not upsampled) for dy [n,oh,ow,oc] of the same type.  bias
- * [oc], may be NULL: += sums of dy over its pixels. */
+/* Where a weight gradient goes; grad may be NULL while planning. */
+typedef struct vbg_wgrad_out {
+    float *grad; /* [oc][c of a group][kh][kw], added to */
+    float *bias; /* [oc], may be NULL: sums of dy over its pixels are added */
+    int folded;  /* k of an upsampled layer with k x k taps whose input gradient is the
+                    convolution a over dy: grad is then that layer's, [c][oc of a
+                    group][k][k] with the letters of a; 0 otherwise */
+} vbg_wgrad_out;
+
+/* The weight gradient of the convolution a (its x is read, in the type a->xt; not
+ * upsampled) for dy [n,oh,ow,oc] of the same type. */
 void vbg_conv_weight_grad(vbg_ctx *c, const vbg_conv_args *a, const vbg_tensor *dy,
-                          float *grad, float *bias);
-/* grad as above, for a depthwise convolution. */
+                          const vbg_wgrad_out *out);
+/* grad [oc][1][kh][kw] += the same for a depthwise convolution. */
 void vbg_depthwise_weight_grad(vbg_ctx *c, const vbg_conv_args *a, const vbg_tensor *dy,
                                float *grad);
 

@@ -568,53 +568,16 @@ static const vbg_tensor *scaled(vbg_ctx *c, const layer *l, const vbg_tensor *dy
     return vbg_scale_shift(c, dy, l->w.scale, zero->data, VBG_ACT_NONE);
 }
 
-/* The gradient of sums of taps (pack_upsampled) as the gradient of the taps. */
-typedef struct unsum_job {
-    const layer *l;
-    const float *wide; /* [c][oc of a group][kh+1][kw+1] */
-    float *grad;
-} unsum_job;
-
-static void unsum_rows(void *arg, size_t r0, size_t r1, int thread)
-{
-    const unsum_job *j = arg;
-    const vbg_conv_args *a = &j->l->a;
-    const size_t ic = (size_t)(a->c / a->groups), oc = (size_t)(a->oc / a->groups);
-    const int kh = a->kh, kw = a->kw;
-    const size_t all = (size_t)((kh + 1) * (kw + 1));
-
-    (void)thread;
-    for (size_t o = r0; o < r1; o++)
-        for (size_t i = 0; i < ic; i++) {
-            const float *from = j->wide + ((o / oc * ic + i) * oc + o % oc) * all;
-            float *to = j->grad + (o * ic + i) * (size_t)(kh * kw);
-            for (int k = 0; k < kh * kw; k++)
-                for (int s = 0; s < 4; s++) {
-                    int d = kh - 1 - k / kw + s / 2, e = kw - 1 - k % kw + s % 2;
-                    to[k] += from[d * (kw + 1) + e];
-                }
-        }
-}
-
 /* Of an upsampled convolution: that of the strided one which is its input gradient, from
  * dy to x, so that the upsampled map is never read. */
 static void upsampled_weight_grad(vbg_ctx *c, const layer *l, const vbg_tensor *dy,
                                   const vbg_tensor *x, float *grad)
 {
     const vbg_conv_args a = upsampled_over_dy(c, l, dy, x);
-    const size_t ic = (size_t)(l->a.c / l->a.groups);
-    const size_t count = (size_t)l->a.oc * ic * (size_t)(a.kh * a.kw);
-    unsum_job j = { .l = l, .grad = grad };
 
-    vbg_scope_open(c);
-    float *wide = vbg_room(c, VBG_F32, count);
-    if (wide)
-        memset(wide, 0, count * sizeof *wide);
-    j.wide = wide;
-    vbg_conv_weight_grad(c, &a, x, wide, NULL);
-    if (!vbg_planning(c))
-        vbg_parallel_rows(c, (size_t)l->a.oc, ic * (size_t)(a.kh * a.kw), unsum_rows, &j);
-    vbg_scope_close(c, NULL);
+    VBG_CHECK(l->a.kh == l->a.kw, "weight gradient of an upsampled %dx%d kernel", l->a.kh,
+              l->a.kw);
+    vbg_conv_weight_grad(c, &a, x, &(vbg_wgrad_out){ .grad = grad, .folded = l->a.kh });
 }
 
 static void weight_grad(vbg_ctx *c, const layer *l, const vbg_tensor *dy)
@@ -638,7 +601,7 @@ static void weight_grad(vbg_ctx *c, const layer *l, const vbg_tensor *dy)
         a.stride_x = l->a.stride_x;
         a.pad_top = l->a.pad_top;
         a.pad_left = l->a.pad_left;
-        vbg_conv_weight_grad(c, &a, x, m->grad, NULL);
+        vbg_conv_weight_grad(c, &a, x, &(vbg_wgrad_out){ .grad = m->grad });
         return;
     }
     a.x = x->data;
@@ -647,7 +610,9 @@ static void weight_grad(vbg_ctx *c, const layer *l, const vbg_tensor *dy)
     if (vbg_is_depthwise(&l->w))
         vbg_depthwise_weight_grad(c, &a, dy, m->grad);
     else
-        vbg_conv_weight_grad(c, &a, dy, m->grad, bias ? bias->grad : NULL);
+        vbg_conv_weight_grad(
+            c, &a, dy,
+            &(vbg_wgrad_out){ .grad = m->grad, .bias = bias ? bias->grad : NULL });
 }
 
 static void layer_back(vbg_ctx *c, const vbg_tensor *dy, void *arg)

@@ -1,502 +1,317 @@
-/* Weight gradients of linear layers and convolutions: products over pixels.
+/* Weight gradients of linear layers and convolutions: products over the positions of a
+ * grid (op_gemm_grid.h).
  *
- * The output pixels, and the input pixels of each phase of the stride, are laid out on
- * one grid with shared borders, strip after strip (images, or bands of their rows) in one
- * row of positions:
+ * Where the sums are small, a task turns and multiplies whole chunks in L2, and up to
+ * PARTS sums of consecutive chunks are added up at the end.  Where they are large, all
+ * threads turn the chunks of a round; then a task makes a rectangle of the sums, which
+ * stays in L2 over the chunks of the round, and adds it to the gradient.  All cuts depend
+ * on shapes only or do not change any element, so results do not depend on the number of
+ * threads.  The gradient of the bias is the sum of the rows of dy^T.
  *
- *     dy   v v v v v . .        v: a pixel, .: zero; width: input row + borders
- *     x    . a b c d e .        tap (ky,kx) reads x at position + ky*width + kx
- *
- * dy is turned on its side, rows of positions for each channel; x is packed as weights
- * are, k = position (kernels/train.h).  Then each tap is one long product,
- *
- *     sum[tap][oc][c] = sum over positions of dy^T[oc][position] * x[position +
- * offset][c]
- *
- * where zeros of dy cancel whatever x holds there.  A tap is a shift of x alone.  Packed
- * bf16 comes in pairs of positions, so two strips lie side by side, pixel for pixel: every
- * shift is then one of whole pairs.  One tap without stride or borders needs no grid:
- * positions are pixels.
- *
- * The positions are cut into chunks.  Where the sums are small, a task turns and
- * multiplies whole chunks in L2, and up to PARTS sums of consecutive chunks are added up
- * at the end; where they are large, all threads share a chunk and cut the sums.  All
- * cuts depend on shapes only or do not change any element, so results do not depend on
- * the number of threads.  The gradient of the bias is the sum of the rows of dy^T. */
-#include "engine/op_gemm.h"
+ * An upsampled k x k layer is the strided convolution with (k+1) x (k+1) sums of taps
+ * that its input gradient is: the sums here are those of that one, with dy and x in each
+ * other's place, and each of the k x k taps is the sum of four of them. */
+#include "engine/op_gemm_grid.h"
 
 #include <string.h>
 
 #include "engine/op_util.h"
 
 enum {
-    BLOCK = 16,
-    MAX_TAPS = 64,
-    LANES = 2,                /* strips side by side for bf16            */
-    TURNS = 8,                /* blocks of 32 positions of a task        */
-    CHUNK = 4096,             /* positions where threads share a chunk   */
-    MOST = 8192,              /* of a chunk of one task                  */
-    LEAST = 512,
-    CHUNK_BYTES = 1000 << 10, /* operands of a chunk that stay in L2     */
-    SUM_BYTES = 600 << 10,    /* sums that stay there beside them        */
+    BLOCK = VBG_GRID_BLOCK,
+    TURNS = 8, /* blocks of 32 positions of a task */
     PARTS = 8,
-    FEW = 8,    /* strips among which an odd one costs more than borders */
-    O_STEP = 8, /* blocks of sums of a task: 128 rows x 32 columns */
+    ROUND_BYTES = 16 << 20, /* operands of a round */
+    O_STEP = 8,             /* blocks of sums of a task: 128 rows x 32 columns */
     C_STEP = 2
 };
 
-/* Shifts of the taps of one axis in steps of the stride, and what they need around. */
-typedef struct reach {
-    int lead, last; /* borders in front; the largest shift, at least 0 */
-} reach;
+/* What is done with the sums of a grid. */
+typedef struct wgrad {
+    vbg_grid g;
+    const vbg_kernels *k;
+    float *grad;
+    double *bias; /* [parts][oc] or NULL */
+    int folded;   /* the side of an upsampled layer's kernel, 0: not upsampled */
+    bool direct;  /* sums lie in the gradient itself */
+    size_t parts; /* sums; shared: 1 */
+    float *sums;  /* parts of them; direct: the gradient; shared: NULL, in the scratch */
+    size_t ld_sum, tap_sum;
+    char *work;   /* shared: operands of a round */
+    size_t round; /* chunks of it */
+} wgrad;
 
-static int floor_div(int a, int b)
+static size_t operand_bytes(const vbg_grid *g)
 {
-    return a >= 0 ? a / b : -((-a + b - 1) / b);
+    return g->dy_bytes + g->x_bytes;
 }
 
-static reach reach_of(int k, int stride, int dil, int pad)
+static size_t least(size_t a, size_t b)
 {
-    const int low = floor_div(-pad, stride),
-              high = floor_div((k - 1) * dil - pad, stride);
-
-    return (reach){ vbg_max_int(-low, 0), vbg_max_int(high, 0) };
+    return a < b ? a : b;
 }
 
-typedef struct grid {
-    vbg_ctx *c;
-    const vbg_train_kernels *k;
-    const vbg_conv_args *a; /* one group */
-    const vbg_tensor *dy;
-    size_t first_c, first_oc; /* of the group */
-    bool flat;                /* positions are pixels, one tap */
-    reach v, h;
-    int lanes;
-    int bands, band;    /* strips of an image; output rows of each */
-    int rows, width;    /* of a layer of strips on the grid, in pixels */
-    int strips, layers; /* of a chunk: strips, layers of `lanes` of them */
-    size_t chunks;
-    size_t m, len, ld; /* positions of a chunk; with what taps reach; of a row of dy^T */
-    size_t phases, taps, size; /* size: bytes of an element */
-    size_t oc_blocks, c_blocks;
-    size_t dy_bytes, x_bytes;
-    const char *zeros; /* a pixel of zeros */
-    bool shared;       /* threads share a chunk */
-    size_t parts;      /* sums */
-    vbg_tap_args sums; /* sum: of the first part */
-    double *bias;      /* [parts][oc] or NULL */
-    char *work;        /* shared: operands of the chunk */
-} grid;
+/* ---- from sums to the gradient ---- */
 
-/* ---- shape ---- */
+/* A rectangle of sums: rows from output channel o0 on, columns from c0 on. */
+typedef struct sums {
+    float *at;
+    size_t ld, tap; /* values from row to row, from tap to tap */
+    size_t o0, rows, c0, cols;
+} sums;
 
-/* The least part that cuts all into no more parts than `part` does. */
-static int even_cut(int all, int part)
+/* to += from, both of count values. */
+static void add_values(const wgrad *w, float *to, const float *from, size_t count)
 {
-    const int parts = (all + part - 1) / part;
+    vbg_row_io io = {
+        .y = to, .x = to, .rows = 1, .cols = count, .yt = VBG_F32, .xt = VBG_F32
+    };
 
-    return (all + parts - 1) / parts;
+    w->k->pointwise.add(&io, from, 0, VBG_ACT_NONE);
 }
 
-static int cut_up(int a, int b)
+/* Adds s to the gradient; tap: where each tap's sums lie. */
+static void add_plain(const wgrad *w, const sums *s, const size_t *tap)
 {
-    return (a + b - 1) / b;
+    const size_t taps = w->g.taps, run = (size_t)w->g.a->c * taps;
+
+    w->k->train.add_taps(&(vbg_add_args){ .grad = w->grad + s->o0 * run + s->c0 * taps,
+                                          .run = run,
+                                          .sum = s->at,
+                                          .tap = tap,
+                                          .row = s->ld,
+                                          .col = 1,
+                                          .rows = s->rows,
+                                          .cols = s->cols,
+                                          .taps = taps });
 }
 
-/* Output rows of a strip: images, or bands of them where two of `pixels` would not fit,
- * or where the last lane would lack a strip. */
-static int band_rows(const grid *g, int rows, int pixels)
+/* The same for an upsampled layer of kernels k x k.  Its tap (ky,kx) is the sum of the
+ * four around (d,e) = (k-1-ky, k-1-kx); that sum replaces tap (d,e), which no later one
+ * needs.  Rows are input, columns output channels of the layer. */
+static void add_folded(const wgrad *w, const sums *s, const size_t *tap)
 {
-    const vbg_conv_args *a = g->a;
-    int band = a->oh;
+    const size_t k = (size_t)w->folded, wide = k + 1, run = (size_t)w->g.a->oc * k * k;
+    size_t at[VBG_GRID_TAPS];
 
-    if (2 * rows * g->width > 3 * pixels) { /* borders cost up to a quarter */
-        band = vbg_max_int(vbg_max_int(1, 4 * (g->v.lead + g->v.last)),
-                           pixels / g->width);
-        band = even_cut(a->oh, vbg_min_int(a->oh, band));
-    }
-    const int bands = cut_up(a->oh, band);
-    if (a->n * bands % g->lanes && a->n * bands < FEW)
-        band = cut_up(a->oh, bands + 1);
-    return band;
-}
-
-/* Chunks of about `target` positions. */
-static void grid_cut(grid *g, size_t target)
-{
-    const vbg_conv_args *a = g->a;
-    const int ph = cut_up(a->h, a->stride_y), pw = cut_up(a->w_in, a->stride_x);
-
-    g->lanes = a->xt == VBG_BF16 ? LANES : 1;
-    const int pixels = (int)target / g->lanes;
-    g->v = reach_of(a->kh, a->stride_y, a->dil_y, a->pad_top);
-    g->h = reach_of(a->kw, a->stride_x, a->dil_x, a->pad_left);
-    g->width = vbg_max_int(g->h.lead + pw, a->ow + g->h.last);
-    g->rows = vbg_max_int(g->v.lead + ph, a->oh + g->v.last);
-    g->band = band_rows(g, g->rows, pixels);
-    g->bands = cut_up(a->oh, g->band);
-    if (g->bands > 1)
-        g->rows = g->v.lead + g->band + g->v.last;
-    const int all = cut_up(a->n * g->bands, g->lanes);
-    g->layers = vbg_max_int(1, pixels / (g->rows * g->width));
-    g->layers = even_cut(all, vbg_min_int(all, g->layers));
-    g->strips = g->layers * g->lanes;
-    g->chunks = (size_t)cut_up(all, g->layers);
-    const size_t line = (size_t)(g->width * g->lanes);
-    g->m = vbg_round_up((size_t)((g->layers - 1) * g->rows + g->band) * line, VBG_TURN);
-    g->len = g->m + (size_t)(g->v.lead + g->v.last) * line +
-             (size_t)((g->h.lead + g->h.last) * g->lanes);
-}
-
-static void flat_cut(grid *g, size_t target)
-{
-    const size_t pixels = vbg_rows(g->dy);
-
-    g->m = vbg_round_up(pixels < target ? pixels : target, VBG_TURN);
-    g->len = g->m;
-    g->chunks = vbg_divide_up(pixels, g->m);
-}
-
-static void grid_shape(grid *g)
-{
-    const vbg_conv_args *a = g->a;
-    const size_t c = (size_t)a->c, oc = (size_t)a->oc;
-
-    g->size = vbg_dtype_size(a->xt);
-    g->taps = (size_t)(a->kh * a->kw);
-    g->phases = (size_t)(a->stride_y * a->stride_x);
-    g->oc_blocks = vbg_divide_up(oc, BLOCK);
-    g->c_blocks = vbg_divide_up(c, BLOCK);
-    const size_t sum = g->taps * g->oc_blocks * g->c_blocks * BLOCK * BLOCK;
-    const size_t position = g->size * BLOCK * (g->oc_blocks + g->phases * g->c_blocks);
-    size_t target = CHUNK;
-    g->shared = sum * sizeof(float) > SUM_BYTES;
-    if (!g->shared) {
-        target = CHUNK_BYTES / position;
-        target = target < LEAST ? LEAST : target < MOST ? target : MOST;
-    }
-    if (g->flat)
-        flat_cut(g, target);
-    else
-        grid_cut(g, target);
-    g->len = vbg_round_up(g->len, VBG_TURN);
-    g->ld = g->m / VBG_TURN % 2 ? g->m : g->m + VBG_TURN; /* rows in different sets */
-    g->parts = g->shared ? 1 : g->chunks < PARTS ? g->chunks : PARTS;
-    g->dy_bytes = vbg_round_up(g->oc_blocks * BLOCK * g->ld * g->size, 64);
-    g->x_bytes = g->phases * g->c_blocks * g->len * BLOCK * g->size;
-}
-
-/* ---- turning ---- */
-
-/* dy, or one phase of x, as it lies on the grid: grid row r and column q of a strip that
- * begins at row s show pixel ((s + r - lead_y)*stride_y + y, (q - lead_x)*stride_x + x). */
-typedef struct side {
-    const char *data;
-    size_t pixel, line, image; /* bytes from one to the next */
-    int h, w, lead_y, lead_x, stride_y, stride_x, y, x;
-    int rows; /* of a layer that show anything */
-} side;
-
-static side side_of_dy(const grid *g)
-{
-    const vbg_tensor *dy = g->dy;
-    const size_t pixel = dy->ld * g->size, line = (size_t)dy->w * pixel;
-
-    return (side){ .data = (const char *)dy->data + g->first_oc * g->size,
-                   .pixel = pixel,
-                   .line = line,
-                   .image = (size_t)dy->h * line,
-                   .h = dy->h,
-                   .w = dy->w,
-                   .stride_y = 1,
-                   .stride_x = 1,
-                   .rows = g->band };
-}
-
-static side side_of_x(const grid *g, int phase)
-{
-    const vbg_conv_args *a = g->a;
-    const size_t pixel = a->ldx * g->size, line = (size_t)a->w_in * pixel;
-
-    return (side){ .data = (const char *)a->x + g->first_c * g->size,
-                   .pixel = pixel,
-                   .line = line,
-                   .image = (size_t)a->h * line,
-                   .h = a->h,
-                   .w = a->w_in,
-                   .lead_y = g->v.lead,
-                   .lead_x = g->h.lead,
-                   .stride_y = a->stride_y,
-                   .stride_x = a->stride_x,
-                   .y = phase / a->stride_x,
-                   .x = phase % a->stride_x,
-                   .rows = g->rows };
-}
-
-/* A place on the grid: layer, row and column, and where its row lies in each lane. */
-typedef struct place {
-    int layer, row, col;
-    const char *line[LANES]; /* NULL: zeros */
-} place;
-
-static void find_lines(const grid *g, const side *s, size_t chunk, place *p)
-{
-    for (int lane = 0; lane < g->lanes; lane++) {
-        const int strip = (int)chunk * g->strips + p->layer * g->lanes + lane;
-        const int image = strip / g->bands;
-        const int r = strip % g->bands * g->band + p->row - s->lead_y;
-        const int y = r * s->stride_y + s->y;
-        const bool inside = p->layer < g->layers && image < g->dy->n &&
-                            p->row < s->rows && r >= 0 && y < s->h;
-        p->line[lane] =
-            inside ? s->data + (size_t)image * s->image + (size_t)y * s->line : NULL;
-    }
-}
-
-/* The place of block t of a chunk. */
-static place place_of(const grid *g, const side *s, size_t chunk, size_t t)
-{
-    const size_t pixel = t * VBG_TURN / (size_t)g->lanes;
-    const size_t row = pixel / (size_t)g->width;
-    place p = { .layer = (int)(row / (size_t)g->rows),
-                .row = (int)(row % (size_t)g->rows),
-                .col = (int)(pixel % (size_t)g->width) };
-
-    find_lines(g, s, chunk, &p);
-    return p;
-}
-
-/* Addresses of the next 32 positions. */
-static void next_positions(const grid *g, const side *s, size_t chunk, place *p,
-                           const void **px)
-{
-    for (int i = 0; i < VBG_TURN; i += g->lanes) {
-        const int x = (p->col - s->lead_x) * s->stride_x + s->x;
-        const bool inside = p->col >= s->lead_x && x < s->w;
-        for (int lane = 0; lane < g->lanes; lane++)
-            px[i + lane] = inside && p->line[lane]
-                               ? p->line[lane] + (size_t)x * s->pixel
-                               : g->zeros;
-        if (++p->col < g->width)
-            continue;
-        p->col = 0;
-        if (++p->row == g->rows) {
-            p->row = 0;
-            p->layer++;
+    for (size_t d = 0; d < k; d++)
+        for (size_t e = 0; e < k; e++) {
+            const size_t *corner = tap + d * wide + e;
+            float *to = s->at + corner[0];
+            add_values(w, to, s->at + corner[1], s->rows * s->ld);
+            add_values(w, to, s->at + corner[wide], s->rows * s->ld);
+            add_values(w, to, s->at + corner[wide + 1], s->rows * s->ld);
+            at[(k - 1 - d) * k + k - 1 - e] = corner[0];
         }
-        find_lines(g, s, chunk, p);
-    }
+    w->k->train.add_taps(&(vbg_add_args){ .grad = w->grad + s->c0 * run + s->o0 * k * k,
+                                          .run = run,
+                                          .sum = s->at,
+                                          .tap = at,
+                                          .row = 1,
+                                          .col = s->ld,
+                                          .rows = s->cols,
+                                          .cols = s->rows,
+                                          .taps = k * k });
 }
 
-/* Addresses of the 32 pixels of x or dy at a position. */
-static void flat_positions(const grid *g, const side *s, size_t pixel, const void **px)
+static void add_sums(const wgrad *w, const sums *s)
 {
-    const size_t pixels = vbg_rows(g->dy);
+    size_t tap[VBG_GRID_TAPS];
 
-    for (size_t i = 0; i < VBG_TURN; i++, pixel++)
-        px[i] = pixel < pixels ? s->data + pixel * s->pixel : g->zeros;
-}
-
-/* Blocks [t0, t1) of dy^T. */
-static void turn_dy(const grid *g, size_t chunk, char *dst, size_t t0, size_t t1)
-{
-    const side s = side_of_dy(g);
-    place p = { 0 };
-
-    if (!g->flat)
-        p = place_of(g, &s, chunk, t0);
-    for (size_t t = t0; t < t1; t++) {
-        const void *px[VBG_TURN];
-        if (g->flat)
-            flat_positions(g, &s, chunk * g->m + t * VBG_TURN, px);
-        else
-            next_positions(g, &s, chunk, &p, px);
-        g->k->transpose(dst + t * VBG_TURN * g->size, g->ld, px, (size_t)g->a->oc,
-                        g->a->xt);
-    }
-}
-
-/* Blocks [t0, t1) of one phase of x. */
-static void turn_x(const grid *g, size_t chunk, size_t phase, char *dst, size_t t0,
-                   size_t t1)
-{
-    const side s = side_of_x(g, (int)phase);
-    place p = { 0 };
-
-    if (!g->flat)
-        p = place_of(g, &s, chunk, t0);
-    dst += phase * g->c_blocks * g->len * BLOCK * g->size;
-    for (size_t t = t0; t < t1; t++) {
-        const void *px[VBG_TURN];
-        if (g->flat)
-            flat_positions(g, &s, chunk * g->m + t * VBG_TURN, px);
-        else
-            next_positions(g, &s, chunk, &p, px);
-        g->k->interleave(dst + t * VBG_TURN * BLOCK * g->size, g->len * BLOCK, px,
-                         (size_t)g->a->c, g->a->xt);
-    }
-}
-
-/* ---- products ---- */
-
-/* The operands of a chunk at work and where each tap reads x. */
-typedef struct operands {
-    vbg_tap_args a;
-    const void *x[MAX_TAPS];
-} operands;
-
-static void operands_at(const grid *g, operands *o, const char *work, size_t part,
-                        bool first)
-{
-    const vbg_conv_args *v = g->a;
-    const char *x = work + g->dy_bytes;
-    const size_t bytes = g->c_blocks * g->len * BLOCK * g->size;
-
-    for (size_t k = 0; k < g->taps; k++) {
-        const int ty = (int)k / v->kw * v->dil_y - v->pad_top;
-        const int tx = (int)k % v->kw * v->dil_x - v->pad_left;
-        const int sy = floor_div(ty, v->stride_y), sx = floor_div(tx, v->stride_x);
-        const int phase = (ty - sy * v->stride_y) * v->stride_x + tx - sx * v->stride_x;
-        const int shift = (g->v.lead + sy) * g->width + g->h.lead + sx;
-        const size_t at = g->flat ? 0 : (size_t)(shift * g->lanes);
-        o->x[k] = x + (size_t)phase * bytes + at * BLOCK * g->size;
-    }
-    o->a = g->sums;
-    o->a.dy = work;
-    o->a.x = o->x;
-    o->a.sum += part * g->taps * g->sums.tap_sum;
-    o->a.first = first && g->sums.first;
+    for (size_t i = 0; i < w->g.taps; i++)
+        tap[i] = i * s->tap;
+    if (w->folded)
+        add_folded(w, s, tap);
+    else
+        add_plain(w, s, tap);
 }
 
 /* Adds the rows of dy^T at work to the bias sums of a part. */
-static void add_bias_sums(const grid *g, const char *work, size_t part)
+static void add_bias_sums(const wgrad *w, const char *work, size_t part)
 {
+    const vbg_grid *g = &w->g;
     const size_t oc = (size_t)g->a->oc;
 
-    if (g->bias)
-        g->k->row_sums(g->bias + part * oc, work, g->ld, oc, g->m, g->a->xt);
+    if (w->bias)
+        g->k->row_sums(w->bias + part * oc, work, g->ld, oc, g->m, g->a->xt);
 }
 
-/* All of some chunks, by one thread. */
+static void add_bias(const wgrad *w, float *grad)
+{
+    const size_t oc = (size_t)w->g.a->oc;
+
+    for (size_t i = 0; i < oc; i++) {
+        double sum = 0;
+        for (size_t p = 0; p < w->parts; p++)
+            sum += w->bias[p * oc + i];
+        grad[i] += (float)sum;
+    }
+}
+
+/* ---- small sums: each thread its own chunks ---- */
+
 static void part_task(void *arg, size_t part, int thread)
 {
-    const grid *g = arg;
-    const size_t c0 = part * g->chunks / g->parts, c1 = (part + 1) * g->chunks / g->parts;
+    const wgrad *w = arg;
+    const vbg_grid *g = &w->g;
+    const size_t c0 = part * g->chunks / w->parts, c1 = (part + 1) * g->chunks / w->parts;
     char *work = vbg_scratch(g->c, thread);
-    operands o;
+    vbg_grid_operands o;
 
+    vbg_grid_operands_at(g, &o, work);
+    o.a.sum = w->sums + part * g->taps * w->tap_sum;
+    o.a.ld_sum = w->ld_sum;
+    o.a.tap_sum = w->tap_sum;
     for (size_t chunk = c0; chunk < c1; chunk++) {
-        turn_dy(g, chunk, work, 0, g->m / VBG_TURN);
-        add_bias_sums(g, work, part);
+        vbg_grid_turn_dy(g, chunk, work, 0, g->m / VBG_TURN);
+        add_bias_sums(w, work, part);
         for (size_t i = 0; i < g->phases; i++)
-            turn_x(g, chunk, i, work + g->dy_bytes, 0, g->len / VBG_TURN);
-        operands_at(g, &o, work, part, chunk == c0);
+            vbg_grid_turn_x(g, chunk, i, work, 0, g->len / VBG_TURN);
+        o.a.first = chunk == c0 && !w->direct;
         g->k->taps(&o.a, 0, g->oc_blocks, 0, g->c_blocks);
     }
 }
 
-/* One chunk by all threads. */
-typedef struct chunk_job {
-    const grid *g;
-    operands o;
-    size_t chunk, o_step;
-} chunk_job;
+/* The parts' sums of rows, added to the first part's in order, and those to the gradient.
+ */
+static void add_rows(void *arg, size_t r0, size_t r1, int thread)
+{
+    const wgrad *w = arg;
+    const size_t taps = w->g.taps;
+
+    (void)thread;
+    for (size_t p = 1; p < w->parts; p++)
+        for (size_t k = 0; k < taps; k++) {
+            float *to = w->sums + k * w->tap_sum + r0 * w->ld_sum;
+            add_values(w, to, to + p * taps * w->tap_sum, (r1 - r0) * w->ld_sum);
+        }
+    add_sums(w, &(sums){ .at = w->sums + r0 * w->ld_sum,
+                         .ld = w->ld_sum,
+                         .tap = w->tap_sum,
+                         .o0 = r0,
+                         .rows = r1 - r0,
+                         .cols = (size_t)w->g.a->c });
+}
+
+static void run_parts(wgrad *w)
+{
+    const vbg_grid *g = &w->g;
+
+    vbg_parallel(g->c, w->parts, part_task, w);
+    if (!w->direct)
+        vbg_parallel_rows(g->c, (size_t)g->a->oc, (size_t)g->a->c * g->taps * w->parts,
+                          add_rows, w);
+}
+
+/* ---- large sums: all threads share chunks ---- */
+
+typedef struct round_job {
+    const wgrad *w;
+    size_t first, count, o_step; /* chunks of the round */
+} round_job;
+
+static size_t turns_of_dy(const vbg_grid *g)
+{
+    return vbg_divide_up(g->m / VBG_TURN, TURNS);
+}
+
+static size_t turns_of_x(const vbg_grid *g)
+{
+    return vbg_divide_up(g->len / VBG_TURN, TURNS);
+}
 
 static void turn_task(void *arg, size_t index, int thread)
 {
-    const chunk_job *j = arg;
-    const grid *g = j->g;
-    const size_t dy_tasks = vbg_divide_up(g->m / VBG_TURN, TURNS);
-    const size_t x_turns = g->len / VBG_TURN, x_tasks = vbg_divide_up(x_turns, TURNS);
+    const round_job *j = arg;
+    const vbg_grid *g = &j->w->g;
+    const size_t dy_tasks = turns_of_dy(g), x_tasks = turns_of_x(g);
+    const size_t chunk = index % j->count;
+    char *work = j->w->work + chunk * operand_bytes(g);
 
     (void)thread;
+    index /= j->count;
     if (index < dy_tasks) {
-        size_t t0 = index * TURNS, end = g->m / VBG_TURN;
-        turn_dy(g, j->chunk, g->work, t0, t0 + TURNS < end ? t0 + TURNS : end);
+        const size_t t = index * TURNS;
+        vbg_grid_turn_dy(g, j->first + chunk, work, t, least(t + TURNS, g->m / VBG_TURN));
         return;
     }
     index -= dy_tasks;
-    size_t t0 = index % x_tasks * TURNS;
-    turn_x(g, j->chunk, index / x_tasks, g->work + g->dy_bytes, t0,
-           t0 + TURNS < x_turns ? t0 + TURNS : x_turns);
+    const size_t t = index % x_tasks * TURNS;
+    vbg_grid_turn_x(g, j->first + chunk, index / x_tasks, work, t,
+                    least(t + TURNS, g->len / VBG_TURN));
+}
+
+/* Sums of blocks [o0, o1) x [b0, b1) over the round: into the gradient. */
+static void rectangle(const round_job *j, size_t o0, size_t o1, size_t b0, size_t b1,
+                      float *room)
+{
+    const wgrad *w = j->w;
+    const vbg_grid *g = &w->g;
+    const size_t ld = w->direct ? w->ld_sum : (b1 - b0) * BLOCK;
+    const size_t tap = w->direct ? w->tap_sum : (o1 - o0) * BLOCK * ld;
+    const sums s = { .at = w->direct ? w->sums + o0 * BLOCK * ld + b0 * BLOCK : room,
+                     .ld = ld,
+                     .tap = tap,
+                     .o0 = o0 * BLOCK,
+                     .rows = least((o1 - o0) * BLOCK, (size_t)g->a->oc - o0 * BLOCK),
+                     .c0 = b0 * BLOCK,
+                     .cols = least((b1 - b0) * BLOCK, (size_t)g->a->c - b0 * BLOCK) };
+    vbg_grid_operands o;
+
+    for (size_t i = 0; i < j->count; i++) {
+        vbg_grid_operands_at(g, &o, w->work + i * operand_bytes(g));
+        o.a.dy = (const char *)o.a.dy + o0 * BLOCK * g->ld * g->size;
+        for (size_t k = 0; k < g->taps; k++)
+            o.x[k] = (const char *)o.x[k] + b0 * o.a.block * g->size;
+        o.a.sum = s.at;
+        o.a.ld_sum = ld;
+        o.a.tap_sum = tap;
+        o.a.oc = s.rows;
+        o.a.c = s.cols;
+        o.a.first = i == 0 && !w->direct;
+        g->k->taps(&o.a, 0, o1 - o0, 0, b1 - b0);
+    }
+    if (!w->direct)
+        add_sums(w, &s);
 }
 
 /* Index 0: the bias. */
 static void product_task(void *arg, size_t index, int thread)
 {
-    const chunk_job *j = arg;
-    const grid *g = j->g;
+    const round_job *j = arg;
+    const vbg_grid *g = &j->w->g;
 
-    (void)thread;
     if (index == 0) {
-        add_bias_sums(g, g->work, 0);
+        for (size_t i = 0; i < j->count; i++)
+            add_bias_sums(j->w, j->w->work + i * operand_bytes(g), 0);
         return;
     }
     index--;
     const size_t o_tasks = vbg_divide_up(g->oc_blocks, j->o_step);
     const size_t o0 = index % o_tasks * j->o_step, b0 = index / o_tasks * C_STEP;
-    const size_t o1 = o0 + j->o_step, b1 = b0 + C_STEP;
-    g->k->taps(&j->o.a, o0, o1 < g->oc_blocks ? o1 : g->oc_blocks, b0,
-               b1 < g->c_blocks ? b1 : g->c_blocks);
+    rectangle(j, o0, least(o0 + j->o_step, g->oc_blocks), b0,
+              least(b0 + C_STEP, g->c_blocks), vbg_scratch(g->c, thread));
 }
 
-static void shared_chunk(grid *g, size_t chunk)
+static void run_rounds(const wgrad *w)
 {
-    const size_t turns = vbg_divide_up(g->m / VBG_TURN, TURNS) +
-                         g->phases * vbg_divide_up(g->len / VBG_TURN, TURNS);
-    chunk_job j = { .g = g, .chunk = chunk, .o_step = O_STEP };
+    const vbg_grid *g = &w->g;
+    const size_t turns = turns_of_dy(g) + g->phases * turns_of_x(g);
     const size_t pairs = vbg_divide_up(g->c_blocks, C_STEP);
+    round_job j = { .w = w, .o_step = O_STEP };
 
-    vbg_parallel(g->c, turns, turn_task, &j);
-    operands_at(g, &j.o, g->work, 0, chunk == 0);
     while (j.o_step > 2 && pairs * vbg_divide_up(g->oc_blocks, j.o_step) <
                                4 * (size_t)vbg_ctx_threads(g->c))
         j.o_step /= 2;
-    vbg_parallel(g->c, 1 + pairs * vbg_divide_up(g->oc_blocks, j.o_step), product_task,
-                 &j);
-}
-
-/* ---- adding up ---- */
-
-typedef struct add_job {
-    const grid *g;
-    const vbg_kernels *k;
-    float *grad;
-} add_job;
-
-/* The parts' sums of rows of output channels, added to the first part's in order, and
- * those to the gradient. */
-static void add_rows(void *arg, size_t r0, size_t r1, int thread)
-{
-    const add_job *j = arg;
-    const vbg_tap_args *a = &j->g->sums;
-
-    (void)thread;
-    for (size_t p = 1; p < j->g->parts; p++)
-        for (size_t k = 0; k < a->taps; k++) {
-            float *to = a->sum + k * a->tap_sum + r0 * a->ld_sum;
-            vbg_row_io io = { .y = to,
-                              .x = to,
-                              .rows = 1,
-                              .cols = (r1 - r0) * a->ld_sum,
-                              .yt = VBG_F32,
-                              .xt = VBG_F32 };
-            j->k->pointwise.add(&io, to + p * a->taps * a->tap_sum, 0, VBG_ACT_NONE);
-        }
-    j->g->k->add_taps(j->grad, a, r0, r1);
-}
-
-static void add_bias(const grid *g, float *grad)
-{
-    const size_t oc = (size_t)g->a->oc;
-
-    for (size_t i = 0; i < oc; i++) {
-        double sum = 0;
-        for (size_t p = 0; p < g->parts; p++)
-            sum += g->bias[p * oc + i];
-        grad[i] += (float)sum;
+    for (; j.first < g->chunks; j.first += j.count) {
+        j.count = least(w->round, g->chunks - j.first);
+        vbg_parallel(g->c, j.count * turns, turn_task, &j);
+        vbg_parallel(g->c, 1 + pairs * vbg_divide_up(g->oc_blocks, j.o_step),
+                     product_task, &j);
     }
 }
+
+/* ---- both ---- */
 
 void *vbg_room(vbg_ctx *c, vbg_dtype t, size_t count)
 {
@@ -515,49 +330,57 @@ static void *zeros(vbg_ctx *c, vbg_dtype t, size_t count)
     return p;
 }
 
-static void grid_run(grid *g, float *grad, float *bias)
+/* Memory of the sums and operands. */
+static void reserve(wgrad *w)
 {
-    const size_t c = (size_t)g->a->c, oc = (size_t)g->a->oc;
-    const bool direct = g->taps == 1 && g->parts == 1 && c % BLOCK == 0 &&
-                        oc % BLOCK == 0; /* straight into the gradient */
-    add_job add = { g, vbg_ctx_kernels(g->c), grad };
+    vbg_grid *g = &w->g;
+    const size_t operands = operand_bytes(g);
 
+    w->ld_sum = g->c_blocks * BLOCK;
+    w->tap_sum = g->oc_blocks * BLOCK * w->ld_sum;
+    w->sums = w->direct ? w->grad : NULL;
+    if (g->shared) {
+        w->round = ROUND_BYTES / operands;
+        w->round = w->round < 1 ? 1 : least(w->round, g->chunks);
+        w->work = vbg_room(g->c, VBG_U8, w->round * operands);
+        vbg_scratch_reserve(g->c,
+                            g->taps * O_STEP * C_STEP * BLOCK * BLOCK * sizeof(float));
+        return;
+    }
+    if (!w->direct)
+        w->sums = vbg_room(g->c, VBG_F32, w->parts * g->taps * w->tap_sum);
+    vbg_scratch_reserve(g->c, operands);
+}
+
+/* One group. */
+static void run(wgrad *w, float *bias)
+{
+    vbg_grid *g = &w->g;
+    const size_t c = (size_t)g->a->c, oc = (size_t)g->a->oc;
+
+    vbg_grid_shape(g);
+    w->k = vbg_ctx_kernels(g->c);
+    w->parts = g->shared ? 1 : least(g->chunks, PARTS);
+    w->direct = g->taps == 1 && w->parts == 1 && c % BLOCK == 0 && oc % BLOCK == 0;
     g->zeros = zeros(g->c, VBG_U8, (c > oc ? c : oc) * g->size);
-    g->bias = bias ? zeros(g->c, VBG_F64, g->parts * oc) : NULL;
-    g->sums = (vbg_tap_args){ .ld = g->ld,
-                              .block = g->len * BLOCK,
-                              .sum = grad,
-                              .ld_sum = g->c_blocks * BLOCK,
-                              .tap_sum = g->oc_blocks * g->c_blocks * BLOCK * BLOCK,
-                              .m = g->m,
-                              .oc = oc,
-                              .c = c,
-                              .taps = g->taps,
-                              .t = g->a->xt,
-                              .first = !direct };
-    if (!direct)
-        g->sums.sum = vbg_room(g->c, VBG_F32, g->parts * g->taps * g->sums.tap_sum);
-    if (g->shared)
-        g->work = vbg_room(g->c, VBG_U8, g->dy_bytes + g->x_bytes);
-    else
-        vbg_scratch_reserve(g->c, g->dy_bytes + g->x_bytes);
+    w->bias = bias ? zeros(g->c, VBG_F64, w->parts * oc) : NULL;
+    reserve(w);
     if (vbg_planning(g->c))
         return;
-    if (!g->shared)
-        vbg_parallel(g->c, g->parts, part_task, g);
-    for (size_t chunk = 0; chunk < g->chunks && g->shared; chunk++)
-        shared_chunk(g, chunk);
-    if (!direct)
-        vbg_parallel_rows(g->c, oc, c * g->taps * g->parts, add_rows, &add);
+    if (g->shared)
+        run_rounds(w);
+    else
+        run_parts(w);
     if (bias)
-        add_bias(g, bias);
+        add_bias(w, bias);
 }
 
 void vbg_conv_weight_grad(vbg_ctx *c, const vbg_conv_args *a, const vbg_tensor *dy,
-                          float *grad, float *bias)
+                          const vbg_wgrad_out *out)
 {
     const int groups = a->groups;
     const size_t taps = (size_t)(a->kh * a->kw);
+    const size_t kept = out->folded ? (size_t)(out->folded * out->folded) : taps;
     vbg_conv_args one = *a;
 
     VBG_CHECK(a->xt == dy->dtype && !a->upsample2, "weight gradient of %s and %s%s",
@@ -569,17 +392,19 @@ void vbg_conv_weight_grad(vbg_ctx *c, const vbg_conv_args *a, const vbg_tensor *
     one.groups = 1;
     for (int i = 0; i < groups; i++) {
         size_t ic = (size_t)one.c, oc = (size_t)one.oc, n = (size_t)i;
-        grid g = { .c = c,
-                   .k = &vbg_ctx_kernels(c)->train,
-                   .a = &one,
-                   .dy = dy,
-                   .first_c = n * ic,
-                   .first_oc = n * oc,
-                   .flat = taps == 1 && groups == 1 && a->oh == a->h &&
-                           a->ow == a->w_in && a->pad_top == 0 && a->pad_left == 0 };
+        wgrad w = { .g = { .c = c,
+                           .k = &vbg_ctx_kernels(c)->train,
+                           .a = &one,
+                           .dy = dy,
+                           .first_c = n * ic,
+                           .first_oc = n * oc,
+                           .flat = taps == 1 && groups == 1 && a->oh == a->h &&
+                                   a->ow == a->w_in && a->pad_top == 0 &&
+                                   a->pad_left == 0 },
+                    .grad = out->grad + n * oc * ic * kept,
+                    .folded = out->folded };
         vbg_scope_open(c);
-        grid_shape(&g);
-        grid_run(&g, grad + n * oc * ic * taps, bias ? bias + n * oc : NULL);
+        run(&w, out->bias ? out->bias + n * oc : NULL);
         vbg_scope_close(c, NULL);
     }
 }

@@ -55,6 +55,17 @@ typedef struct vbg_tap_args {
     bool first; /* sum starts from zero */
 } vbg_tap_args;
 
+/* Sums of taps on their way into a gradient,
+ *     grad[o*run + i*taps + k] += sum[tap[k] + o*row + i*col],  o < rows, i < cols.
+ * Either row or col is 1: of an upsampled layer both sides are exchanged. */
+typedef struct vbg_add_args {
+    float *grad;
+    size_t run;
+    const float *sum;
+    const size_t *tap;
+    size_t row, col, rows, cols, taps;
+} vbg_add_args;
+
 typedef struct vbg_train_kernels {
     /* dst[j*ldd + i] = px[i][j] for i < 32, j < cols; t: f32 or bf16 */
     void (*transpose)(void *dst, size_t ldd, const void *const *px, size_t cols,
@@ -73,8 +84,7 @@ typedef struct vbg_train_kernels {
      * multiple of 32; sums are f32 within a row. */
     void (*row_sums)(double *sum, const void *rows, size_t ld, size_t count, size_t m,
                      vbg_dtype t);
-    /* grad[o][i][k] += sum[k][o][i] for o in [o0, o1), where a tells where sum is. */
-    void (*add_taps)(float *grad, const vbg_tap_args *a, size_t o0, size_t o1);
+    void (*add_taps)(const vbg_add_args *a);
     /* y[r][i*times + q] = x[r][i], q < times; y of x's type */
     void (*repeat)(const vbg_row_io *io, size_t times);
     /* y[r][i] = sum over q < times of x[r][i*times + q], i < cols */

@@ -94,11 +94,39 @@ static void packing(const vbg_train_kernels *k, const vbg_train_kernels *ref, in
     guard_free(&b);
 }
 
+/* Sums of oc x c into the gradient, rows from `cut` on by themselves; swapped: into that
+ * of c x oc. */
+static void adding(const vbg_train_kernels *k, vbg_add_args a, size_t oc, size_t cut,
+                   bool swapped)
+{
+    const size_t row = a.row, c = a.cols;
+
+    if (swapped) {
+        a.run = oc * a.taps;
+        a.row = 1;
+        a.col = row;
+        a.rows = c;
+    }
+    for (size_t o = 0; o < oc; o = cut) {
+        const size_t n = o < cut ? cut : oc - o;
+        cut = o + n;
+        if (swapped)
+            a.cols = n;
+        else
+            a.rows = n;
+        k->add_taps(&a);
+        a.sum += n * row;
+        a.grad += n * (swapped ? 1 : c) * a.taps;
+    }
+}
+
 /* Products of all taps and their way into the gradient.  An element is a chain of m
  * products in f32; bf16 products are exact. */
 static void tapping(const vbg_train_kernels *k, const vbg_train_kernels *ref, int isa,
                     size_t oc, size_t c, size_t taps, size_t m, vbg_dtype t)
 {
+    const bool swapped = m == 64;
+    size_t from[64];
     const size_t ob = (oc + 15) / 16, cb = (c + 15) / 16, half = ob / 2;
     const size_t ld = m + 32, len = m + 2 * taps, count = oc * c * taps;
     const size_t tap_sum = ob * 16 * (cb * 16 + 3);
@@ -110,6 +138,8 @@ static void tapping(const vbg_train_kernels *k, const vbg_train_kernels *ref, in
     guarded h = guard_filled(VBG_F32, 1, count, count, 0, 1, 6);
     const void *at[64];
 
+    for (size_t i = 0; i < taps; i++)
+        from[i] = (taps - 1 - i) * tap_sum;
     for (size_t i = 0; i < taps; i++)
         at[i] = (char *)guard_data(&x) + 2 * i * 16 * vbg_dtype_size(t);
     vbg_tap_args args = { .dy = guard_data(&dy),
@@ -126,11 +156,21 @@ static void tapping(const vbg_train_kernels *k, const vbg_train_kernels *ref, in
                           .t = t };
     k->taps(&args, 0, half, 0, cb);
     k->taps(&args, half, ob, 0, cb);
-    k->add_taps(guard_data(&g), &args, 0, oc / 2);
-    k->add_taps(guard_data(&g), &args, oc / 2, oc);
+    vbg_add_args add = { .grad = guard_data(&g),
+                         .run = c * taps,
+                         .sum = guard_data(&a),
+                         .tap = from,
+                         .row = args.ld_sum,
+                         .col = 1,
+                         .rows = oc / 2,
+                         .cols = c,
+                         .taps = taps };
+    adding(k, add, oc, oc / 2, swapped);
     args.sum = guard_data(&b);
     ref->taps(&args, 0, ob, 0, cb);
-    ref->add_taps(guard_data(&h), &args, 0, oc);
+    add.grad = guard_data(&h);
+    add.sum = guard_data(&b);
+    adding(ref, add, oc, 0, swapped);
     guard_check(&g, &h, (double)(m + 4) * (double)m * 0x1p-24, 0, "taps", (size_t)isa);
     guard_free(&dy);
     guard_free(&x);

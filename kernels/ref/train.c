@@ -87,13 +87,13 @@ static void row_sums(double *sum, const void *rows, size_t ld, size_t count, siz
             sum[o] += (double)vbg_ref_get(rows, t, o * ld + p);
 }
 
-static void add_taps(float *grad, const vbg_tap_args *a, size_t o0, size_t o1)
+static void add_taps(const vbg_add_args *a)
 {
-    for (size_t o = o0; o < o1; o++)
-        for (size_t i = 0; i < a->c; i++)
+    for (size_t o = 0; o < a->rows; o++)
+        for (size_t i = 0; i < a->cols; i++)
             for (size_t k = 0; k < a->taps; k++)
-                grad[(o * a->c + i) * a->taps + k] +=
-                    a->sum[k * a->tap_sum + o * a->ld_sum + i];
+                a->grad[o * a->run + i * a->taps + k] +=
+                    a->sum[a->tap[k] + o * a->row + i * a->col];
 }
 
 static void repeat(const vbg_row_io *io, size_t times)

@@ -336,26 +336,25 @@ static void row_sums(double *sum, const void *rows, size_t ld, size_t count, siz
 }
 
 /* Added in grad's order: taps of neighbouring channels are picked from their sums. */
-static void add_taps(float *grad, const vbg_tap_args *a, size_t o0, size_t o1)
+static void add_taps(const vbg_add_args *a)
 {
-    const size_t run = a->c * a->taps;
+    const bool plain = a->taps == 1 && a->col == 1;
+    const size_t cycle = a->taps * VF; /* channels after which the picking repeats */
     int32_t at[MAX_TAPS * VF];
 
-    for (size_t j = 0; j < a->taps * VF; j++)
-        at[j] = (int32_t)(j % a->taps * a->tap_sum + j / a->taps);
-    for (size_t o = o0; o < o1; o++) {
-        float *g = grad + o * run;
-        for (size_t i = 0; i < a->c; i += VF) {
-            const float *sum = a->sum + o * a->ld_sum + i;
-            const size_t left = (a->c - i) * a->taps;
-            for (size_t j = 0; j < a->taps * VF && j < left; j += VF) {
+    for (size_t j = 0; j < cycle; j++)
+        at[j] = (int32_t)(a->tap[j % a->taps] + j / a->taps * a->col);
+    for (size_t o = 0; o < a->rows; o++)
+        for (size_t i = 0; i < a->cols; i += VF) {
+            const float *sum = a->sum + o * a->row + i * a->col;
+            float *to = a->grad + o * a->run + i * a->taps;
+            const size_t left = (a->cols - i) * a->taps;
+            for (size_t j = 0; j < cycle && j < left; j += VF) {
                 const size_t n = left - j < VF ? left - j : VF;
-                float *to = g + i * a->taps + j;
-                vf v = a->taps == 1 ? vf_load_n(sum, n) : pick_n(sum, at + j, n);
-                vf_store_n(to, vf_add(vf_load_n(to, n), v), n);
+                vf v = plain ? vf_load_n(sum + a->tap[0], n) : pick_n(sum, at + j, n);
+                vf_store_n(to + j, vf_add(vf_load_n(to + j, n), v), n);
             }
         }
-    }
 }
 
 /* ---- depthwise ---- */
