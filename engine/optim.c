@@ -9,7 +9,8 @@
 #include "engine/tensor.h"
 
 /* Values of one task: 64 KB a stream, so that a chunk's six streams fit a level-2 cache
- * while the norm and the update visit it. */
+ * while the norm, the update and the packing visit it.  More where what packs by itself
+ * is larger. */
 enum { CHUNK = 16384 };
 
 enum { MOMENTUM, SQUARE, SQUARE_MAX, EMA };
@@ -95,16 +96,18 @@ static bool make_chunks(vbg_optim *o)
     size_t n = 0;
 
     for (size_t i = 0; i < o->nstates; i++)
-        n += vbg_params_at(o->params, i)->count / CHUNK + 1;
+        n += 2 * vbg_params_at(o->params, i)->count / CHUNK + 1;
     o->chunks = calloc(n + 1, sizeof *o->chunks);
     o->sums = calloc(n + 1, sizeof *o->sums);
     if (!o->chunks || !o->sums)
         return false;
     for (size_t i = 0; i < o->nstates; i++) {
         const vbg_param *m = vbg_params_at(o->params, i);
-        for (size_t at = 0; at < m->count && !m->buffer; at += CHUNK) {
+        const size_t run = vbg_param_run(m) ? vbg_param_run(m) : 1;
+        const size_t most = run < CHUNK ? CHUNK / run * run : run;
+        for (size_t at = 0; at < m->count && !m->buffer; at += most) {
             size_t left = m->count - at;
-            o->chunks[o->nchunks++] = (chunk){ i, at, left < CHUNK ? left : CHUNK };
+            o->chunks[o->nchunks++] = (chunk){ i, at, left < most ? left : most };
         }
     }
     return true;
@@ -200,15 +203,13 @@ static vbg_update chunk_update(const step_job *j, const chunk *c)
                          .nesterov = j->o->opt.nesterov };
 }
 
-static void update_chunk(void *arg, size_t i, int thread)
+static void update(const step_job *j, const chunk *k)
 {
-    const step_job *j = arg;
     const vbg_optim_opt *opt = &j->o->opt;
-    const state *s = &j->o->states[j->o->chunks[i].param];
-    vbg_update u = chunk_update(j, &j->o->chunks[i]);
+    const state *s = &j->o->states[k->param];
+    vbg_update u = chunk_update(j, k);
     double lr = j->lr * s->lr_factor, t = (double)j->o->steps + 1;
 
-    (void)thread;
     if (opt->kind == VBG_SGD || opt->kind == VBG_RMSPROP) {
         u.beta1 = (float)opt->momentum;
         u.beta1_rest = 1;
@@ -224,6 +225,18 @@ static void update_chunk(void *arg, size_t i, int thread)
         u.shrink = (float)(1 - lr * s->weight_decay);
     }
     j->k->optim.adam(&u);
+}
+
+/* Packed at once, while the new values are near. */
+static void update_chunk(void *arg, size_t i, int thread)
+{
+    const step_job *j = arg;
+    const chunk *k = &j->o->chunks[i];
+
+    (void)thread;
+    update(j, k);
+    vbg_param_pack(vbg_params_at(j->o->params, k->param), &j->k->train, k->first,
+                   k->count);
 }
 
 double vbg_optim_step(vbg_optim *o, vbg_ctx *c, double lr, double grad_scale)
@@ -247,7 +260,7 @@ double vbg_optim_step(vbg_optim *o, vbg_ctx *c, double lr, double grad_scale)
     o->steps++;
     for (size_t i = 0; i < o->nstates; i++)
         if (!vbg_params_at(o->params, i)->buffer)
-            vbg_param_changed(vbg_params_at(o->params, i));
+            vbg_param_packed(vbg_params_at(o->params, i));
     return norm;
 }
 

@@ -361,34 +361,65 @@ static bool packs_fast(const vbg_param *m)
     return m->entry.layout == VBG_LAYOUT_PACK16 && s.kh * s.kw <= MAX_TAPS;
 }
 
+static size_t blocks_of(const vbg_param *m)
+{
+    return (layer_sizes(&m->entry).oc + BLOCK - 1) / BLOCK;
+}
+
 static size_t runs_of(const vbg_param *m)
 {
     if (m->fresh == m->version)
         return 0;
     if (!packs_fast(m))
         return 1;
-    return (layer_sizes(&m->entry).oc + RUN * BLOCK - 1) / (RUN * BLOCK);
+    return (blocks_of(m) + RUN - 1) / RUN;
 }
 
-static void pack_run(const refresh_job *j, const vbg_param *m, size_t run)
+/* Blocks [b0, b1) of 16 output channels. */
+static void pack_blocks(const vbg_param *m, const vbg_train_kernels *k, size_t b0,
+                        size_t b1)
 {
     const sizes s = layer_sizes(&m->entry);
-    const size_t taps = s.kh * s.kw, blocks = (s.oc + BLOCK - 1) / BLOCK, b0 = run * RUN;
+    const size_t taps = s.kh * s.kw;
     size_t tap[MAX_TAPS];
 
     for (size_t i = 0; i < taps; i++)
         tap[i] = i;
-    j->k->pack(&(vbg_pack_args){ .dst = m->packed,
-                                 .t = m->dtype,
-                                 .w = m->value,
-                                 .oc = s.oc,
-                                 .c = s.c,
-                                 .taps = taps,
-                                 .group = s.oc,
-                                 .so = s.c * taps,
-                                 .si = taps,
-                                 .tap = tap },
-               b0, b0 + RUN < blocks ? b0 + RUN : blocks);
+    k->pack(&(vbg_pack_args){ .dst = m->packed,
+                              .t = m->dtype,
+                              .w = m->value,
+                              .oc = s.oc,
+                              .c = s.c,
+                              .taps = taps,
+                              .group = s.oc,
+                              .so = s.c * taps,
+                              .si = taps,
+                              .tap = tap },
+            b0, b1);
+}
+
+size_t vbg_param_run(const vbg_param *m)
+{
+    const sizes s = layer_sizes(&m->entry);
+
+    if (m->packed == m->value)
+        return 1;
+    return packs_fast(m) ? BLOCK * s.c * s.kh * s.kw : 0;
+}
+
+void vbg_param_pack(vbg_param *m, const vbg_train_kernels *k, size_t first, size_t count)
+{
+    const size_t run = vbg_param_run(m);
+
+    if (run > 1)
+        pack_blocks(m, k, first / run, (first + count + run - 1) / run);
+}
+
+void vbg_param_packed(vbg_param *m)
+{
+    m->version++;
+    if (vbg_param_run(m))
+        m->fresh = m->version;
 }
 
 static void refresh_run(void *arg, size_t index, int thread)
@@ -406,10 +437,12 @@ static void refresh_run(void *arg, size_t index, int thread)
             high = mid;
     }
     vbg_param *m = p->param[low];
-    if (packs_fast(m))
-        pack_run(j, m, index - p->first[low]);
-    else
+    if (packs_fast(m)) {
+        const size_t b0 = (index - p->first[low]) * RUN, b1 = b0 + RUN;
+        pack_blocks(m, j->k, b0, b1 < blocks_of(m) ? b1 : blocks_of(m));
+    } else {
         pack(m);
+    }
 }
 
 void vbg_params_refresh(vbg_params *p, vbg_ctx *c)

@@ -17,6 +17,7 @@
 #define VBG_ENGINE_PARAM_H
 
 #include "engine/weights.h"
+#include "kernels/train.h"
 
 typedef struct vbg_ctx vbg_ctx;
 typedef struct vbg_params vbg_params;
@@ -63,6 +64,13 @@ size_t vbg_params_values(const vbg_params *p);
 void vbg_params_zero_grad(vbg_params *p, vbg_ctx *c);
 /* value was written by the caller. */
 void vbg_param_changed(vbg_param *m);
+/* The same for a caller that writes value in runs of vbg_param_run values and packs each
+ * while it is near: vbg_param_pack for [first, first+count), which are whole runs but for
+ * the last, then vbg_param_packed instead of vbg_param_changed.  A run is what packs by
+ * itself; 0: this parameter is packed as a whole by vbg_params_refresh. */
+size_t vbg_param_run(const vbg_param *m);
+void vbg_param_pack(vbg_param *m, const vbg_train_kernels *k, size_t first, size_t count);
+void vbg_param_packed(vbg_param *m);
 /* Packs again what changed, on the context's threads. */
 void vbg_params_refresh(vbg_params *p, vbg_ctx *c);
 

@@ -18,7 +18,8 @@ enum { VBG_TURN = 32 }; /* pixels of a block */
 
 /* Packed weights (pack16) from f32 values in any order: output channel o, input channel i
  * and tap k of the packed form are
- *     w[o / group * sg + o % group * so + i * si + tap[k]]  */
+ *     w[o / group * sg + o % group * so + i * si + tap[k]],
+ * or where until is given the sum of those of tap[until[k-1]] .. tap[until[k] - 1]. */
 typedef struct vbg_pack_args {
     void *dst;   /* vbg_pack_bytes(t, oc, c, taps) */
     vbg_dtype t; /* f32 or bf16 */
@@ -26,8 +27,18 @@ typedef struct vbg_pack_args {
     size_t oc, c, taps; /* c: of one group */
     size_t group;       /* output channels of one group, oc when there is only one */
     size_t sg, so, si;
-    const size_t *tap;
+    const size_t *tap, *until; /* until: NULL, or ascending */
 } vbg_pack_args;
+
+/* Packed bf16 weights the other way round: src is packed for oc x c x all taps, dst for
+ * c output and oc input channels; its tap k is src's tap[k].  Both numbers of channels
+ * are multiples of VBG_TURN, so neither form has padding. */
+typedef struct vbg_turn_args {
+    void *dst;
+    const void *src;
+    size_t oc, c, all, taps;
+    const size_t *tap;
+} vbg_turn_args;
 
 /* The weight gradient of a depthwise convolution with as many output as input channels:
  * its sizes are those of the forward, dy is its output's gradient of type xt. */
@@ -77,6 +88,8 @@ typedef struct vbg_train_kernels {
                        vbg_dtype t);
     /* Output blocks [b0, b1) of 16 channels. */
     void (*pack)(const vbg_pack_args *a, size_t b0, size_t b1);
+    /* Blocks [b0, b1) of 16 of dst's output channels. */
+    void (*turn_weights)(const vbg_turn_args *a, size_t b0, size_t b1);
     /* Rows of blocks [o0, o1) and columns of blocks [b0, b1) of 16; the result of an
      * element does not depend on the cut. */
     void (*taps)(const vbg_tap_args *a, size_t o0, size_t o1, size_t b0, size_t b1);

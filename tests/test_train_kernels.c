@@ -45,7 +45,7 @@ static void turnings(const vbg_train_kernels *k, const vbg_train_kernels *ref, i
 
 typedef struct pack_case {
     size_t oc, c, taps, groups;
-    bool back; /* the other way round, taps reversed */
+    bool back; /* the other way round, taps reversed; of one group also sums of taps */
 } pack_case;
 
 static const pack_case packs[] = {
@@ -85,11 +85,62 @@ static void packing(const vbg_train_kernels *k, const vbg_train_kernels *ref, in
     args.dst = guard_data(&b);
     ref->pack(&args, 0, blocks);
     same(&a, &b, "pack", isa, p->oc);
+    if (p->back && p->groups == 1) { /* each tap with its neighbour */
+        const size_t pair[] = { 0, p->taps - 1, p->taps / 2 }, until[] = { 1, 3 };
+        args.tap = pair;
+        args.until = until;
+        args.taps = p->taps < 2 ? 1 : 2;
+        ref->pack(&args, 0, blocks);
+        args.dst = guard_data(&a);
+        k->pack(&args, 0, blocks);
+        same(&a, &b, "pack of sums", isa, p->oc);
+    }
     if (!p->back) {
         vbg_pack(guard_data(&a), t, guard_data(&w), p->oc, p->c, p->taps, 1);
         same(&a, &b, "vbg_pack", isa, p->oc);
     }
     guard_free(&w);
+    guard_free(&a);
+    guard_free(&b);
+}
+
+/* Packed weights turned are what packing them the other way round gives. */
+static void turning(const vbg_train_kernels *k, const vbg_train_kernels *ref, int isa,
+                    size_t oc, size_t c, size_t all, size_t taps)
+{
+    const size_t count = oc * c * all, kept = oc * c * taps;
+    guarded w = guard_filled(VBG_F32, 1, count, count, 0, 1, 4);
+    guarded packed = guard_new(VBG_BF16, 1, count, count);
+    guarded a = guard_new(VBG_BF16, 1, kept, kept),
+            b = guard_new(VBG_BF16, 1, kept, kept);
+    size_t tap[64];
+
+    for (size_t i = 0; i < taps; i++)
+        tap[i] = all - 1 - i;
+    vbg_pack(guard_data(&packed), VBG_BF16, guard_data(&w), oc, c, all, 1);
+    const vbg_pack_args want = { .dst = guard_data(&b),
+                                 .t = VBG_BF16,
+                                 .w = guard_data(&w),
+                                 .oc = c,
+                                 .c = oc,
+                                 .taps = taps,
+                                 .group = c,
+                                 .so = all,
+                                 .si = c * all,
+                                 .tap = tap };
+    ref->pack(&want, 0, c / 16);
+    const vbg_turn_args args = { .dst = guard_data(&a),
+                                 .src = guard_data(&packed),
+                                 .oc = oc,
+                                 .c = c,
+                                 .all = all,
+                                 .taps = taps,
+                                 .tap = tap };
+    for (size_t i = 0; i < c / 16; i++)
+        k->turn_weights(&args, i, i + 1);
+    same(&a, &b, "turned weights", isa, c);
+    guard_free(&w);
+    guard_free(&packed);
     guard_free(&a);
     guard_free(&b);
 }
@@ -265,6 +316,9 @@ static void all_of(const vbg_train_kernels *k, const vbg_train_kernels *ref, int
         for (size_t d = 0; d < sizeof depthwise / sizeof *depthwise; d++)
             depthwise_sums(k, ref, isa, &depthwise[d], types[i]);
     }
+    turning(k, ref, isa, 32, 32, 1, 1);
+    turning(k, ref, isa, 64, 96, 9, 9);
+    turning(k, ref, isa, 96, 32, 9, 4);
     for (size_t i = 0; i < 2; i++)
         for (size_t w = 0; w + 1 < WIDTHS; w++) {
             tapping(k, ref, isa, widths[w], widths[WIDTHS - 1 - w] % 50 + 1, 9, 64,

@@ -39,6 +39,18 @@ static void interleave(void *dst, size_t block, const void *const *px, size_t co
         }
 }
 
+/* Tap k of the values at w. */
+static float weight_of(const vbg_pack_args *a, const float *w, size_t k)
+{
+    if (!a->until)
+        return w[a->tap[k]];
+    size_t s = k ? a->until[k - 1] : 0;
+    float sum = w[a->tap[s]];
+    while (++s < a->until[k])
+        sum += w[a->tap[s]];
+    return sum;
+}
+
 void vbg_pack_blocks_ref(const vbg_pack_args *a, size_t b0, size_t b1)
 {
     const vbg_pack_dims d = vbg_pack_shape(a->t, a->c, a->taps);
@@ -51,9 +63,24 @@ void vbg_pack_blocks_ref(const vbg_pack_args *a, size_t b0, size_t b1)
         for (size_t k = 0; k < a->taps; k++)
             for (size_t i = 0; i < a->c; i++) {
                 size_t at = place(a->t, o % BLOCK, k * d.cp + i);
-                vbg_ref_put(block, a->t, at, w[i * a->si + a->tap[k]]);
+                vbg_ref_put(block, a->t, at, weight_of(a, w + i * a->si, k));
             }
     }
+}
+
+static void turn_weights(const vbg_turn_args *a, size_t b0, size_t b1)
+{
+    const uint16_t *src = a->src;
+    uint16_t *dst = a->dst;
+
+    for (size_t i = b0 * BLOCK; i < b1 * BLOCK; i++)
+        for (size_t k = 0; k < a->taps; k++)
+            for (size_t o = 0; o < a->oc; o++) {
+                size_t from = o / BLOCK * a->all * a->c * BLOCK;
+                size_t to = i / BLOCK * a->taps * a->oc * BLOCK;
+                from += place(VBG_BF16, o % BLOCK, a->tap[k] * a->c + i);
+                dst[to + place(VBG_BF16, i % BLOCK, k * a->oc + o)] = src[from];
+            }
 }
 
 /* Sum of one element over all positions. */
@@ -158,6 +185,7 @@ void vbg_train_init_ref(vbg_train_kernels *k)
     *k = (vbg_train_kernels){ .transpose = transpose,
                               .interleave = interleave,
                               .pack = vbg_pack_blocks_ref,
+                              .turn_weights = turn_weights,
                               .taps = vbg_taps_ref,
                               .row_sums = row_sums,
                               .add_taps = add_taps,

@@ -164,18 +164,32 @@ VF_INLINE vf lanes_load(const lanes *l, const float *p, size_t v)
     return l->together ? vf_load_n(p + v, n) : pick_n(p, l->at + v, n);
 }
 
+/* Tap k of the values at w, v lanes on: one, or the sum of a few. */
+VF_INLINE vf lanes_tap(const vbg_pack_args *a, const lanes *l, const float *w, size_t k,
+                       size_t v)
+{
+    if (!a->until)
+        return lanes_load(l, w + a->tap[k], v);
+    size_t s = k ? a->until[k - 1] : 0;
+    vf sum = lanes_load(l, w + a->tap[s], v);
+    while (++s < a->until[k])
+        sum = vf_add(sum, lanes_load(l, w + a->tap[s], v));
+    return sum;
+}
+
 /* Input channels i (and i+1 for bf16) of tap k, packed. */
 VF_INLINE void pack_step(const vbg_pack_args *a, const lanes *l, const float *w,
                          float *block, size_t cp, size_t i, size_t k, vbg_dtype t)
 {
-    const float *p = w + i * a->si + a->tap[k];
+    const float *p = w + i * a->si;
     float *to = block + (t == VBG_F32 ? k * cp + i : (k * cp + i) / 2) * BLOCK;
 
     VF_UNROLL
     for (size_t v = 0; v < BLOCK; v += VF) {
-        vf r = lanes_load(l, p, v);
+        vf r = lanes_tap(a, l, p, k, v);
         if (t == VBG_BF16)
-            r = narrow_pair(r, i + 1 < a->c ? lanes_load(l, p + a->si, v) : vf_zero());
+            r = narrow_pair(r,
+                            i + 1 < a->c ? lanes_tap(a, l, p + a->si, k, v) : vf_zero());
         vf_store(to + v, r);
     }
 }
@@ -214,6 +228,68 @@ static void pack_any(const vbg_pack_args *a, size_t b0, size_t b1)
     else
         pack(a, b0, b1);
 }
+
+#ifdef __AVX512F__
+/* Transposes eight rows of eight quadwords. */
+VF_INLINE void turn_quads(__m512i r[8])
+{
+    __m512i t[8];
+
+    VF_UNROLL
+    for (int i = 0; i < 8; i += 2) {
+        t[i] = _mm512_unpacklo_epi64(r[i], r[i + 1]);
+        t[i + 1] = _mm512_unpackhi_epi64(r[i], r[i + 1]);
+    }
+    VF_UNROLL
+    for (int i = 0; i < 2; i++) { /* columns of rows 0-3, of rows 4-7 */
+        r[i] = _mm512_shuffle_i64x2(t[i], t[i + 2], 0x88);
+        r[i + 2] = _mm512_shuffle_i64x2(t[i], t[i + 2], 0xdd);
+        r[i + 4] = _mm512_shuffle_i64x2(t[i + 4], t[i + 6], 0x88);
+        r[i + 6] = _mm512_shuffle_i64x2(t[i + 4], t[i + 6], 0xdd);
+    }
+    VF_UNROLL
+    for (int i = 0; i < 4; i++) {
+        t[i] = _mm512_shuffle_i64x2(r[i], r[i + 4], 0x88);
+        t[i + 4] = _mm512_shuffle_i64x2(r[i], r[i + 4], 0xdd);
+    }
+    VF_UNROLL
+    for (int i = 0; i < 8; i++)
+        r[i] = t[i];
+}
+
+/* 16 by 16 values: eight rows of 16 pairs of input channels at src become eight rows of
+ * 16 pairs of output channels.  First the two of each pair part, then quads of one pair
+ * of both kinds are turned. */
+VF_INLINE void turn_block(uint16_t *dst, const uint16_t *src)
+{
+    static const uint16_t part[32] = { 0,  2,  1,  3,  4,  6,  5,  7,  8,  10, 9,
+                                       11, 12, 14, 13, 15, 16, 18, 17, 19, 20, 22,
+                                       21, 23, 24, 26, 25, 27, 28, 30, 29, 31 };
+    const __m512i order = _mm512_loadu_si512(part);
+    __m512i r[8];
+
+    VF_UNROLL
+    for (size_t i = 0; i < 8; i++)
+        r[i] = _mm512_permutexvar_epi16(order, _mm512_loadu_si512(src + i * 2 * BLOCK));
+    turn_quads(r);
+    VF_UNROLL
+    for (size_t i = 0; i < 8; i++)
+        _mm512_storeu_si512(dst + i * 2 * BLOCK, r[i]);
+}
+
+static void turn_weights(const vbg_turn_args *a, size_t b0, size_t b1)
+{
+    const uint16_t *src = a->src;
+    uint16_t *dst = a->dst;
+
+    for (size_t b = b0; b < b1; b++)
+        for (size_t o = 0; o < a->oc; o += BLOCK)
+            for (size_t k = 0; k < a->taps; k++)
+                turn_block(dst + (b * a->taps + k) * a->oc * BLOCK + o * BLOCK,
+                           src + (o * a->all + a->tap[k] * BLOCK) * a->c +
+                               b * BLOCK * BLOCK);
+}
+#endif
 
 /* ---- sums ---- */
 
@@ -466,6 +542,9 @@ static void fill(vbg_train_kernels *k)
     k->transpose = transpose;
     k->interleave = interleave;
     k->pack = pack_any;
+#ifdef __AVX512F__
+    k->turn_weights = turn_weights;
+#endif
     k->taps = taps_any;
     k->row_sums = row_sums;
     k->add_taps = add_taps;
