@@ -49,16 +49,17 @@ TOOL_SRC := $(filter-out $(wildcard tools/vbg-*.c),$(wildcard tools/*.c))
 TRAIN_SRC := $(wildcard tools/train/*.c tools/rooms/*.c tools/judge/*.c) # vbg-train alone
 # Embree 3 has no .pc file: tried by compiling.  Without it `vbg-train rooms` and `figure` say so.
 ifeq ($(shell echo '\#include <embree3/rtcore.h>' | $(CC) $(CPPFLAGS) -E -x c - >/dev/null 2>&1 && echo y),y)
-$(O)/tools/rooms/command.o $(O)/tools/rooms/figure_command.o $(O)/tests/test_rooms.o $(O)/tests/test_figure.o: override CPPFLAGS += -DVBG_HAVE_EMBREE
+$(O)/tools/rooms/command.o $(O)/tools/rooms/figure_command.o $(O)/tests/test_rooms.o $(O)/tests/test_figure.o $(O)/bench/rooms.o: override CPPFLAGS += -DVBG_HAVE_EMBREE
 TRAIN_LIBS += -lembree3
 else
 TRAIN_SRC := $(filter-out $(wildcard tools/rooms/core_*.c) $(addprefix tools/rooms/,render.c prompts.c backdrop.c figure_trace.c figure_film.c),$(TRAIN_SRC))
 endif
-# Plots of training logs.
+# Plots of training logs and of what vbg-eval found.
 ifeq ($(shell pkg-config --exists cairo cairo-svg && echo y),y)
 $(O)/tools/train/plot_draw.o: override CPPFLAGS += -DVBG_HAVE_CAIRO
 $(O)/tools/train/plot_draw.o: INCS += $(shell pkg-config --cflags cairo | sed 's/-I/-isystem /g')
-TRAIN_LIBS += $(shell pkg-config --libs cairo)
+PLOT_LIBS := $(shell pkg-config --libs cairo)
+TRAIN_LIBS += $(PLOT_LIBS)
 endif
 # Several processes under mpirun.
 ifeq ($(shell pkg-config --exists ompi-c && echo y),y)
@@ -111,9 +112,9 @@ $(B)/%: $(O)/bin/%
 	@mkdir -p $(B)
 	@ln -sf ../$< $@
 .SECONDARY:
-$(O)/bin/vbg-bench: $(call obj,tools/vbg-bench.c $(TOOL_SRC) $(BENCH_SRC) tools/train/segment_new.c) $(O)/libfake.a $(LIB)
+$(O)/bin/vbg-bench: $(call obj,tools/vbg-bench.c $(TOOL_SRC) $(BENCH_SRC)) $(O)/libtrain.a $(O)/libfake.a $(LIB)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) $(BENCH_LIBS)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) $(BENCH_LIBS) $(TRAIN_LIBS)
 # An archive: what a test takes from the trainer comes without the rest.
 $(O)/libtrain.a: $(call obj,$(TRAIN_SRC))
 	@rm -f $@
@@ -121,12 +122,12 @@ $(O)/libtrain.a: $(call obj,$(TRAIN_SRC))
 $(O)/bin/vbg-train: $(call obj,tools/vbg-train.c $(TOOL_SRC)) $(O)/libtrain.a $(LIB)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) $(TRAIN_LIBS)
-$(O)/libeval.a: $(call obj,$(EVAL_SRC))
+$(O)/libeval.a: $(call obj,$(EVAL_SRC) tools/train/plot_draw.c)
 	@rm -f $@
 	@ar rcs $@ $^
 $(O)/bin/vbg-eval: $(call obj,tools/vbg-eval.c $(TOOL_SRC)) $(O)/libeval.a $(LIB)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) $(PLOT_LIBS)
 $(O)/bin/%: $(O)/tools/%.o $(call obj,$(TOOL_SRC)) $(LIB)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)

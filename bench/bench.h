@@ -25,6 +25,7 @@ typedef struct bench_row {
     int threads;
     double gflop;   /* work of one repetition (a multiply-add is 2), 0: not counted */
     double gbyte;   /* read and written by one repetition, 0: not counted */
+    double mray;    /* millions of rays of one repetition, 0: not counted */
     double peak;    /* GFLOP/s of the machine for this type, 0: not compared */
     char peer[16];  /* "OpenBLAS", "OpenCV"; empty: none */
     double peer_ms; /* its median for the same work; NAN or 0: not measured */
@@ -69,6 +70,7 @@ int bench_run_live(bench *b);    /* bench/run_live.c: the virtual camera */
 int bench_generate(bench *b);    /* bench/gen.c: parts of vbg-gen */
 int bench_train(bench *b);       /* bench/train.c: layers forward and backward */
 int bench_train_nets(bench *b);  /* bench/train_nets.c: steps of whole networks */
+int bench_rooms(bench *b);       /* bench/rooms.c: scenes of vbg-train rooms */
 
 /* Rows of bench_kernels that are bound by memory (bench/memory.c): norms, GEGLU, sums,
  * resizing, for one type.  Exit code. */

@@ -11,7 +11,7 @@
 #define VBG_COMMIT "unknown"
 #endif
 
-enum { COLUMNS = 11, CELL = 40 };
+enum { COLUMNS = 12, CELL = 40 };
 
 typedef struct line {
     char cell[COLUMNS][CELL];
@@ -30,6 +30,11 @@ static double peer_gflops(const bench_row *r)
 static double gbytes(const bench_row *r)
 {
     return r->gbyte > 0 && r->ms > 0 ? r->gbyte / r->ms * 1e3 : 0;
+}
+
+static double mrays(const bench_row *r)
+{
+    return r->mray > 0 && r->ms > 0 ? r->mray / r->ms * 1e3 : 0;
 }
 
 static void put_number(char *cell, double v)
@@ -57,13 +62,15 @@ static line line_of(const bench_row *r)
         snprintf(l.cell[9], CELL, "%.2f x", r->peer_ms / r->ms);
     if (r->cpu_ms > 0)
         put_number(l.cell[10], r->cpu_ms);
+    if (r->mray > 0)
+        snprintf(l.cell[11], CELL, "%.1f", mrays(r));
     return l;
 }
 
 static line header(const bench *b)
 {
     line l = { { "kernel", "shape", "dtype", "isa", "threads", "ms", "GFLOP/s", "% peak",
-                 "GB/s", "vs peer", "cpu ms" } };
+                 "GB/s", "vs peer", "cpu ms", "Mrays/s" } };
 
     for (size_t i = 0; i < b->count; i++)
         if (b->rows[i].peer[0]) {
@@ -77,6 +84,8 @@ static void put_line(const line *l, const int *width, char fill)
 {
     for (int c = 0; c < COLUMNS; c++) {
         bool text = c < 4;
+        if (width[c] == 0)
+            continue; /* no row has anything to say there */
         if (fill)
             printf("|%c%.*s%c", text ? fill : fill, width[c],
                    "----------------------------------------", text ? fill : ':');
@@ -93,13 +102,15 @@ static void print_md(const bench *b)
     line head = header(b);
     int width[COLUMNS];
 
-    for (int c = 0; c < COLUMNS; c++)
-        width[c] = (int)strlen(head.cell[c]);
+    memset(width, 0, sizeof width);
     for (size_t i = 0; i < b->count; i++) {
         line l = line_of(&b->rows[i]);
         for (int c = 0; c < COLUMNS; c++)
             width[c] = vbg_max_int(width[c], (int)strlen(l.cell[c]));
     }
+    for (int c = 0; c < COLUMNS; c++)
+        if (width[c])
+            width[c] = vbg_max_int(width[c], (int)strlen(head.cell[c]));
     put_line(&head, width, 0);
     put_line(&head, width, '-');
     for (size_t i = 0; i < b->count; i++) {
@@ -172,6 +183,7 @@ static void print_object(const bench_row *r, const char *cpu, const char *now)
     json_number("peak_fraction", gflops(r) / (r->peak > 0 ? r->peak : 1),
                 r->gflop > 0 && r->peak > 0);
     json_number("gbytes_per_s", gbytes(r), r->gbyte > 0);
+    json_number("mrays_per_s", mrays(r), r->mray > 0);
     if (r->peer[0])
         printf(",\"peer\":\"%s\"", r->peer);
     else

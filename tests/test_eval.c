@@ -254,6 +254,17 @@ Test(program, overlap_of_rooms_beside_the_truth, .fini = remove_scratch)
     json_decref(j);
     said s = RUN("vbg-eval", "overlap", in_scratch("."));
     cr_expect_eq(s.code, 1);
+    s = RUN("vbg-eval", "overlap", good, bad, "--plot", in_scratch("plot.txt"));
+    cr_expect_eq(s.code, 2, "%s", s.err);
+    const char *plot = in_scratch("plot.png");
+    s = RUN("vbg-eval", "overlap", good, bad, "--plot", plot);
+    if (strstr(s.err, "libcairo"))
+        cr_skip_test("a build without cairo");
+    cr_expect_eq(s.code, 0, "%s", s.err);
+    vbg_picture p;
+    cr_assert_eq(vbg_picture_load(&p, NULL, plot, 0, NULL), VBG_OK);
+    cr_expect_gt(p.w, 500);
+    vbg_picture_free(&p);
 }
 
 Test(program, mattes_frame_by_frame, .fini = remove_scratch)

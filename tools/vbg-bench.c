@@ -28,15 +28,17 @@ static const vbg_option options[] = {
 
 static const vbg_program program = {
     .name = "vbg-bench",
-    .purpose = "measures kernels, the video chain, the generation and training",
-    .usage = "vbg-bench kernels|run|gen|train [options]",
+    .purpose =
+        "measures kernels, the video chain, the generation, training and the renderer",
+    .usage = "vbg-bench kernels|run|gen|train|rooms [options]",
     .examples = { "vbg-bench kernels --filter conv3",
                   "vbg-bench kernels -o json > k.json" },
     .extra =
         "kernels   matrix products, convolutions and attention at the shapes of SD2\n"
         "run       the parts of vbg-run at 1280x720\n"
         "gen       the parts of vbg-gen\n"
-        "train     layers forward and backward, steps of whole networks\n",
+        "train     layers forward and backward, steps of whole networks\n"
+        "rooms     scenes of vbg-train rooms at 2048x1024, rays a second\n",
     .options = options,
     .max_positional = 1,
 };
@@ -79,8 +81,11 @@ int main(int argc, char **argv)
         code = bench_generate(&b);
     } else if (strcmp(what, "train") == 0) {
         code = bench_train(&b);
+    } else if (strcmp(what, "rooms") == 0) {
+        code = bench_rooms(&b);
     } else {
-        vbg_error("there is no bench \"%.40s\", only kernels, run, gen and train", what);
+        vbg_error("there is no bench \"%.40s\", only kernels, run, gen, train and rooms",
+                  what);
         code = 2;
     }
     if (b.count == 0 && code == 0) {

@@ -4,6 +4,7 @@
 
 #include "tools/eval/commands.h"
 #include "tools/options.h"
+#include "tools/train/plot.h"
 
 static const vbg_option options[] = {
     { "segmenter", 's', VBG_OPT_STRING, "FILE", NULL, NULL, "segmenter (iou, flicker)",
@@ -42,6 +43,8 @@ static const vbg_option options[] = {
       "write the features of A as safetensors (fid)", "measure", 0 },
     { "out", 'o', VBG_OPT_STRING, "FILE", NULL, NULL, "sheet of pictures (nearest)",
       "output", VBG_OPT_COMMON },
+    { "plot", 0, VBG_OPT_STRING, "FILE", NULL, NULL,
+      "every sample's value in order, as .png or .svg", "output", VBG_OPT_COMMON },
     { "json", 0, VBG_OPT_FLAG, NULL, NULL, NULL, "one JSON value on stdout", "output",
       VBG_OPT_COMMON },
     { 0 }
@@ -66,6 +69,7 @@ static vbg_status measure(const vbg_values *v, vbg_err *err)
 {
     const char *name = vbg_positionals(v) ? vbg_positional(v, 0) : "";
     const vbg_measurement *m = vbg_measurements;
+    const char *plot = vbg_value(v, "plot");
     vbg_report *r;
 
     while (m->name && strcmp(m->name, name) != 0)
@@ -75,6 +79,8 @@ static vbg_status measure(const vbg_values *v, vbg_err *err)
                         *name ? "unknown measurement " : "no measurement", name);
     if (vbg_positionals(v) < 1 + m->least)
         return vbg_fail(err, VBG_EUSAGE, "want: vbg-eval %s %s", m->name, m->arguments);
+    if (plot && !vbg_plot_suffix(plot)) /* before the work, not after it */
+        return vbg_fail(err, VBG_EUSAGE, "--plot %s: plots are .png or .svg", plot);
     vbg_status st = vbg_report_new(&r, m->name, err);
     if (st != VBG_OK)
         return st;
@@ -82,6 +88,8 @@ static vbg_status measure(const vbg_values *v, vbg_err *err)
     if (st == VBG_OK)
         st = vbg_report_print(r, vbg_value_flag(v, "json"), vbg_value_flag(v, "verbose"),
                               err);
+    if (st == VBG_OK && plot)
+        st = vbg_report_plot(r, plot, err);
     vbg_report_free(r);
     return st;
 }

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tools/train/plot.h"
+
 struct vbg_report {
     json_t *root, *samples;
     json_t *decimals; /* by name, for the table */
@@ -124,4 +126,53 @@ vbg_status vbg_report_print(const vbg_report *r, bool json, bool samples, vbg_er
     printf("%s\n", text);
     free(text);
     return VBG_OK;
+}
+
+/* ---- plot ---- */
+
+static int ascending(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* The finite values in order over 0..100 %. */
+static void sorted_curve(const vbg_report *r, vbg_curve *c)
+{
+    for (void *i = json_object_iter(r->samples); i;
+         i = json_object_iter_next(r->samples, i))
+        if (json_is_real(json_object_iter_value(i)))
+            c->y[c->count++] = json_real_value(json_object_iter_value(i));
+    qsort(c->y, c->count, sizeof *c->y, ascending);
+    for (size_t i = 0; i < c->count; i++)
+        c->x[i] = 100 * ((double)i + 0.5) / (double)c->count;
+}
+
+vbg_status vbg_report_plot(const vbg_report *r, const char *path, vbg_err *err)
+{
+    const char *what = json_string_value(json_object_get(r->root, "measure"));
+    const size_t room = json_object_size(r->samples);
+    vbg_curve c = { .room = room };
+    vbg_plot p = { .run = { { .curve = &c, .count = 1 } },
+                   .runs = 1,
+                   .panels = 1,
+                   .across = "share of the samples, %",
+                   .note = "every sample's value, from the lowest to the highest" };
+
+    if (room == 0)
+        return vbg_fail(err, VBG_EUSAGE, "--plot: %s has no samples to plot", what);
+    snprintf(c.name, sizeof c.name, "%s", what);
+    snprintf(p.panel[0], sizeof p.panel[0], "%s", what);
+    snprintf(p.run[0].label, sizeof p.run[0].label, "%zu samples", room);
+    c.x = malloc(2 * room * sizeof *c.x);
+    if (!c.x)
+        return vbg_fail(err, VBG_ENOMEM, "not enough memory for a plot");
+    c.y = c.x + room;
+    sorted_curve(r, &c);
+    vbg_status st =
+        c.count ? vbg_plot_write(&p, path, err)
+                : vbg_fail(err, VBG_EFORMAT, "--plot: no sample of %s is a number", what);
+    free(c.x);
+    return st;
 }

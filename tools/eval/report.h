@@ -18,5 +18,9 @@ void vbg_report_text(vbg_report *r, const char *name, const char *value);
 void vbg_report_sample(vbg_report *r, const char *sample, double value);
 /* To stdout.  samples: the table lists them too (JSON always does). */
 vbg_status vbg_report_print(const vbg_report *r, bool json, bool samples, vbg_err *err);
+/* The samples' values from the lowest to the highest as a .png or .svg file.  Errors:
+ * VBG_EUSAGE (suffix, or a measurement without samples), VBG_EIO, VBG_ENOMEM,
+ * VBG_EUNSUPPORTED (a build without cairo). */
+vbg_status vbg_report_plot(const vbg_report *r, const char *path, vbg_err *err);
 
 #endif

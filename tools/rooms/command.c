@@ -234,16 +234,8 @@ static int print_prompts(const job *j, int count)
     return 0;
 }
 
-static const render_opt modes[] = {
-    { .spp_band = 1, .spp_pole = 1, .aa = 2, .bounces = 0 },
-    { .spp_band = 2, .spp_pole = 1, .aa = 8, .bounces = 1 },
-    { .spp_band = 4, .spp_pole = 1, .aa = 8, .bounces = 1 },
-    { .spp_band = 64, .spp_pole = 24, .aa = 16, .bounces = 1 },
-};
-
 static int start(const vbg_values *v)
 {
-    static const char *const names[] = { "preview", "fast", "train", "high" };
     static const char *const held[] = { "skip", "only", "any" };
     job j = { .dir = vbg_value(v, "out"),
               .first = vbg_value_int(v, "first"),
@@ -257,9 +249,7 @@ static int start(const vbg_values *v)
         vbg_error("--out: where shall the scenes go?");
         return 2;
     }
-    for (int i = 0; i < 4; i++)
-        if (strcmp(vbg_value(v, "quality"), names[i]) == 0)
-            j.opt = modes[i];
+    j.opt = *vr_mode(vbg_value(v, "quality"));
     for (int i = 0; i < 3; i++)
         if (strcmp(vbg_value(v, "held-out"), held[i]) == 0)
             j.held = i;

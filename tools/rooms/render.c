@@ -441,3 +441,21 @@ int vr_default_threads(void)
 {
     return omp_get_num_procs();
 }
+
+const render_opt *vr_mode(const char *name)
+{
+    static const struct {
+        const char *name;
+        render_opt o;
+    } modes[] = {
+        { "preview", { .spp_band = 1, .spp_pole = 1, .aa = 2, .bounces = 0 } },
+        { "fast", { .spp_band = 2, .spp_pole = 1, .aa = 8, .bounces = 1 } },
+        { "train", { .spp_band = 4, .spp_pole = 1, .aa = 8, .bounces = 1 } },
+        { "high", { .spp_band = 64, .spp_pole = 24, .aa = 16, .bounces = 1 } },
+    };
+
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
+        if (strcmp(name, modes[i].name) == 0)
+            return &modes[i].o;
+    return NULL;
+}

@@ -81,6 +81,9 @@ void vr_canvas_free(canvas *c); /* accepts a zeroed canvas */
 vbg_status vr_render(renderer *r, scene *s, canvas *c, const render_opt *o,
                      render_stats *st, vbg_err *err);
 
+/* Options of a quality, preview|fast|train|high, threads left 0; NULL: no such quality. */
+const render_opt *vr_mode(const char *name);
+
 /* Processors this process may use. */
 int vr_default_threads(void);
 

@@ -1,4 +1,4 @@
-/* Plots of training logs (tools/train/log.h). */
+/* Plots: of training logs (tools/train/log.h), and of what vbg-eval found. */
 #ifndef VBG_TOOLS_TRAIN_PLOT_H
 #define VBG_TOOLS_TRAIN_PLOT_H
 
@@ -25,6 +25,7 @@ typedef struct vbg_plot {
     int runs, panels;
     char panel[VBG_PLOT_PANELS][40];
     double smooth; /* share of a curve that one smoothed point looks back, 0: none */
+    const char *across, *note; /* what x is, and a line of explanation; NULL: as for logs */
 } vbg_plot;
 
 /* Reads logs (files, or folders that hold log.jsonl): of equal steps the later line
@@ -34,6 +35,9 @@ typedef struct vbg_plot {
 vbg_status vbg_plot_read(vbg_plot *p, const char *const *log, int count, const char *only,
                          vbg_err *err);
 void vbg_plot_free(vbg_plot *p); /* accepts zeroed */
+
+/* Whether path ends in .png or .svg. */
+bool vbg_plot_suffix(const char *path);
 
 /* Draws it into a .png or .svg file.  Errors: VBG_EUSAGE (suffix), VBG_EIO,
  * VBG_EUNSUPPORTED (a build without cairo). */

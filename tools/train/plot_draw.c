@@ -10,6 +10,11 @@ static bool has_suffix(const char *path, const char *suffix)
     return n > k && strcmp(path + n - k, suffix) == 0;
 }
 
+bool vbg_plot_suffix(const char *path)
+{
+    return has_suffix(path, ".png") || has_suffix(path, ".svg");
+}
+
 #ifdef VBG_HAVE_CAIRO
 
 #include <cairo-svg.h>
@@ -196,7 +201,7 @@ static void axes(const frame *f)
     text(f, f->x, f->y - 9, f->name, 0);
     cairo_set_font_size(f->c, 11);
     grey(f, 0.3);
-    text(f, f->x + f->w, f->y + f->h + 31, "steps", 1);
+    text(f, f->x + f->w, f->y + f->h + 31, f->p->across ? f->p->across : "steps", 1);
 }
 
 /* ---- curves ---- */
@@ -292,7 +297,10 @@ static void legend(cairo_t *c, const vbg_plot *p)
     }
     grey(&f, 0.4);
     cairo_set_font_size(c, 11);
-    text(&f, x, 28, "line: training, smoothed over faint raw values;  dots: held-out", 0);
+    text(&f, x, 28,
+         p->note ? p->note
+                 : "line: training, smoothed over faint raw values;  dots: held-out",
+         0);
 }
 
 static int columns(const vbg_plot *p)
@@ -337,7 +345,7 @@ vbg_status vbg_plot_write(const vbg_plot *p, const char *path, vbg_err *err)
     const int h = LEGEND + rows * PANEL_H, scale = svg ? 1 : 2;
     sink s = { .err = err };
 
-    if (!svg && !has_suffix(path, ".png"))
+    if (!vbg_plot_suffix(path))
         return vbg_fail(err, VBG_EUSAGE, "%s: plots are .png or .svg", path);
     s.st = vbg_file_create(&s.file, path, err);
     if (s.st != VBG_OK)
@@ -367,7 +375,7 @@ vbg_status vbg_plot_write(const vbg_plot *p, const char *path, vbg_err *err)
 vbg_status vbg_plot_write(const vbg_plot *p, const char *path, vbg_err *err)
 {
     (void)p;
-    if (!has_suffix(path, ".svg") && !has_suffix(path, ".png"))
+    if (!vbg_plot_suffix(path))
         return vbg_fail(err, VBG_EUSAGE, "%s: plots are .png or .svg", path);
     return vbg_fail(
         err, VBG_EUNSUPPORTED,
