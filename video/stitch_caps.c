@@ -1,9 +1,10 @@
 /* The uncovered caps of a stitched panorama.
  *
  * From the outermost fully covered row the picture is carried row by row towards the
- * pole.  Each new row is the one before, circularly blurred with three box passes whose
- * width grows with the distance (near the pole one pixel row is a tiny circle, so that
- * width grows without bound there) and drawn to the mean colour, which the pole row has.
+ * pole.  Each new row is the one before, circularly blurred with three box passes and
+ * drawn to the mean colour, which the pole row has.  All blurs together are as wide as the
+ * row is far from the border, on the sphere: nothing that was at the border is told apart
+ * from further away than its own size.
  * Where views still cover part of a row (their upper borders are arcs) those pixels stay
  * and feed the next row.  No step from one filled row to the next exceeds `limit`
  * levels, so that strong contrast at the border fades instead of ending in a line. */
@@ -39,7 +40,10 @@ static void fill_row(const cap *c, int i)
 {
     const int w = c->pano->w, y = c->first + i * c->dir;
     const double t = (i + 1.0) / c->rows;
-    const int radius = (int)(0.5 + t * t * 0.5 * w / (8.0 * (1.02 - t)));
+    /* sigma^2 = i^2 after i rows takes 2 i from row to row, and three boxes of radius r
+     * have r (r + 1); a row of the sphere is a circle shorter by the cosine */
+    const double shrunk = sin((y + 0.5) / c->pano->h * 3.14159265358979323846);
+    const int radius = (int)fmin(0.5 + sqrt(2.0 * (i + 1)) / shrunk, w);
     uint8_t *out = c->pano->data + (size_t)y * c->pano->stride;
     const uint8_t *covered = c->covered + (size_t)y * (size_t)w;
 
