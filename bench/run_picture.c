@@ -55,7 +55,7 @@ static void once_up(void *arg)
 static void once_refine(void *arg)
 {
     chain *c = arg;
-    vbg_refiner_run(c->refiner, &c->k, &c->alpha, &c->luma, &c->mask, 4, 1e-4f);
+    vbg_refiner_run(c->refiner, &c->k, &c->alpha, &c->luma, &c->mask, 4, 1e-4f, NULL);
 }
 
 static void once_mix(void *arg)

@@ -20,12 +20,23 @@ static vbg_tensor *like(vbg_ctx *c, const vbg_tensor *x)
     return vbg_new_typed(c, x->dtype, x->n, x->h, x->w, x->c);
 }
 
+/* Rows without gaps are one long row: kernels go through few channels in whole vectors.
+ */
+static void join_rows(vbg_row_io *io)
+{
+    if (io->ldx == io->cols && io->ldy == io->cols) {
+        io->cols *= io->rows;
+        io->rows = 1;
+    }
+}
+
 static void activate_rows(void *arg, size_t r0, size_t r1, int thread)
 {
     const map_job *j = arg;
     vbg_row_io io = vbg_io_of(j->y, j->x, r0, r1);
 
     (void)thread;
+    join_rows(&io);
     j->k->pointwise.act(&io, j->act);
 }
 
@@ -102,6 +113,8 @@ static void combine_rows(void *arg, size_t r0, size_t r1, int thread)
             end = r1;
         vbg_row_io io = vbg_io_of(j->y, j->x, r0, end);
         size_t at = whole ? r0 : j->b->n == 1 ? 0 : image;
+        if (whole && j->b->ld == (size_t)j->b->c)
+            join_rows(&io);
         combine(j, &io, vbg_row_at(j->b, at), whole ? j->b->ld : 0);
         r0 = end;
     }

@@ -23,6 +23,8 @@ typedef struct vbg_picture_kernels {
                       size_t n);
     void (*column_f32)(float *dst, const float *const *rows, const float *w, int taps,
                        size_t n);
+    /* dst[i] = mean of the 2 x 2 values at column 2i of two rows, half up, i < n; exact */
+    void (*mean2)(uint8_t *dst, const uint8_t *const rows[2], size_t n);
     /* dst[i] = mean of the 4 x 4 values at column 4i of four rows, i < n; exact */
     void (*mean4)(float *dst, const uint8_t *const rows[4], size_t n);
     /* dst[x*ch + c] = sum_k w[k*n + x] * src[(first[x] + k)*ch + c], x < n; first

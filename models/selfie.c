@@ -81,13 +81,12 @@ vbg_status vbg_selfie_bind(vbg_selfie *m, vbg_pool_mem *pool, const vbg_weights 
     return vbg_bind_finish(&b, err);
 }
 
-/* sigmoid(w2 relu(w1 mean x)), [n,1,1,c] */
+/* sigmoid(w2 relu(w1 mean)), [n,1,1,c] */
 static vbg_tensor *attention(vbg_ctx *c, const vbg_weight *w1, const vbg_weight *w2,
-                             const vbg_tensor *x)
+                             const vbg_tensor *mean)
 {
     vbg_scope_open(c);
-    vbg_tensor *s = vbg_linear_ex(c, vbg_global_mean(c, x), w1,
-                                  (vbg_linear_opt){ .act = VBG_ACT_RELU });
+    vbg_tensor *s = vbg_linear_ex(c, mean, w1, (vbg_linear_opt){ .act = VBG_ACT_RELU });
     s = vbg_linear_ex(c, s, w2, (vbg_linear_opt){ .act = VBG_ACT_SIGMOID });
     return vbg_scope_close(c, s);
 }
@@ -103,7 +102,7 @@ static vbg_tensor *block(vbg_ctx *c, const vbg_selfie_block *m, vbg_selfie_plan 
     y = vbg_conv2d(c, y, &m->depthwise,
                    (vbg_conv_opt){ .stride = p.stride, .same = true, .act = act });
     if (p.se)
-        y = vbg_mul(c, y, attention(c, &m->se1, &m->se2, y));
+        y = vbg_mul(c, y, attention(c, &m->se1, &m->se2, vbg_global_mean(c, y)));
     y = vbg_linear_ex(c, y, &m->project,
                       (vbg_linear_opt){ .residual = p.skip ? x : NULL });
     return vbg_scope_close(c, y);
@@ -116,8 +115,9 @@ static vbg_tensor *up(vbg_ctx *c, const vbg_selfie_up *m, const vbg_tensor *skip
     const vbg_linear_opt relu = { .act = VBG_ACT_RELU };
 
     vbg_scope_open(c);
-    const vbg_tensor *gate =
-        attention(c, &m->gate1, &m->gate2, vbg_add(c, skip, below, VBG_ACT_NONE));
+    const vbg_tensor *mean =
+        vbg_add(c, vbg_global_mean(c, skip), vbg_global_mean(c, below), VBG_ACT_NONE);
+    const vbg_tensor *gate = attention(c, &m->gate1, &m->gate2, mean);
     vbg_tensor *y = vbg_add(c, vbg_mul(c, skip, gate), below, VBG_ACT_NONE);
     y = vbg_linear_ex(c, y, &m->conv, relu);
     vbg_tensor *d = vbg_conv2d(c, y, &m->depthwise,

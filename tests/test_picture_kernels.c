@@ -98,6 +98,12 @@ static void means(vbg_isa isa)
         ref.mean4(guard_data(&want), rows, n);
         k.mean4(guard_data(&y), rows, n);
         guard_check(&y, &want, 0, 0, "mean4", i);
+        uint8_t *half = bytes_new(n, 10), *half_want = bytes_new(n, 10);
+        ref.mean2(half_want, rows, n);
+        k.mean2(half, rows, n);
+        bytes_check(half, half_want, n, 0, "mean2", i);
+        bytes_free(half);
+        bytes_free(half_want);
         guard_free(&y);
         guard_free(&want);
         bytes_free(noise);

@@ -396,7 +396,7 @@ Test(guided, edges)
     for (size_t l = 0; l < 3; l++) {
         vbg_kernels_init(&k, levels[l]);
         cr_assert(vbg_refiner_new(&r, W, H, W, H, 2, &err) == VBG_OK);
-        vbg_refiner_run(r, &k, &alpha, &luma, &p, 4, 1e-4f);
+        vbg_refiner_run(r, &k, &alpha, &luma, &p, 4, 1e-4f, NULL);
         for (int y = 0; y < H; y++) {
             const uint8_t *row = vbg_picture_row(&alpha, y);
             cr_assert(row[10] == 0 && row[60] == 255, "%d %d", row[10], row[60]);

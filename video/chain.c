@@ -14,12 +14,36 @@ struct vbg_chain {
     vbg_tracker *tracker;
     vbg_resizer *shrink; /* alpha for the tracker */
     vbg_picture small;
+    vbg_resizer *halve; /* luma for the tracker; NULL: as it is */
+    vbg_picture half;
+    bool found; /* the masker has seen this frame: it may have halved it already */
     vbg_follow follow;
     vbg_tracker_state motion;
     vbg_relight *relight;
 };
 
-enum { TRACK_MASK_SCALE = 4 };
+/* From LARGE columns on the tracker sees half the size: the same angles (a pixel of 1280
+ * is 0.06 degrees, corners are found to a tenth of it), half the time. */
+enum { TRACK_MASK_SCALE = 4, LARGE = 960 };
+
+static vbg_status open_tracker(vbg_chain *ch, int w, int h, vbg_err *err)
+{
+    const int sw = vbg_max_int(1, w / TRACK_MASK_SCALE);
+    const int sh = vbg_max_int(1, h / TRACK_MASK_SCALE);
+    const int scale = w >= LARGE ? 2 : 1;
+    const vbg_tracker_opt t = { .w = w / scale, .h = h / scale, .fov_x = ch->opt.fov_x };
+    vbg_status st = vbg_tracker_new(&ch->tracker, ch->ctx, &t, err);
+
+    if (st == VBG_OK)
+        st = vbg_picture_new(&ch->small, sw, sh, 1, err);
+    if (st == VBG_OK)
+        st = vbg_resizer_new(&ch->shrink, w, h, sw, sh, 1, VBG_INTERP_AREA, err);
+    if (st == VBG_OK && scale > 1)
+        st = vbg_picture_new(&ch->half, t.w, t.h, 1, err);
+    if (st == VBG_OK && scale > 1)
+        st = vbg_resizer_new(&ch->halve, w, h, t.w, t.h, 1, VBG_INTERP_AREA, err);
+    return st;
+}
 
 vbg_status vbg_chain_new(vbg_chain **out, vbg_ctx *c, const vbg_chain_opt *opt,
                          vbg_err *err)
@@ -39,16 +63,8 @@ vbg_status vbg_chain_new(vbg_chain **out, vbg_ctx *c, const vbg_chain_opt *opt,
         st = vbg_relight_new(&ch->relight, w, h, err);
     if (st == VBG_OK)
         st = vbg_picture_new(&ch->mask.alpha, w, h, 1, err);
-    if (st == VBG_OK && opt->track && w >= 64 && h >= 64) {
-        const vbg_tracker_opt t = { .w = w, .h = h, .fov_x = opt->fov_x };
-        const int sw = vbg_max_int(1, w / TRACK_MASK_SCALE);
-        const int sh = vbg_max_int(1, h / TRACK_MASK_SCALE);
-        st = vbg_tracker_new(&ch->tracker, c, &t, err);
-        if (st == VBG_OK)
-            st = vbg_picture_new(&ch->small, sw, sh, 1, err);
-        if (st == VBG_OK)
-            st = vbg_resizer_new(&ch->shrink, w, h, sw, sh, 1, VBG_INTERP_AREA, err);
-    }
+    if (st == VBG_OK && opt->track && w >= 64 && h >= 64)
+        st = open_tracker(ch, w, h, err);
     if (st == VBG_OK)
         *out = ch;
     else
@@ -65,6 +81,8 @@ void vbg_chain_free(vbg_chain *ch)
     vbg_tracker_free(ch->tracker);
     vbg_resizer_free(ch->shrink);
     vbg_picture_free(&ch->small);
+    vbg_resizer_free(ch->halve);
+    vbg_picture_free(&ch->half);
     vbg_relight_free(ch->relight);
     free(ch);
 }
@@ -98,24 +116,43 @@ void vbg_chain_find(vbg_chain *ch, const vbg_raw_frame *raw, const vbg_frame *gi
     const double start = vbg_now();
 
     vbg_masker_run(ch->masker, ch->ctx, raw, given, &ch->mask, &report->mask_err);
+    ch->found = true;
     report->mask_s = vbg_now() - start;
+}
+
+static void track(vbg_chain *ch, const vbg_raw_frame *raw, const vbg_mask *person,
+                  vbg_tracker_state *motion)
+{
+    const vbg_kernels *k = vbg_ctx_kernels(ch->ctx);
+    const vbg_yuv *v = &raw->frame.yuv;
+    vbg_picture luma = {
+        .data = v->plane[0], .w = v->w, .h = v->h, .channels = 1, .stride = v->stride[0]
+    };
+    vbg_tracker_mask m = { 0 };
+
+    if (ch->halve && ch->found && vbg_masker_half(ch->masker)) {
+        luma = *vbg_masker_half(ch->masker);
+    } else if (ch->halve) {
+        vbg_resizer_u8(ch->halve, k, &ch->half, &luma);
+        luma = ch->half;
+    }
+    ch->found = false;
+    if (person) {
+        vbg_resizer_u8(ch->shrink, k, &ch->small, &person->alpha);
+        m = (vbg_tracker_mask){ ch->small.data, ch->small.stride, ch->small.w,
+                                ch->small.h };
+    }
+    vbg_tracker_update(ch->tracker, luma.data, luma.stride, person ? &m : NULL, motion);
 }
 
 void vbg_chain_follow(vbg_chain *ch, const vbg_raw_frame *raw, const vbg_mask *mask,
                       vbg_chain_report *report)
 {
-    const vbg_yuv *v = &raw->frame.yuv;
     const double start = vbg_now();
     const bool person = vbg_mask_usable(mask, raw);
 
-    if (ch->tracker && person) {
-        vbg_resizer_u8(ch->shrink, vbg_ctx_kernels(ch->ctx), &ch->small, &mask->alpha);
-        const vbg_tracker_mask m = { ch->small.data, ch->small.stride, ch->small.w,
-                                     ch->small.h };
-        vbg_tracker_update(ch->tracker, v->plane[0], v->stride[0], &m, &report->motion);
-    } else if (ch->tracker) {
-        vbg_tracker_update(ch->tracker, v->plane[0], v->stride[0], NULL, &report->motion);
-    }
+    if (ch->tracker)
+        track(ch, raw, person ? mask : NULL, &report->motion);
     ch->motion = report->motion;
     vbg_follow_update(&ch->follow, &ch->opt.follow, &report->view, &report->motion,
                       person ? &mask->alpha : NULL, raw->frame.time_s);

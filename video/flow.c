@@ -20,6 +20,12 @@ typedef struct job {
     int count, top;
 } job;
 
+/* lrintf without its call: 0 <= v < 2^22. */
+static int nearest(float v)
+{
+    return (int)(v + 8388608.0f - 8388608.0f);
+}
+
 /* Splits a position into corner and weights; false when the window lies more than its
  * own size outside the picture. */
 static bool place(vbg_lk_spot *s, const vbg_plane *im, const vbg_flow_opt *opt, float x,
@@ -28,14 +34,14 @@ static bool place(vbg_lk_spot *s, const vbg_plane *im, const vbg_flow_opt *opt, 
     /* also false for NaN; keeps the conversion to int defined */
     if (!(x >= -64.0f && y >= -64.0f && x <= 65536.0f && y <= 65536.0f))
         return false;
-    s->x = (int)floorf(x);
-    s->y = (int)floorf(y);
+    s->x = (int)x - ((float)(int)x > x); /* floor; the library's is a call */
+    s->y = (int)y - ((float)(int)y > y);
     if (s->x < -opt->win_w || s->x >= im->w || s->y < -opt->win_h || s->y >= im->h)
         return false;
     const float a = x - (float)s->x, b = y - (float)s->y;
-    s->weight[0] = (int)lrintf((1.0f - a) * (1.0f - b) * 16384.0f);
-    s->weight[1] = (int)lrintf(a * (1.0f - b) * 16384.0f);
-    s->weight[2] = (int)lrintf((1.0f - a) * b * 16384.0f);
+    s->weight[0] = nearest((1.0f - a) * (1.0f - b) * 16384.0f);
+    s->weight[1] = nearest(a * (1.0f - b) * 16384.0f);
+    s->weight[2] = nearest((1.0f - a) * b * 16384.0f);
     s->weight[3] = 16384 - s->weight[0] - s->weight[1] - s->weight[2];
     return true;
 }

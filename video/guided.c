@@ -1,9 +1,11 @@
 /* The exact filter with running sums in double, and the fast one on SIMD rows. */
 #include "video/guided.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "video/frame.h"
 #include "video/resize.h"
 
 /* ---- exact ---- */
@@ -83,16 +85,54 @@ vbg_status vbg_guided_filter(vbg_image *dst, const vbg_image *guide, const vbg_i
 
 /* ---- fast ---- */
 
-enum { MAX_RADIUS = 64, PLANES = 6 };
+enum {
+    MAX_RADIUS = 64,
+    PLANES = 6,
+    TILE = 16, /* small pixels, both ways */
+    MAX_SCALE = 8
+};
+
+typedef enum tile { NOBODY, SOMEBODY, UNEVEN } tile;
 
 struct vbg_refiner {
-    int w, h, mask_w, mask_h, small_w, small_h;
+    int w, h, mask_w, mask_h, small_w, small_h, scale;
+    bool tiles; /* scale divides the frame: even parts of the mask are left out */
+    int tiles_w, tiles_h;
+    uint8_t *tile;
+    float *lines; /* a row of each coefficient, one more value on both sides */
+    int first[TILE * MAX_SCALE];
+    float weight[2 * TILE * MAX_SCALE];
     vbg_resizer *luma_down, *mask_to_small, *widen_a, *widen_b;
     vbg_image plane[PLANES]; /* I, p, Ip, II, and two results */
     vbg_image wide_a, wide_b;
     float *line; /* a padded row */
     const float **rows;
 };
+
+/* One value before the row, whole tiles, and what the kernel reads beyond. */
+static size_t line_length(const vbg_refiner *r)
+{
+    return vbg_round_up((size_t)r->small_w + 2 * TILE + 16, 16);
+}
+
+/* How a tile's row is widened: pixel x lies between small pixels first[x] - 1 and
+ * first[x] of the tile. */
+static bool prepare_tiles(vbg_refiner *r)
+{
+    const int n = TILE * r->scale;
+
+    r->tiles_w = (r->small_w + TILE - 1) / TILE;
+    r->tiles_h = (r->small_h + TILE - 1) / TILE;
+    r->tile = calloc((size_t)r->tiles_w * (size_t)r->tiles_h, 1);
+    r->lines = vbg_alloc(2 * line_length(r) * sizeof *r->lines);
+    for (int x = 0; x < n; x++) {
+        const float at = ((float)x + 0.5f) / (float)r->scale + 0.5f;
+        r->first[x] = (int)at;
+        r->weight[x] = 1 - (at - (float)(int)at);
+        r->weight[n + x] = at - (float)(int)at;
+    }
+    return r->tile && r->lines;
+}
 
 vbg_status vbg_refiner_new(vbg_refiner **out, int w, int h, int mask_w, int mask_h,
                            int scale, vbg_err *err)
@@ -102,7 +142,9 @@ vbg_status vbg_refiner_new(vbg_refiner **out, int w, int h, int mask_w, int mask
     vbg_refiner *r = calloc(1, sizeof *r);
     if (!r)
         return vbg_fail(err, VBG_ENOMEM, "not enough memory to refine masks");
-    *r = (vbg_refiner){ .w = w, .h = h, .mask_w = mask_w, .mask_h = mask_h };
+    *r = (vbg_refiner){
+        .w = w, .h = h, .mask_w = mask_w, .mask_h = mask_h, .scale = scale
+    };
     r->small_w = (w + scale - 1) / scale;
     r->small_h = (h + scale - 1) / scale;
     int sw = r->small_w, sh = r->small_h;
@@ -119,7 +161,8 @@ vbg_status vbg_refiner_new(vbg_refiner **out, int w, int h, int mask_w, int mask
     if (st == VBG_OK) {
         r->line = vbg_alloc(((size_t)sw + 2 * MAX_RADIUS + 16) * sizeof *r->line);
         r->rows = calloc(2 * MAX_RADIUS + 1, sizeof *r->rows);
-        if (!r->line || !r->rows)
+        r->tiles = w % scale == 0 && h % scale == 0;
+        if (!r->line || !r->rows || (r->tiles && !prepare_tiles(r)))
             st = vbg_fail(err, VBG_ENOMEM, "not enough memory to refine masks");
     }
     if (st == VBG_OK)
@@ -140,6 +183,8 @@ void vbg_refiner_free(vbg_refiner *r)
     for (int i = 0; i < PLANES; i++)
         vbg_image_free(&r->plane[i]);
     vbg_free_mem(r->line);
+    vbg_free_mem(r->lines);
+    free(r->tile);
     free(r->rows);
     free(r);
 }
@@ -175,9 +220,114 @@ static void small_mean(vbg_refiner *r, const vbg_picture_kernels *k, vbg_image *
     }
 }
 
+static tile kind_of(const vbg_image *p, int x0, int y0)
+{
+    const int x1 = vbg_min_int(x0 + TILE, p->w), y1 = vbg_min_int(y0 + TILE, p->h);
+    int some = 0, none = 0;
+
+    for (int y = y0; y < y1; y++) {
+        const float *row = vbg_image_row(p, y);
+#pragma omp simd reduction(+ : some, none)
+        for (int x = x0; x < x1; x++) {
+            none += row[x] < 1e-5f;
+            some += row[x] > 1 - 1e-5f;
+        }
+    }
+    const int all = (x1 - x0) * (y1 - y0);
+    return none == all ? NOBODY : some == all ? SOMEBODY : UNEVEN;
+}
+
+static void find_tiles(vbg_refiner *r, const vbg_image *p)
+{
+    for (int y = 0; y < r->tiles_h; y++)
+        for (int x = 0; x < r->tiles_w; x++)
+            r->tile[y * r->tiles_w + x] = (uint8_t)kind_of(p, x * TILE, y * TILE);
+}
+
+/* What the tile becomes: of one kind where all within reach of two windows is. */
+static tile result_of(const vbg_refiner *r, int tx, int ty, int reach)
+{
+    const int t = (reach + TILE - 1) / TILE;
+    const uint8_t kind = r->tile[ty * r->tiles_w + tx];
+
+    for (int y = vbg_max_int(ty - t, 0); y <= vbg_min_int(ty + t, r->tiles_h - 1); y++)
+        for (int x = vbg_max_int(tx - t, 0); x <= vbg_min_int(tx + t, r->tiles_w - 1);
+             x++)
+            if (r->tile[y * r->tiles_w + x] != kind)
+                return UNEVEN;
+    return (tile)kind;
+}
+
+/* Row y of a coefficient between its small rows, from line[1] on, the ends repeated. */
+static void lay_line(const vbg_refiner *r, const vbg_picture_kernels *k, float *line,
+                     const vbg_image *p, int y)
+{
+    const float at = fmaxf(((float)y + 0.5f) / (float)r->scale - 0.5f, 0);
+    const int y0 = (int)at;
+    const float f = at - (float)y0, weight[2] = { 1 - f, f };
+    const float *rows[2] = { vbg_image_row(p, y0),
+                             vbg_image_row(p, vbg_min_int(y0 + 1, r->small_h - 1)) };
+
+    k->column_f32(line + 1, rows, weight, 2, (size_t)r->small_w);
+    line[0] = line[1];
+    for (size_t i = (size_t)r->small_w + 1; i < line_length(r); i++)
+        line[i] = line[r->small_w];
+}
+
+/* Rows of a row of tiles: even ones filled, the others by their coefficients. */
+static void apply_tiles(vbg_refiner *r, const vbg_picture_kernels *k, vbg_picture *alpha,
+                        const vbg_picture *luma, int ty, int reach,
+                        void (*finish)(uint8_t *alpha, int n))
+{
+    const int n = TILE * r->scale, y1 = vbg_min_int((ty + 1) * n, r->h);
+    float *a = r->lines, *b = r->lines + line_length(r);
+    float wide_a[TILE * MAX_SCALE + 16], wide_b[TILE * MAX_SCALE + 16];
+    uint8_t kind[VBG_VIDEO_MAX_SIDE / TILE];
+    bool any = false;
+
+    for (int x = 0; x < r->tiles_w; x++) {
+        kind[x] = (uint8_t)result_of(r, x, ty, reach);
+        any |= kind[x] == UNEVEN;
+    }
+    for (int y = ty * n; y < y1; y++) {
+        uint8_t *d = vbg_picture_row(alpha, y);
+        if (any) {
+            lay_line(r, k, a, &r->plane[1], y);
+            lay_line(r, k, b, &r->plane[2], y);
+        }
+        for (int x = 0; x < r->tiles_w; x++) {
+            const int count = vbg_min_int(n, r->w - x * n);
+            if (kind[x] != UNEVEN) {
+                memset(d + x * n, kind[x] == SOMEBODY ? 255 : 0, (size_t)count);
+                continue;
+            }
+            k->row_taps(wide_a, a + x * TILE, r->first, r->weight, 2, (size_t)n, 1);
+            k->row_taps(wide_b, b + x * TILE, r->first, r->weight, 2, (size_t)n, 1);
+            k->apply(d + x * n, wide_a, wide_b, vbg_picture_row(luma, y) + x * n,
+                     (size_t)count);
+            if (finish)
+                finish(d + x * n, count);
+        }
+    }
+}
+
+/* Any size: all of every row. */
+static void apply_rows(vbg_refiner *r, const vbg_kernels *k, vbg_picture *alpha,
+                       const vbg_picture *luma, void (*finish)(uint8_t *alpha, int n))
+{
+    for (int y = 0; y < r->h; y++) { /* row by row: wide coefficients never leave L1 */
+        const float *a = vbg_resizer_row_f32(r->widen_a, k, &r->plane[1], y);
+        const float *b = vbg_resizer_row_f32(r->widen_b, k, &r->plane[2], y);
+        k->picture.apply(vbg_picture_row(alpha, y), a, b, vbg_picture_row(luma, y),
+                         (size_t)r->w);
+        if (finish)
+            finish(vbg_picture_row(alpha, y), r->w);
+    }
+}
+
 void vbg_refiner_run(vbg_refiner *r, const vbg_kernels *k, vbg_picture *alpha,
                      const vbg_picture *luma, const vbg_image *mask, int radius,
-                     float eps)
+                     float eps, void (*finish)(uint8_t *alpha, int n))
 {
     vbg_image *p = r->plane;
     size_t sw = (size_t)r->small_w;
@@ -189,6 +339,8 @@ void vbg_refiner_run(vbg_refiner *r, const vbg_kernels *k, vbg_picture *alpha,
               radius);
     vbg_resizer_u8_f32(r->luma_down, k, &p[0], luma);
     vbg_resizer_f32(r->mask_to_small, k, &p[1], mask);
+    if (r->tiles)
+        find_tiles(r, &p[1]);
     for (int y = 0; y < r->small_h; y++)
         k->picture.products(vbg_image_row(&p[0], y), vbg_image_row(&p[2], y),
                             vbg_image_row(&p[3], y), vbg_image_row(&p[1], y),
@@ -204,10 +356,8 @@ void vbg_refiner_run(vbg_refiner *r, const vbg_kernels *k, vbg_picture *alpha,
                           vbg_image_row(&p[3], y), vbg_image_row(&p[4], y), eps, sw);
     small_mean(r, &k->picture, &p[1], &p[0], radius);
     small_mean(r, &k->picture, &p[2], &p[5], radius);
-    for (int y = 0; y < r->h; y++) { /* row by row: wide coefficients never leave L1 */
-        const float *a = vbg_resizer_row_f32(r->widen_a, k, &p[1], y);
-        const float *b = vbg_resizer_row_f32(r->widen_b, k, &p[2], y);
-        k->picture.apply(vbg_picture_row(alpha, y), a, b, vbg_picture_row(luma, y),
-                         (size_t)r->w);
-    }
+    for (int ty = 0; ty < r->tiles_h; ty++)
+        apply_tiles(r, &k->picture, alpha, luma, ty, 2 * radius + 1, finish);
+    if (!r->tiles)
+        apply_rows(r, k, alpha, luma, finish);
 }

@@ -24,9 +24,10 @@ vbg_status vbg_refiner_new(vbg_refiner **out, int w, int h, int mask_w, int mask
 void vbg_refiner_free(vbg_refiner *r); /* accepts NULL */
 /* luma: the frame's gray or Y plane, w x h, one channel; mask: probabilities 0..1;
  * alpha: w x h, one channel, 0..255.  radius counts pixels at 1/scale, eps is for
- * luma in 0..1 (4 and 1e-4 are good).  Not for two threads with one r. */
+ * luma in 0..1 (4 and 1e-4 are good).  finish (NULL: none), which leaves 0 and 255 alone,
+ * goes over what is written while it is in the cache.  Not for two threads with one r. */
 void vbg_refiner_run(vbg_refiner *r, const vbg_kernels *k, vbg_picture *alpha,
                      const vbg_picture *luma, const vbg_image *mask, int radius,
-                     float eps);
+                     float eps, void (*finish)(uint8_t *alpha, int n));
 
 #endif

@@ -14,7 +14,9 @@
 
 struct vbg_masker {
     vbg_mask_opt opt;
-    vbg_resizer *shrink_y, *shrink_c; /* frame planes to the network's size */
+    vbg_resizer *halve;               /* NULL: small frames stay as they are */
+    vbg_picture half;                 /* luma of the last frame */
+    vbg_resizer *shrink_y, *shrink_c; /* (half) frame planes to the network's size */
     vbg_picture plane[3], rgb;        /* at network size */
     vbg_image prob;                   /* the network's mask */
     vbg_refiner *refiner;
@@ -29,6 +31,26 @@ static bool is_network(const vbg_mask_opt *o)
     return o->segmenter || o->source.find;
 }
 
+/* Where the network sees at most half the size, luma goes there in two steps: the first,
+ * means of 2 x 2, is cheap, and a tracker may share it. */
+static vbg_status open_half(vbg_masker *m, int nw, int nh, vbg_err *err)
+{
+    const vbg_mask_opt *o = &m->opt;
+    const int w = o->w / 2, h = o->h / 2;
+
+    if (w < nw || h < nh)
+        return VBG_OK;
+    vbg_status st = vbg_picture_new(&m->half, w, h, 1, err);
+    return st == VBG_OK
+               ? vbg_resizer_new(&m->halve, o->w, o->h, w, h, 1, VBG_INTERP_AREA, err)
+               : st;
+}
+
+const vbg_picture *vbg_masker_half(const vbg_masker *m)
+{
+    return m->half.data ? &m->half : NULL;
+}
+
 static vbg_status open_network(vbg_masker *m, vbg_err *err)
 {
     const vbg_mask_opt *o = &m->opt;
@@ -39,7 +61,11 @@ static vbg_status open_network(vbg_masker *m, vbg_err *err)
         return vbg_image_new(&m->prob, o->source.w, o->source.h, 1, err);
     vbg_segmenter_size(o->segmenter, &nw, &nh);
     vbg_segmenter_mask_size(o->segmenter, &mw, &mh);
-    st = vbg_resizer_new(&m->shrink_y, o->w, o->h, nw, nh, 1, VBG_INTERP_SMOOTH, err);
+    st = open_half(m, nw, nh, err);
+    if (st == VBG_OK)
+        st = vbg_resizer_new(&m->shrink_y, m->half.data ? m->half.w : o->w,
+                             m->half.data ? m->half.h : o->h, nw, nh, 1,
+                             VBG_INTERP_SMOOTH, err);
     if (st == VBG_OK)
         st = vbg_resizer_new(&m->shrink_c, (o->w + 1) / 2, (o->h + 1) / 2, nw, nh, 1,
                              VBG_INTERP_SMOOTH, err);
@@ -123,6 +149,8 @@ void vbg_masker_free(vbg_masker *m)
 {
     if (!m)
         return;
+    vbg_resizer_free(m->halve);
+    vbg_picture_free(&m->half);
     vbg_resizer_free(m->shrink_y);
     vbg_resizer_free(m->shrink_c);
     for (int i = 0; i < 3; i++)
@@ -161,6 +189,10 @@ static vbg_status from_network(vbg_masker *m, const vbg_kernels *k,
 
     for (int i = 0; i < 3; i++) {
         vbg_picture p = plane_of(v, i);
+        if (i == 0 && m->halve) {
+            vbg_resizer_u8(m->halve, k, &m->half, &p);
+            p = m->half;
+        }
         vbg_resizer_u8(i ? m->shrink_c : m->shrink_y, k, &m->plane[i], &p);
         small.plane[i] = m->plane[i].data;
         small.stride[i] = m->plane[i].stride;
@@ -232,17 +264,14 @@ static void cut_veil(vbg_image *p)
     }
 }
 
-static void choke(vbg_picture *a)
+static void choke(uint8_t *d, int n)
 {
-    for (int y = 0; y < a->h; y++) {
-        uint8_t *d = vbg_picture_row(a, y);
 #pragma omp simd
-        for (int x = 0; x < a->w; x++) { /* in 8 bits: 128 doubled is 255 */
-            uint8_t v = d[x] > 97 ? d[x] : 97;
-            v = (uint8_t)(v - 97);
-            v = v < 128 ? v : 128;
-            d[x] = (uint8_t)(v + v - (v >> 7));
-        }
+    for (int x = 0; x < n; x++) { /* in 8 bits: 128 doubled is 255 */
+        uint8_t v = d[x] > 97 ? d[x] : 97;
+        v = (uint8_t)(v - 97);
+        v = v < 128 ? v : 128;
+        d[x] = (uint8_t)(v + v - (v >> 7));
     }
 }
 
@@ -357,15 +386,16 @@ vbg_status vbg_masker_run(vbg_masker *m, vbg_ctx *c, const vbg_raw_frame *raw,
             cut_veil(&m->prob);
         if (m->refiner) {
             vbg_picture luma = plane_of(&raw->frame.yuv, 0);
-            vbg_refiner_run(m->refiner, k, alpha, &luma, &m->prob, 4, 1e-4f);
+            vbg_refiner_run(m->refiner, k, alpha, &luma, &m->prob, 4, 1e-4f,
+                            is_network(&m->opt) ? choke : NULL);
         } else {
             for (int y = 0; y < m->prob.h; y++) /* the resizer rounds codes */
                 for (int x = 0; x < m->prob.w; x++)
                     vbg_image_row(&m->prob, y)[x] *= 255;
             vbg_resizer_f32_u8(m->widen, k, alpha, &m->prob);
+            for (int y = 0; y < alpha->h && is_network(&m->opt); y++)
+                choke(vbg_picture_row(alpha, y), alpha->w);
         }
-        if (is_network(&m->opt))
-            choke(alpha);
     }
     if (st == VBG_OK)
         st = clean_up(m, k, alpha, err);

@@ -50,5 +50,8 @@ vbg_status vbg_masker_set(vbg_masker *m, const vbg_mask_opt *opt, vbg_err *err);
  * On failure mask->valid is false.  Errors: those of the segmenter, VBG_ENOMEM. */
 vbg_status vbg_masker_run(vbg_masker *m, vbg_ctx *c, const vbg_raw_frame *raw,
                           const vbg_frame *given, vbg_mask *mask, vbg_err *err);
+/* Luma of the frame of the last run at half the size (floor), means of 2 x 2; NULL where
+ * none was needed.  Until the next run. */
+const vbg_picture *vbg_masker_half(const vbg_masker *m);
 
 #endif

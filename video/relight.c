@@ -223,13 +223,39 @@ static block kind_of(float inside, float add)
     return inside > 0.996f ? DEEP : EDGE;
 }
 
+/* Blocks of one kind beside each other, NOBODY left out: columns from .. to-1. */
+typedef struct run_of {
+    block kind;
+    short from, to;
+} run_of;
+
+typedef struct runs {
+    int count;
+    run_of run[VBG_VIDEO_MAX_SIDE / SCALE + 1];
+} runs;
+
+/* What is to be done in the frame's rows of small row y, plane p. */
+static void find_runs(runs *s, const vbg_relight *r, int p, int y)
+{
+    const float add = (float)r->opt.match * (float)r->mean[p];
+    const float *wide = field(&r->blurred, r, A, vbg_min_int(y, r->h - 1));
+
+    s->count = 0;
+    for (int x = 0, end; x < r->w; x = end) {
+        const block kind = kind_of(wide[x], add);
+        for (end = x + 1; end < r->w && kind_of(wide[end], add) == kind;)
+            end++;
+        if (kind != NOBODY)
+            s->run[s->count++] = (run_of){ kind, (short)x, (short)end };
+    }
+}
+
 /* A row is copied; then what is near the outline is changed, as far as it is shown. */
-static void plane_row(const vbg_relight *r, int p, int y)
+static void plane_row(const vbg_relight *r, const runs *s, int p, int y)
 {
     const vbg_yuv *v = &r->raw->frame.yuv;
     const int half = p ? 2 : 1, w = p ? (v->w + 1) / 2 : v->w, per = SCALE / half;
     const float add = (float)r->opt.match * (float)r->mean[p];
-    const float *wide = field(&r->blurred, r, A, vbg_min_int(y * half / SCALE, r->h - 1));
     uint8_t *d = r->lit.frame.yuv.plane[p] + (size_t)y * r->lit.frame.yuv.stride[p];
     row_fields t;
     const vbg_light_row job = { .dst = d,
@@ -246,15 +272,14 @@ static void plane_row(const vbg_relight *r, int p, int y)
                                 .half = p > 0 };
 
     memcpy(d, job.src, (size_t)w);
-    for (int x = 0, end; x < r->w; x = end) {
-        const block kind = kind_of(wide[x], add);
-        for (end = x + 1; end < r->w && kind_of(wide[end], add) == kind;)
-            end++;
-        if (kind == DEEP)
+    for (int i = 0; i < s->count; i++) {
+        const int x = s->run[i].from;
+        int end = s->run[i].to;
+        if (s->run[i].kind == DEEP) {
             shift(d + x * per, job.src + x * per, vbg_min_int(end * per, w) - x * per,
                   add);
-        if (kind != EDGE)
             continue;
+        }
         end = vbg_min_int((end + half - 1) / half * half, r->w);
         field_rows(&t, r, p, y * half, x / half * half, end);
         r->k->edge(&job, x / half * half, (end + half - 1) / half * half);
@@ -268,11 +293,15 @@ static void strip(void *arg, size_t index, int thread)
     const int y1 = vbg_min_int(y0 + STRIP, h);
 
     (void)thread;
-    for (int y = y0; y < y1; y++)
-        plane_row(r, 0, y);
-    for (int y = y0 / 2; y < (y1 + 1) / 2; y++) {
-        plane_row(r, 1, y);
-        plane_row(r, 2, y);
+    for (int p = 0; p < 3; p++) {
+        const int half = p ? 2 : 1;
+        runs s;
+        s.count = 0;
+        for (int y = y0 / half; y < (y1 + half - 1) / half; y++) {
+            if (y == y0 / half || y * half % SCALE == 0)
+                find_runs(&s, r, p, y * half / SCALE);
+            plane_row(r, &s, p, y);
+        }
     }
 }
 

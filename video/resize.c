@@ -16,7 +16,7 @@ typedef struct axis {
 struct vbg_resizer {
     int w, h, out_w, out_h, channels;
     bool nearest, same_w;
-    bool fourth; /* means of 4 x 4 pixels */
+    bool half, fourth; /* means of 2 x 2 and 4 x 4 pixels */
     axis x, y;
     float *row;        /* the vertical sum of one row, then its padding */
     float *out;        /* one output row */
@@ -159,8 +159,9 @@ vbg_status vbg_resizer_new(vbg_resizer **out, int w, int h, int out_w, int out_h
     r->out_h = out_h;
     r->channels = channels;
     r->nearest = mode == VBG_INTERP_NEAREST;
-    r->fourth =
-        mode == VBG_INTERP_AREA && w == 4 * out_w && h == 4 * out_h && channels == 1;
+    const bool means = mode == VBG_INTERP_AREA && channels == 1;
+    r->half = means && w == 2 * out_w && h == 2 * out_h;
+    r->fourth = means && w == 4 * out_w && h == 4 * out_h;
     r->same_w = w == out_w && mode != VBG_INTERP_CUBIC && mode != VBG_INTERP_LANCZOS4;
     *out = r;
     return VBG_OK;
@@ -232,12 +233,25 @@ static const float *resize_row(vbg_resizer *r, const vbg_picture_kernels *k, sid
     return r->out;
 }
 
+static void halve(const vbg_resizer *r, const vbg_picture_kernels *k, side dst, side src)
+{
+    for (int y = 0; y < r->out_h; y++) {
+        const uint8_t *s = (const uint8_t *)src.data + (size_t)(2 * y) * src.stride;
+        const uint8_t *rows[2] = { s, s + src.stride };
+        k->mean2((uint8_t *)dst.data + (size_t)y * dst.stride, rows, (size_t)r->out_w);
+    }
+}
+
 static void run(vbg_resizer *r, const vbg_picture_kernels *k, side dst, side src)
 {
     size_t m = (size_t)r->out_w * (size_t)r->channels;
 
     if (r->nearest && dst.bytes == src.bytes) {
         copy_nearest(r, dst, src);
+        return;
+    }
+    if (r->half && dst.bytes && src.bytes) {
+        halve(r, k, dst, src);
         return;
     }
     for (int y = 0; y < r->out_h; y++) {

@@ -25,6 +25,14 @@ static void column_f32(float *dst, const float *const *rows, const float *w, int
     }
 }
 
+static void mean2(uint8_t *dst, const uint8_t *const rows[2], size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        dst[i] = (uint8_t)((rows[0][2 * i] + rows[0][2 * i + 1] + rows[1][2 * i] +
+                            rows[1][2 * i + 1] + 2) >>
+                           2);
+}
+
 static void mean4(float *dst, const uint8_t *const rows[4], size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -136,6 +144,7 @@ void vbg_picture_init_ref(vbg_picture_kernels *k)
     *k = (vbg_picture_kernels){
         .column_u8 = column_u8,
         .column_f32 = column_f32,
+        .mean2 = mean2,
         .mean4 = mean4,
         .row_taps = row_taps,
         .row_filter = row_filter,

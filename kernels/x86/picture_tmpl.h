@@ -164,6 +164,34 @@ static void column_f32(float *dst, const float *const *rows, const float *w, int
     }
 }
 
+/* Means of 16 pairs over two rows, in 16 bits. */
+static __m256i pair_means(const uint8_t *a, const uint8_t *b)
+{
+    const __m256i ones = _mm256_set1_epi8(1);
+    const __m256i x = _mm256_loadu_si256((const __m256i *)(const void *)a);
+    const __m256i y = _mm256_loadu_si256((const __m256i *)(const void *)b);
+    const __m256i s =
+        _mm256_add_epi16(_mm256_maddubs_epi16(x, ones), _mm256_maddubs_epi16(y, ones));
+
+    return _mm256_srli_epi16(_mm256_add_epi16(s, _mm256_set1_epi16(2)), 2);
+}
+
+static void mean2(uint8_t *dst, const uint8_t *const rows[2], size_t n)
+{
+    size_t i = 0;
+
+    for (; i + 32 <= n; i += 32) {
+        const __m256i low = pair_means(rows[0] + 2 * i, rows[1] + 2 * i);
+        const __m256i high = pair_means(rows[0] + 2 * i + 32, rows[1] + 2 * i + 32);
+        const __m256i v = _mm256_permute4x64_epi64(_mm256_packus_epi16(low, high), 0xd8);
+        _mm256_storeu_si256((__m256i *)(void *)(dst + i), v);
+    }
+    for (; i < n; i++)
+        dst[i] = (uint8_t)((rows[0][2 * i] + rows[0][2 * i + 1] + rows[1][2 * i] +
+                            rows[1][2 * i + 1] + 2) >>
+                           2);
+}
+
 static void mean4(float *dst, const uint8_t *const rows[4], size_t n)
 {
     const __m256i ones8 = _mm256_set1_epi8(1), ones = _mm256_set1_epi16(1);
@@ -675,6 +703,7 @@ static void fill(vbg_picture_kernels *k)
     *k = (vbg_picture_kernels){
         .column_u8 = column_u8,
         .column_f32 = column_f32,
+        .mean2 = mean2,
         .mean4 = mean4,
         .row_taps = row_taps,
         .row_filter = row_filter,
