@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <linux/videodev2.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -61,7 +62,9 @@ typedef struct rig {
     /* what the reader saw, under the fake's lock */
     int64_t frames, raw_frames, with_person, last_person, worst;
     double last_at, longest_gap;
-    bool old; /* a driver that does not tell who reads */
+    bool old;            /* a driver that does not tell who reads */
+    bool fast;           /* a camera that is never waited for */
+    bool seen[H][W / 2]; /* where the room's colour was shown, ever */
 } rig;
 
 /* The person by his colour: what a perfect network would say. */
@@ -105,8 +108,11 @@ static void look(void *arg, const uint8_t *data, size_t bytes, uint32_t fourcc, 
         for (int x = 0; x < w; x += 2) {
             const uint8_t *p = data + 2 * ((size_t)y * (size_t)w + (size_t)x);
             people += p[0] > 150;
-            if (p[1] > 150 && p[3] > 150 && !(n >= 0 && inside(x, y, w, h, n, 8)))
-                marker += 2;
+            if (!(p[1] > 150 && p[3] > 150))
+                continue;
+            marker += n >= 0 && inside(x, y, w, h, n, 8) ? 0 : 2;
+            if (!(n >= 0 && inside(x, y, w, h, n, 16)) && w == W && h == H)
+                g->seen[y][x / 2] = true;
         }
     g->frames++;
     g->worst = marker > g->worst ? marker : g->worst;
@@ -140,7 +146,7 @@ static void start(rig *g, bool latest, uint32_t fourcc, bool on_demand)
     fake_device_init(&g->fake);
     g->fake.modes[0] = (vbg_camera_mode){ fourcc, W, H, 60, 1 };
     g->fake.mode_count = 1;
-    g->fake.fps = 60;
+    g->fake.fps = g->fast ? 0 : 60;
     g->fake.paint = paint;
     g->fake.sink = look;
     g->fake.sink_arg = g;
@@ -308,14 +314,62 @@ static const struct {
     { "bad index", set_index, true },     { "other size", set_size, false },
 };
 
+enum { FAULTS = sizeof faults / sizeof *faults };
+
 static void all_faults(bool latest, uint32_t fourcc)
 {
     rig g = { .mask = MASK_GOOD };
 
     start(&g, latest, fourcc, false);
-    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+    for (size_t i = 0; i < FAULTS; i++)
         break_and_mend(&g, faults[i].name, faults[i].set, faults[i].loses_person);
     stop(&g);
+}
+
+/* Share of the picture in which the room's colour was ever seen, 16 pixels and more from
+ * the person. */
+static double shown_of_room(const rig *g)
+{
+    int n = 0;
+
+    for (int y = 0; y < H; y++)
+        for (int x = 0; x < W / 2; x++)
+            n += g->seen[y][x];
+    return 2.0 * n / (W * H);
+}
+
+/* MARKER_FRAMES frames as fast as they come, a fault in every thousand, both mask modes
+ * and two formats in turn: 100,000 in `make soak`. */
+Test(live, marker_soak, .timeout = 3600)
+{
+    const char *text = getenv("MARKER_FRAMES");
+    const int64_t frames = text ? atoll(text) : 2000;
+    int64_t seen = 0, worst = 0;
+    double share = 0;
+    size_t fault = 0;
+
+    for (int part = 0; part < 4; part++) {
+        rig g = { .mask = MASK_GOOD, .fast = true };
+        start(&g, part % 2, part < 2 ? V4L2_PIX_FMT_YUYV : V4L2_PIX_FMT_MJPEG, false);
+        for (int64_t next = 500; next < frames / 4; next += 1000, fault++) {
+            const double end = vbg_now() + 60;
+            while (frames_of(&g) < next && vbg_now() < end)
+                nap(0.002);
+            break_and_mend(&g, faults[fault % FAULTS].name, faults[fault % FAULTS].set,
+                           faults[fault % FAULTS].loses_person);
+        }
+        while (frames_of(&g) < frames / 4)
+            nap(0.002);
+        seen += frames_of(&g);
+        worst = g.worst > worst ? g.worst : worst;
+        share = fmax(share, shown_of_room(&g));
+        stop(&g);
+    }
+    cr_log_info("marker: %lld frames, %zu faults, at worst %lld of %d pixels of the room "
+                "in a frame; %.2f %% of it in all of them together",
+                (long long)seen, fault, (long long)worst, W * H, 100 * share);
+    cr_expect_geq(seen, frames);
+    cr_expect_leq(share, 0.02);
 }
 
 Test(live, faults_each_frame, .timeout = 120)
