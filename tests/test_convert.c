@@ -154,6 +154,9 @@ Test(convert, a_vbg_file_in_another_type)
     vbg_weights_close(c);
     assert_refused(run("vbg-convert", in_dir("a.vbg"), "-o", in_dir("a.vbg"), "-q", NULL),
                    2, "same file");
+    assert_refused(run("vbg-convert", in_dir("a.vbg"), "-o", in_dir("d.vbg"), "--caa",
+                       in_dir("model")),
+                   2, "--layout diffusers");
 }
 
 /* f32 keeps every value, f16 too (the source is f16), bf16 rounds to nearest. */

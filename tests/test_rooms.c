@@ -389,7 +389,7 @@ Test(rooms, adherence_file_is_held_out)
         covered += !kinds[kind];
         kinds[kind] = true;
     }
-    cr_expect_geq(covered, 10);
+    cr_expect_geq(covered, 17);
     json_decref(all);
 }
 

@@ -204,12 +204,31 @@ static bool is_vbg(const char *path)
     return n > 4 && strcmp(path + n - 4, ".vbg") == 0;
 }
 
+/* Options about checkpoints say nothing about a .vbg file, which is complete. */
+static vbg_status only_retype(const vbg_values *v, const char *in, vbg_err *err)
+{
+    static const char *const no[] = { "caa", "config-from", "prediction", "name",
+                                      "skip-unknown" };
+
+    for (size_t i = 0; i < sizeof no / sizeof *no; i++)
+        if (vbg_value_given(v, no[i]))
+            return vbg_fail(err, VBG_EUSAGE,
+                            "--%s is for checkpoints, %s is a .vbg file already: export "
+                            "it (--layout diffusers) and convert that folder",
+                            no[i], in);
+    return VBG_OK;
+}
+
 /* The same model with layers of another type. */
-static vbg_status retype(const char *in, const char *out, vbg_dtype t, vbg_err *err)
+static vbg_status retype(const vbg_values *v, const char *in, const char *out,
+                         vbg_dtype t, vbg_err *err)
 {
     vbg_retype_result r;
     double start = vbg_now();
-    vbg_status st = vbg_retype(in, out, t, &r, err);
+    vbg_status st = only_retype(v, in, err);
+
+    if (st == VBG_OK)
+        st = vbg_retype(in, out, t, &r, err);
 
     if (st == VBG_OK)
         vbg_note("%s: %zu tensors, %.1f million values, %.1f s", out, r.tensors,
@@ -248,7 +267,7 @@ static vbg_status convert(const vbg_values *v, const char *in, vbg_err *err)
     if (vbg_value_flag(v, "no-clobber") && access(out, F_OK) == 0)
         return vbg_fail(err, VBG_EIO, "%s: exists, and --no-clobber is given", out);
     if (is_vbg(in))
-        return retype(in, out, opt.package.dtype, err);
+        return retype(v, in, out, opt.package.dtype, err);
     vbg_status st = vbg_convert(in, out, &opt, &r, err);
     if (bar.total)
         vbg_progress_end(&bar);

@@ -250,6 +250,18 @@ void vr_measure(scene *s, const canvas *c)
     free(m);
 }
 
+/* Which twelfth of a kind's combinations is kept out: chosen so that it is 5 to 13 % of
+ * the scenes of a kind (none of forests and snow, whose main things have no colour of
+ * their own), and no main thing is always kept out. */
+static const uint8_t held_out_salt[KINDS] = {
+    [K_LIVING] = 13,      [K_KITCHEN] = 146, [K_BEDROOM] = 20, [K_OFFICE] = 7,
+    [K_LECTURE] = 21,     [K_LIBRARY] = 73,  [K_ARCADE] = 50,  [K_BATHROOM] = 78,
+    [K_CORRIDOR] = 5,     [K_GALLERY] = 98,  [K_ATTIC] = 103,  [K_SPACESHIP] = 44,
+    [K_UNDERWATER] = 109, [K_BEACH] = 195,   [K_FOREST] = 0,   [K_MOUNTAINS] = 253,
+    [K_DESERT] = 28,      [K_MARS] = 67,     [K_CITY] = 108,   [K_ROOFTOP] = 162,
+    [K_GARDEN] = 113,     [K_SNOW] = 0
+};
+
 bool vr_triple_held_out(int kind, int colour, int what)
 {
     const char *part[3] = { vr_kind_name(kind), vr_colour_word(colour),
@@ -263,12 +275,12 @@ bool vr_triple_held_out(int kind, int colour, int what)
             h = (h ^ (uint8_t)*p) * 16777619u;
         h = (h ^ '|') * 16777619u;
     }
-    return vr_hash(h) % 12 == 0;
+    return vr_hash(h + held_out_salt[kind]) % 12 == 0;
 }
 
 bool vr_scene_held_out(const scene *s)
 {
-    const int big = s->indoor ? s->wall : s->floor;
+    const int big = s->indoor ? s->wall : -1;
 
     if (s->main < 0)
         return false;

@@ -23,8 +23,9 @@ void vr_captions(const scene *s, uint64_t seed, char lines[1 + VIEWS][CAPTION_BY
 char *vr_facts_json(const scene *s, char lines[1 + VIEWS][CAPTION_BYTES],
                     const render_stats *st);
 
-/* True when the combination kind, colour, main thing is kept out of training (one in
- * twelve, by FNV-1a of "kind|colour|thing"). */
+/* True when the combination kind, colour, main thing is kept out of training: one in
+ * twelve, by FNV-1a of "kind|colour|thing" and a number of the kind's.  The colour is the
+ * main thing's or, indoors, that of the walls. */
 bool vr_triple_held_out(int kind, int colour, int what);
 /* The same for all combinations that a built scene stands for. */
 bool vr_scene_held_out(const scene *s);

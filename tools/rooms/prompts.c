@@ -10,7 +10,7 @@
 
 /* Scenes that are built for one prompt and for all of a kind at most: kinds of which
  * little is kept out of training get fewer. */
-enum { WIDTH = 256, ATTEMPTS = 100, TRIED = 500, FRESH = 60, WORDINGS = 24 };
+enum { WIDTH = 256, ATTEMPTS = 200, TRIED = 900, FRESH = 60, WORDINGS = 24 };
 
 typedef struct maker {
     const prompt_opt *o;
@@ -76,7 +76,7 @@ static int surfaces(const scene *s, surface out[3])
 /* The combination that keeps the scene out of training. */
 static json_t *triple(const scene *s)
 {
-    const int big = s->indoor ? s->wall : s->floor, what = s->objs[s->main].what;
+    const int big = s->indoor ? s->wall : -1, what = s->objs[s->main].what;
     const int colours[2] = { big >= 0 ? s->objs[big].colour : NO_COLOUR,
                              s->objs[s->main].colour };
 
