@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/muon.h"
 #include "engine/tensor.h"
 
 /* Values of one task: 64 KB a stream, so that a chunk's six streams fit a level-2 cache
@@ -32,6 +33,7 @@ struct vbg_optim {
     chunk *chunks;
     size_t nchunks;
     double *sums; /* one per chunk */
+    vbg_muon *muon;
     long steps;
 };
 
@@ -41,18 +43,46 @@ vbg_optim_opt vbg_optim_defaults(vbg_optim_kind kind)
                             .beta1 = 0.9,
                             .beta2 = kind == VBG_RMSPROP ? 0.99 : 0.999,
                             .eps = 1e-8,
-                            .weight_decay = kind == VBG_ADAMW ? 0.01 : 0 };
+                            .momentum = kind == VBG_MUON ? 0.95 : 0,
+                            .weight_decay =
+                                kind == VBG_ADAMW || kind == VBG_MUON ? 0.01 : 0 };
 }
 
-static bool keeps(const vbg_optim_opt *opt, int slot)
+static size_t larger(size_t a, size_t b)
 {
-    bool adam = opt->kind == VBG_ADAM || opt->kind == VBG_ADAMW;
+    return a > b ? a : b;
+}
+
+/* Sides of a parameter that Muon turns, false for all others. */
+static bool sides_of(const vbg_optim *o, const vbg_param *m, size_t *rows, size_t *cols)
+{
+    const vbg_entry *e = &m->entry;
+
+    if (o->opt.kind != VBG_MUON || m->buffer || e->layout != VBG_LAYOUT_PACK16 ||
+        e->rank < 2)
+        return false;
+    *rows = (size_t)e->dim[0];
+    *cols = m->count / *rows;
+    return *rows > 1 && *cols > 1;
+}
+
+static bool turned(const vbg_optim *o, const vbg_param *m)
+{
+    size_t rows, cols;
+
+    return sides_of(o, m, &rows, &cols);
+}
+
+static bool keeps(const vbg_optim *o, const vbg_param *m, int slot)
+{
+    const vbg_optim_opt *opt = &o->opt;
+    bool adam = opt->kind == VBG_ADAM || opt->kind == VBG_ADAMW || opt->kind == VBG_MUON;
 
     switch (slot) {
     case MOMENTUM:
         return adam || opt->momentum > 0;
     case SQUARE:
-        return opt->kind != VBG_SGD;
+        return opt->kind != VBG_SGD && !turned(o, m);
     case SQUARE_MAX:
         return adam && opt->amsgrad;
     default:
@@ -70,6 +100,7 @@ void vbg_optim_free(vbg_optim *o)
     free(o->states);
     free(o->chunks);
     free(o->sums);
+    vbg_muon_free(o->muon);
     free(o);
 }
 
@@ -82,7 +113,7 @@ static bool make_state(vbg_optim *o, size_t i)
     s->lr_factor = 1;
     s->weight_decay = decays ? o->opt.weight_decay : 0;
     for (int k = 0; k < VBG_OPTIM_SLOTS; k++) {
-        if (m->buffer || !keeps(&o->opt, k))
+        if (m->buffer || !keeps(o, m, k))
             continue;
         s->slot[k] = vbg_alloc(m->count * sizeof(float));
         if (!s->slot[k])
@@ -113,6 +144,19 @@ static bool make_chunks(vbg_optim *o)
     return true;
 }
 
+/* Room for the largest of the matrices. */
+static bool make_muon(vbg_optim *o)
+{
+    size_t most = 0, least = 0, rows, cols;
+
+    for (size_t i = 0; i < o->nstates; i++)
+        if (sides_of(o, vbg_params_at(o->params, i), &rows, &cols)) {
+            most = larger(most, larger(rows, cols));
+            least = larger(least, rows < cols ? rows : cols);
+        }
+    return most == 0 || vbg_muon_new(&o->muon, most, least, NULL) == VBG_OK;
+}
+
 vbg_status vbg_optim_new(vbg_optim **out, vbg_params *p, const vbg_optim_opt *opt,
                          vbg_err *err)
 {
@@ -128,7 +172,7 @@ vbg_status vbg_optim_new(vbg_optim **out, vbg_params *p, const vbg_optim_opt *op
     }
     for (size_t i = 0; ok && i < o->nstates; i++)
         ok = make_state(o, i);
-    if (!ok || !make_chunks(o)) {
+    if (!ok || !make_chunks(o) || !make_muon(o)) {
         vbg_optim_free(o);
         return vbg_fail(err, VBG_ENOMEM, "not enough memory for the optimiser's moments");
     }
@@ -207,7 +251,9 @@ static void update(const step_job *j, const chunk *k)
 {
     const vbg_optim_opt *opt = &j->o->opt;
     const state *s = &j->o->states[k->param];
+    const vbg_param *m = vbg_params_at(j->o->params, k->param);
     vbg_update u = chunk_update(j, k);
+    size_t rows, cols;
     double lr = j->lr * s->lr_factor, t = (double)j->o->steps + 1;
 
     if (opt->kind == VBG_SGD || opt->kind == VBG_RMSPROP) {
@@ -216,11 +262,17 @@ static void update(const step_job *j, const chunk *k)
         (opt->kind == VBG_SGD ? j->k->optim.sgd : j->k->optim.rmsprop)(&u);
         return;
     }
+    if (sides_of(j->o, m, &rows, &cols)) { /* grad holds the direction */
+        u.m = NULL;
+        u.grad_scale = (float)(0.2 * sqrt((double)larger(rows, cols)));
+        j->k->optim.sgd(&u);
+        return;
+    }
     u.beta1 = (float)opt->beta1;
     u.beta1_rest = (float)(1 - opt->beta1);
     u.lr = (float)(lr / (1 - pow(opt->beta1, t)));
     u.root_scale = (float)(1 / sqrt(1 - pow(opt->beta2, t)));
-    if (opt->kind == VBG_ADAMW) {
+    if (opt->kind != VBG_ADAM) {
         u.decay = 0;
         u.shrink = (float)(1 - lr * s->weight_decay);
     }
@@ -237,6 +289,37 @@ static void update_chunk(void *arg, size_t i, int thread)
     update(j, k);
     vbg_param_pack(vbg_params_at(j->o->params, k->param), &j->k->train, k->first,
                    k->count);
+}
+
+/* Momentum of what Muon turns; its gradient becomes g + momentum m. */
+static void momentum_chunk(void *arg, size_t i, int thread)
+{
+    const step_job *j = arg;
+    const chunk *c = &j->o->chunks[i];
+    const vbg_param *p = vbg_params_at(j->o->params, c->param);
+    const float scale = (float)j->scale, keep = (float)j->o->opt.momentum;
+
+    (void)thread;
+    if (!turned(j->o, p))
+        return;
+    float *m = j->o->states[c->param].slot[MOMENTUM] + c->first, *g = p->grad + c->first;
+    for (size_t k = 0; k < c->count; k++) {
+        const float v = scale * g[k];
+        m[k] = keep * m[k] + v;
+        g[k] = v + keep * m[k];
+    }
+}
+
+static void turn_all(step_job *j, vbg_ctx *c)
+{
+    size_t rows, cols;
+
+    vbg_parallel(c, j->o->nchunks, momentum_chunk, j);
+    for (size_t i = 0; i < j->o->nstates; i++) {
+        const vbg_param *m = vbg_params_at(j->o->params, i);
+        if (sides_of(j->o, m, &rows, &cols))
+            vbg_muon_direction(j->o->muon, c, m->grad, rows, cols);
+    }
 }
 
 double vbg_optim_step(vbg_optim *o, vbg_ctx *c, double lr, double grad_scale)
@@ -256,6 +339,8 @@ double vbg_optim_step(vbg_optim *o, vbg_ctx *c, double lr, double grad_scale)
         j.scale *= fmin(1, o->opt.clip / (norm + 1e-6));
     if (o->opt.ema_warmup)
         j.ema = fmin(j.ema, most);
+    if (o->muon)
+        turn_all(&j, c);
     vbg_parallel(c, o->nchunks, update_chunk, &j);
     o->steps++;
     for (size_t i = 0; i < o->nstates; i++)

@@ -1,6 +1,7 @@
 /* Optimisers over a set of parameters, with PyTorch's update rules: SGD with momentum and
  * Nesterov, Adam and AMSGrad (weight decay added to the gradient), AdamW (decay apart),
- * RMSprop; clipping by the global norm, parameter groups and a moving average of the
+ * RMSprop, and Muon: orthogonal directions (engine/muon.h) for layers, AdamW for the
+ * rest; clipping by the global norm, parameter groups and a moving average of the
  * values (EMA) in the same pass.
  *
  *     vbg_optim_opt opt = vbg_optim_defaults(VBG_ADAMW);
@@ -22,14 +23,20 @@
 
 typedef struct vbg_optim vbg_optim;
 
-typedef enum vbg_optim_kind { VBG_SGD, VBG_ADAM, VBG_ADAMW, VBG_RMSPROP } vbg_optim_kind;
+typedef enum vbg_optim_kind {
+    VBG_SGD,
+    VBG_ADAM,
+    VBG_ADAMW,
+    VBG_RMSPROP,
+    VBG_MUON
+} vbg_optim_kind;
 
 typedef struct vbg_optim_opt {
     vbg_optim_kind kind;
-    double momentum;     /* SGD, RMSprop */
+    double momentum;     /* SGD, RMSprop, Muon */
     bool nesterov;       /* SGD */
-    double beta1, beta2; /* Adam, AdamW; beta2 is RMSprop's alpha */
-    double eps;          /* added to the root: Adam, AdamW, RMSprop */
+    double beta1, beta2; /* Adam, AdamW, Muon's rest; beta2 is RMSprop's alpha */
+    double eps;          /* added to the root: Adam, AdamW, RMSprop, Muon's rest */
     bool amsgrad;        /* Adam, AdamW */
     double weight_decay;
     bool decay_all;  /* norms and biases too, as PyTorch without groups; false: only
@@ -40,7 +47,8 @@ typedef struct vbg_optim_opt {
 } vbg_optim_opt;
 
 /* PyTorch's defaults of a kind: betas 0.9 and 0.999 (RMSprop's alpha 0.99), eps 1e-8, no
- * momentum, weight decay 0 (AdamW 0.01), no clipping, no average. */
+ * momentum, weight decay 0 (AdamW 0.01), no clipping, no average.  Muon: AdamW's, and
+ * momentum 0.95. */
 vbg_optim_opt vbg_optim_defaults(vbg_optim_kind kind);
 
 /* An optimiser with zero moments and averages equal to the values of the parameters that
@@ -55,6 +63,13 @@ const vbg_optim_opt *vbg_optim_options(const vbg_optim *o);
  * matches decides. */
 void vbg_optim_group(vbg_optim *o, const char *component, const char *pattern,
                      double lr_factor, double weight_decay);
+
+/* Muon, for layers of pack16 with both sides (outputs, all else) above 1, kernels of
+ * convolutions as [oc][c kh kw]:
+ *     m = momentum m + g;  value = value (1 - lr decay)
+ *                                - lr 0.2 sqrt(larger side) direction(g + momentum m)
+ * whose entries are as large as AdamW's, so that one rate and decay serve both (Liu et
+ * al. 2025). */
 
 /* One update with the gradients times grad_scale, which are zero afterwards.  Returns
  * their global norm before clipping; when it is not finite no value has changed. */

@@ -36,10 +36,12 @@ static const vbg_option rows[] = {
     ROW("loaders", INT, "N", "1", "1..64", "threads that load data", "course", 0),
     ROW("lr", REAL, "RATE", "0.0002", "0..1000", "learning rate", "optimiser",
         VBG_OPT_COMMON),
-    ROW("optimizer", CHOICE, "NAME", "adamw", "adamw|adam|amsgrad|sgd|nesterov|rmsprop",
-        "update rule", "optimiser", 0),
-    ROW("momentum", REAL, "X", "0.9", "0..1", "of sgd, nesterov and rmsprop", "optimiser",
+    ROW("optimizer", CHOICE, "NAME", "adamw",
+        "adamw|adam|amsgrad|muon|sgd|nesterov|rmsprop",
+        "update rule; muon: orthogonal steps of layers, adamw for the rest", "optimiser",
         0),
+    ROW("momentum", REAL, "X", "0.9", "0..1",
+        "of sgd, nesterov and rmsprop, and muon (0.95)", "optimiser", 0),
     ROW("beta1", REAL, "X", "0.9", "0..1", "of the Adam kinds", "optimiser", 0),
     ROW("beta2", REAL, "X", "0.999", "0..1", "of the Adam kinds and rmsprop", "optimiser",
         0),
@@ -116,6 +118,7 @@ static vbg_optim_opt read_optim(const vbg_values *v)
     const char *name = vbg_value(v, "optimizer");
     vbg_optim_kind kind = strcmp(name, "adamw") == 0     ? VBG_ADAMW
                           : strcmp(name, "rmsprop") == 0 ? VBG_RMSPROP
+                          : strcmp(name, "muon") == 0    ? VBG_MUON
                           : strncmp(name, "a", 1) == 0   ? VBG_ADAM
                                                          : VBG_SGD;
     vbg_optim_opt o = vbg_optim_defaults(kind);
