@@ -14,7 +14,7 @@
  * is larger. */
 enum { CHUNK = 16384 };
 
-enum { MOMENTUM, SQUARE, SQUARE_MAX, EMA };
+enum { MOMENTUM, SQUARE, SQUARE_MAX, EMA, EMA2 };
 
 typedef struct state {
     float *slot[VBG_OPTIM_SLOTS];
@@ -85,8 +85,10 @@ static bool keeps(const vbg_optim *o, const vbg_param *m, int slot)
         return opt->kind != VBG_SGD && !turned(o, m);
     case SQUARE_MAX:
         return adam && opt->amsgrad;
-    default:
+    case EMA:
         return opt->ema > 0;
+    default:
+        return opt->ema2 > 0;
     }
 }
 
@@ -204,7 +206,7 @@ void vbg_optim_group(vbg_optim *o, const char *component, const char *pattern,
 typedef struct step_job {
     vbg_optim *o;
     const vbg_kernels *k;
-    double lr, scale, ema;
+    double lr, scale, ema, ema2;
 } step_job;
 
 static void sum_chunk(void *arg, size_t i, int thread)
@@ -279,16 +281,20 @@ static void update(const step_job *j, const chunk *k)
     j->k->optim.adam(&u);
 }
 
-/* Packed at once, while the new values are near. */
+/* Averaged and packed at once, while the new values are near. */
 static void update_chunk(void *arg, size_t i, int thread)
 {
     const step_job *j = arg;
-    const chunk *k = &j->o->chunks[i];
+    const chunk *c = &j->o->chunks[i];
+    vbg_param *m = vbg_params_at(j->o->params, c->param);
+    const float *value = m->value + c->first, keep = (float)j->ema2;
+    float *mean = at(j->o->states[c->param].slot[EMA2], c->first);
 
     (void)thread;
-    update(j, k);
-    vbg_param_pack(vbg_params_at(j->o->params, k->param), &j->k->train, k->first,
-                   k->count);
+    update(j, c);
+    for (size_t k = 0; mean && k < c->count; k++)
+        mean[k] = keep * mean[k] + (float)(1 - j->ema2) * value[k];
+    vbg_param_pack(m, &j->k->train, c->first, c->count);
 }
 
 /* Momentum of what Muon turns; its gradient becomes g + momentum m. */
@@ -324,7 +330,7 @@ static void turn_all(step_job *j, vbg_ctx *c)
 
 double vbg_optim_step(vbg_optim *o, vbg_ctx *c, double lr, double grad_scale)
 {
-    step_job j = { o, vbg_ctx_kernels(c), lr, grad_scale, o->opt.ema };
+    step_job j = { o, vbg_ctx_kernels(c), lr, grad_scale, o->opt.ema, o->opt.ema2 };
     double sum = 0, most = (1 + (double)o->steps) / (10 + (double)o->steps);
 
     vbg_parallel(c, o->nchunks, sum_chunk, &j);
@@ -337,8 +343,10 @@ double vbg_optim_step(vbg_optim *o, vbg_ctx *c, double lr, double grad_scale)
     }
     if (o->opt.clip > 0 && norm > 0)
         j.scale *= fmin(1, o->opt.clip / (norm + 1e-6));
-    if (o->opt.ema_warmup)
+    if (o->opt.ema_warmup) {
         j.ema = fmin(j.ema, most);
+        j.ema2 = fmin(j.ema2, most);
+    }
     if (o->muon)
         turn_all(&j, c);
     vbg_parallel(c, o->nchunks, update_chunk, &j);
@@ -361,12 +369,18 @@ void vbg_optim_set_steps(vbg_optim *o, long steps)
 
 /* ---- averages and slots ---- */
 
+typedef struct swap_job {
+    vbg_optim *o;
+    int slot;
+} swap_job;
+
 static void swap_chunk(void *arg, size_t i, int thread)
 {
-    vbg_optim *o = arg;
+    const swap_job *j = arg;
+    vbg_optim *o = j->o;
     const chunk *c = &o->chunks[i];
     float *a = vbg_params_at(o->params, c->param)->value + c->first;
-    float *b = o->states[c->param].slot[EMA] + c->first;
+    float *b = o->states[c->param].slot[j->slot] + c->first;
 
     (void)thread;
     for (size_t k = 0; k < c->count; k++) {
@@ -376,10 +390,12 @@ static void swap_chunk(void *arg, size_t i, int thread)
     }
 }
 
-void vbg_optim_swap_ema(vbg_optim *o, vbg_ctx *c)
+void vbg_optim_swap_ema(vbg_optim *o, vbg_ctx *c, int which)
 {
-    VBG_CHECK(o->opt.ema > 0, "no average is kept");
-    vbg_parallel(c, o->nchunks, swap_chunk, o);
+    swap_job j = { o, which ? EMA2 : EMA };
+
+    VBG_CHECK((which ? o->opt.ema2 : o->opt.ema) > 0, "no average is kept");
+    vbg_parallel(c, o->nchunks, swap_chunk, &j);
     for (size_t i = 0; i < o->nstates; i++)
         if (!vbg_params_at(o->params, i)->buffer)
             vbg_param_changed(vbg_params_at(o->params, i));
@@ -390,14 +406,16 @@ void vbg_optim_reset_ema(vbg_optim *o)
 {
     for (size_t i = 0; i < o->nstates; i++) {
         const vbg_param *m = vbg_params_at(o->params, i);
-        if (o->states[i].slot[EMA])
-            memcpy(o->states[i].slot[EMA], m->value, m->count * sizeof(float));
+        for (int slot = EMA; slot <= EMA2; slot++)
+            if (o->states[i].slot[slot])
+                memcpy(o->states[i].slot[slot], m->value, m->count * sizeof(float));
     }
 }
 
 const char *vbg_optim_slot_name(int slot)
 {
-    static const char *const names[] = { "momentum", "square", "square_max", "ema" };
+    static const char *const names[] = { "momentum", "square", "square_max", "ema",
+                                         "ema2" };
 
     return names[slot];
 }

@@ -43,7 +43,8 @@ typedef struct vbg_optim_opt {
                         tensors of rank 2 and more decay */
     double clip;     /* largest global norm of the gradient, 0: any */
     double ema;      /* decay of the moving average, 0: none is kept */
-    bool ema_warmup; /* decay of step t (from 0) at most (1 + t) / (10 + t) */
+    double ema2;     /* of a second one beside it, 0: none */
+    bool ema_warmup; /* decays of step t (from 0) at most (1 + t) / (10 + t) */
 } vbg_optim_opt;
 
 /* PyTorch's defaults of a kind: betas 0.9 and 0.999 (RMSprop's alpha 0.99), eps 1e-8, no
@@ -77,16 +78,16 @@ double vbg_optim_step(vbg_optim *o, vbg_ctx *c, double lr, double grad_scale);
 /* Updates made so far. */
 long vbg_optim_steps(const vbg_optim *o);
 
-/* Exchanges values and averages (and packs again), e.g. around a validation.  Needs
- * opt.ema; buffers have no average and stay. */
-void vbg_optim_swap_ema(vbg_optim *o, vbg_ctx *c);
+/* Exchanges values and averages (and packs again), e.g. around a validation; which: 0,
+ * or 1 for the second ones.  Needs opt.ema or ema2; buffers have no average and stay. */
+void vbg_optim_swap_ema(vbg_optim *o, vbg_ctx *c, int which);
 /* Averages start again from the values. */
 void vbg_optim_reset_ema(vbg_optim *o);
 
 /* ---- for checkpoints (engine/train_state.h) ---- */
 
-enum { VBG_OPTIM_SLOTS = 4 };
-/* "momentum", "square", "square_max", "ema" */
+enum { VBG_OPTIM_SLOTS = 5 };
+/* "momentum", "square", "square_max", "ema", "ema2" */
 const char *vbg_optim_slot_name(int slot);
 /* The f32 values of a slot for parameter i of the set, as many as the parameter has;
  * NULL when this optimiser does not keep it or the parameter is a buffer. */

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { VERSION = 1, EMA_SLOT = VBG_OPTIM_SLOTS - 1 };
+enum { VERSION = 1, EMA_SLOT = VBG_OPTIM_SLOTS - 2 /* from there on averages */ };
 
 /* "unet" or "unet@square" */
 static const char *component_of(char *text, size_t size, const vbg_param *m, int slot)
@@ -62,7 +62,7 @@ static vbg_status write_meta(vbg_writer *w, const vbg_params *p, vbg_optim *o,
 /* Which arrays the file holds. */
 static bool stored(const vbg_train_state *s, int slot)
 {
-    return slot < 0 || slot == EMA_SLOT || !s->compact;
+    return slot < 0 || slot >= EMA_SLOT || !s->compact;
 }
 
 typedef vbg_status visit(void *arg, vbg_param *m, const char *component, float *values,

@@ -251,10 +251,41 @@ Test(optim, averages_swap_and_warm_up)
 
     vbg_params_at(p, 1)->grad[0] = 1;
     vbg_optim_step(o, c, 1, 1);
-    vbg_optim_swap_ema(o, c); /* first step: decay 1/10 */
+    vbg_optim_swap_ema(o, c, 0); /* first step: decay 1/10 */
     cr_assert_float_eq(b[0], 0.1f * b0 + 0.9f * (b0 - 1), 1e-6);
-    vbg_optim_swap_ema(o, c);
+    vbg_optim_swap_ema(o, c, 0);
     cr_assert_float_eq(b[0], b0 - 1, 1e-6);
+    vbg_optim_free(o);
+    vbg_ctx_free(c);
+    vbg_params_free(p);
+}
+
+/* Two averages beside each other, each with its own decay. */
+Test(optim, two_averages)
+{
+    vbg_params *p = new_params();
+    vbg_ctx *c = new_ctx(2);
+    vbg_optim_opt opt = vbg_optim_defaults(VBG_ADAMW);
+    opt.ema = 0.9;
+    opt.ema2 = 0.5;
+    vbg_optim *o = new_optim(p, &opt);
+    float *b = vbg_params_at(p, 1)->value;
+    float slow = b[0], fast = b[0];
+
+    for (int step = 0; step < 3; step++) {
+        vbg_params_at(p, 1)->grad[0] = (float)(1 - step);
+        vbg_optim_step(o, c, 0.1, 1);
+        slow = 0.9f * slow + 0.1f * b[0];
+        fast = 0.5f * fast + 0.5f * b[0];
+    }
+    const float now = b[0];
+    vbg_optim_swap_ema(o, c, 0);
+    cr_assert_float_eq(b[0], slow, 1e-6);
+    vbg_optim_swap_ema(o, c, 0);
+    vbg_optim_swap_ema(o, c, 1);
+    cr_assert_float_eq(b[0], fast, 1e-6);
+    vbg_optim_swap_ema(o, c, 1);
+    cr_assert_eq(b[0], now);
     vbg_optim_free(o);
     vbg_ctx_free(c);
     vbg_params_free(p);

@@ -178,7 +178,7 @@ static void run_ema(bench *b, size_t steps)
         vbg_optim_step(o, golden_ctx(b->g), 0, 1);
     }
     if (o)
-        vbg_optim_swap_ema(o, golden_ctx(b->g));
+        vbg_optim_swap_ema(o, golden_ctx(b->g), 0);
     report(b, "out.%s%.0zu", "ema099", 0);
     vbg_optim_free(o);
 }

@@ -27,6 +27,7 @@
  *     samples/STEP.png               pictures from fixed seeds
  *     model.vbg  model-best.vbg      the result, for the other programs; the averages
  *                                    where they are kept
+ *     model-ema2.vbg                 the same of the second averages
  *     lock                           held while a trainer works here */
 #ifndef VBG_TOOLS_TRAIN_LOOP_H
 #define VBG_TOOLS_TRAIN_LOOP_H

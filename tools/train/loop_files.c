@@ -29,8 +29,8 @@ void vbg_course_path(const vbg_course *c, char *path, size_t size, const char *f
 /* An earlier training in the folder goes, but for its pictures. */
 static void clear_folder(const vbg_course *c)
 {
-    static const char *const what[] = { "last.vbg",  "best.vbg",       "step-*.vbg",
-                                        "model.vbg", "model-best.vbg", "loss.png" };
+    static const char *const what[] = { "last.vbg",  "best.vbg",    "step-*.vbg",
+                                        "model.vbg", "model-*.vbg", "loss.png" };
     char path[4200];
 
     for (size_t i = 0; i < sizeof what / sizeof *what; i++) {
@@ -126,7 +126,7 @@ void vbg_course_close(vbg_course *c)
 void vbg_course_averages(vbg_course *c)
 {
     if (c->l->opt.optim.ema > 0)
-        vbg_optim_swap_ema(c->l->optim, c->l->ctx);
+        vbg_optim_swap_ema(c->l->optim, c->l->ctx, 0);
 }
 
 static bool checkpoint(vbg_course *c, const char *path, bool compact)
@@ -149,6 +149,7 @@ static bool checkpoint(vbg_course *c, const char *path, bool compact)
     return false;
 }
 
+/* The model as it stands now to DIR/name. */
 static void export_to(vbg_course *c, const char *name)
 {
     char path[4200];
@@ -157,12 +158,27 @@ static void export_to(vbg_course *c, const char *name)
     if (!c->l->calls->export_model)
         return;
     vbg_course_path(c, path, sizeof path, "%s", name);
-    vbg_course_averages(c);
     if (c->l->calls->export_model(c->l->arg, path, &err) != VBG_OK) {
         vbg_log_warn(c->log, c->step, "no model: %s", err.text);
         c->save_failed = true;
     }
+}
+
+static void export_averages(vbg_course *c, const char *name)
+{
     vbg_course_averages(c);
+    export_to(c, name);
+    vbg_course_averages(c);
+}
+
+/* What the second averages make. */
+static void export_second(vbg_course *c)
+{
+    if (c->l->opt.optim.ema2 <= 0)
+        return;
+    vbg_optim_swap_ema(c->l->optim, c->l->ctx, 1);
+    export_to(c, "model-ema2.vbg");
+    vbg_optim_swap_ema(c->l->optim, c->l->ctx, 1);
 }
 
 static void log_checkpoint(vbg_course *c, const char *path)
@@ -188,8 +204,10 @@ void vbg_course_save(vbg_course *c, bool last)
     }
     if (o->compact)
         checkpoint(c, o->compact, true);
-    if (last || !c->l->rare_exports)
-        export_to(c, "model.vbg");
+    if (last || !c->l->rare_exports) {
+        export_averages(c, "model.vbg");
+        export_second(c);
+    }
     vbg_err err = { "" };
     if (vbg_plot_training(o->out, &err) != VBG_OK)
         vbg_log_warn(c->log, c->step, "no plot: %s", err.text);
@@ -202,5 +220,5 @@ void vbg_course_save_best(vbg_course *c)
     vbg_course_path(c, path, sizeof path, "best.vbg");
     if (checkpoint(c, path, false))
         log_checkpoint(c, path);
-    export_to(c, "model-best.vbg");
+    export_averages(c, "model-best.vbg");
 }

@@ -51,6 +51,9 @@ static const vbg_option rows[] = {
         "largest norm of the whole gradient, 0: any", "optimiser", 0),
     ROW("ema", REAL, "DECAY", "0", "0..1", "moving average of the values, 0: none",
         "optimiser", 0),
+    ROW("ema2", REAL, "DECAY", "0", "0..1",
+        "a second average beside it: model-ema2.vbg, to choose afterwards, 0: none",
+        "optimiser", 0),
     ROW("schedule", CHOICE, "NAME", "cosine", "cosine|linear|poly|step|constant",
         "decay of the rate", "optimiser", 0),
     ROW("schedule-per", CHOICE, "WHAT", "step", "step|epoch", "how often the rate moves",
@@ -132,6 +135,7 @@ static vbg_optim_opt read_optim(const vbg_values *v)
     o.weight_decay = vbg_value_real(v, "weight-decay");
     o.clip = vbg_value_real(v, "clip");
     o.ema = vbg_value_real(v, "ema");
+    o.ema2 = vbg_value_real(v, "ema2");
     o.ema_warmup = true;
     return o;
 }
