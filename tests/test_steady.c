@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "tests/program.h"
+#include "video/carry.h"
 #include "video/follow.h"
 #include "video/mask.h"
 #include "video/reader.h"
@@ -117,6 +118,71 @@ static void copy(vbg_image *d, const vbg_image *s)
 
 /* A sitter who does not move: a trembling edge becomes at least 30 % calmer (the figure
  * of the project's own clips; here nothing but the tremble changes: half). */
+/* The disc's true alpha, an edge of two pixels. */
+static void true_alpha(vbg_picture *a, double cx, double cy)
+{
+    for (int y = 0; y < H; y++)
+        for (int x = 0; x < W; x++) {
+            const double v = 0.5 + (60 - hypot(x - cx, y - cy)) / 2;
+            vbg_picture_row(a, y)[x] = (uint8_t)(v < 0 ? 0 : v > 1 ? 255 : 255 * v);
+        }
+}
+
+static double apart(const vbg_picture *a, const vbg_picture *b)
+{
+    double sum = 0;
+
+    for (int y = 0; y < H; y++)
+        for (int x = 0; x < W; x++)
+            sum += abs(vbg_picture_row(a, y)[x] - vbg_picture_row(b, y)[x]);
+    return sum / 255;
+}
+
+/* A disc that moves by 3 pixels a frame, masks of four frames ago: carried along, they
+ * are at least four times nearer to the truth; masks of another start, of a frame
+ * forgotten or of this very frame come back as they are. */
+Test(steady, old_masks_are_carried_to_the_person)
+{
+    const vbg_ctx_opt opt = { .threads = 1, .isa = VBG_ISA_BEST };
+    vbg_ctx *c;
+    vbg_carry *k;
+    vbg_raw_frame raw = { .epoch = 1 };
+    vbg_mask mask = { .valid = true, .epoch = 1, .max_age = 30 };
+    vbg_picture truth;
+    double stale = 0, carried = 0;
+
+    cr_assert_eq(vbg_ctx_new(&c, &opt, NULL), VBG_OK);
+    cr_assert_eq(vbg_carry_new(&k, W, H, NULL), VBG_OK);
+    cr_assert_eq(vbg_frame_new(&raw.frame, W, H, NULL), VBG_OK);
+    cr_assert_eq(vbg_picture_new(&mask.alpha, W, H, 1, NULL), VBG_OK);
+    cr_assert_eq(vbg_picture_new(&truth, W, H, 1, NULL), VBG_OK);
+    for (int i = 0; i < 20; i++) {
+        paint(&raw.frame, 100 + 3 * i, 120 + i);
+        raw.index = i;
+        mask.index = i < 4 ? i : i - 4;
+        true_alpha(&mask.alpha, 100 + 3.0 * (double)mask.index, 120 + (double)mask.index);
+        true_alpha(&truth, 100 + 3 * i, 120 + i);
+        const vbg_mask *m = vbg_carry_run(k, c, &raw, &mask);
+        cr_assert(i < 4 ? m == &mask : m != &mask);
+        cr_assert(m->index == mask.index && m->epoch == 1 && m->max_age == 30);
+        stale += apart(&mask.alpha, &truth);
+        carried += apart(&m->alpha, &truth);
+    }
+    cr_expect_lt(carried, stale / 4, "%.0f pixels wrong, %.0f when not carried",
+                 carried / 16, stale / 16);
+    mask.epoch = 2;
+    cr_expect_eq(vbg_carry_run(k, c, &raw, &mask), &mask);
+    raw.epoch = 2; /* usable, but the frame it belongs to was of the other start */
+    cr_expect_eq(vbg_carry_run(k, c, &raw, &mask), &mask);
+    raw.index = 40;
+    cr_expect_eq(vbg_carry_run(k, c, &raw, &mask), &mask);
+    vbg_carry_free(k);
+    vbg_ctx_free(c);
+    vbg_frame_free(&raw.frame);
+    vbg_picture_free(&mask.alpha);
+    vbg_picture_free(&truth);
+}
+
 Test(steady, calmer)
 {
     rig g;

@@ -65,6 +65,7 @@ static void free_all(vbg_live *l)
     vbg_chain_free(l->chain);
     vbg_masker_free(l->mask_masker);
     vbg_frame_free(&l->mask_raw.frame);
+    vbg_carry_free(l->carry);
     vbg_frame_free(&l->camera_frame);
     vbg_frame_scaler_free(l->scaler);
     vbg_ctx_free(l->mask_ctx);
@@ -107,6 +108,8 @@ static vbg_status build(vbg_live *l, vbg_err *err)
             st = vbg_masker_new(&l->mask_masker, &l->mask_opt, err);
         if (st == VBG_OK)
             st = vbg_frame_new(&l->mask_raw.frame, o->w, o->h, err);
+        if (st == VBG_OK)
+            st = vbg_carry_new(&l->carry, o->w, o->h, err);
     }
     return st;
 }

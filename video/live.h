@@ -36,7 +36,8 @@ typedef struct vbg_live_opt {
     double fov_x;        /* radians */
     vbg_follow_opt follow;
     vbg_relight_opt relight;
-    bool latest; /* never wait for a mask: use the newest one there is */
+    bool latest; /* never wait for a mask: use the newest one there is, carried along
+                    (video/carry.h) */
     bool flip_h, flip_v;
     bool alpha;     /* composites with an alpha: the sinks take one */
     bool on_demand; /* camera off while the sinks know that nobody reads */

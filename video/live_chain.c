@@ -122,7 +122,7 @@ void *vbg_live_chain_thread(void *arg)
         if (set.recenter)
             vbg_chain_recenter(l->chain);
         if (l->opt.latest) {
-            mask = newest_mask(l, raw);
+            mask = vbg_carry_run(l->carry, l->opt.ctx, raw, newest_mask(l, raw));
         } else {
             vbg_chain_find(l->chain, raw, NULL, &r);
             mask = vbg_chain_mask(l->chain);

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "video/carry.h"
 #include "video/frame_scale.h"
 #include "video/live.h"
 
@@ -67,6 +68,7 @@ struct vbg_live {
     vbg_masker *mask_masker;
     vbg_raw_frame mask_raw;
     vbg_mask masks[3];
+    vbg_carry *carry; /* the chain thread's */
     vbg_frame_scaler *scaler;
     vbg_frame camera_frame;
 };
