@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""The steps of `vbg-bench train` in PyTorch: bf16 autocast, channels last, AdamW.
+"""The steps of `vbg-bench train` in PyTorch: bf16 autocast or f32, channels last, AdamW.
 
     apt-get install python3-torch
     python3 bench/peers/train_torch.py [--threads 2] [--steps 5] [NAME...] > torch.txt
     vbg-bench train --peer-file torch.txt
 
-Prints "NAME milliseconds" per case: the median step after one to warm up.  Networks as in
-bench/train_nets.c, written as plain modules; nothing of vbg needs this file."""
+Prints "NAME milliseconds TYPE" per case: the median step after one to warm up, of the
+faster type.  --share 8: an eighth of the batch, times 8, for machines where a whole step
+does not end.  Networks as in bench/train_nets.c, written as plain modules; nothing of vbg
+needs this file."""
 import argparse
 import statistics
 import time
@@ -182,14 +184,68 @@ class Unet(nn.Module):
         return self.conv_out(F.silu(self.norm_out(x)))
 
 
+# ---- the segmenter ----
+
+def cbr(c, oc, k=3, stride=1, groups=1, relu=True):
+    layers = [nn.Conv2d(c, oc, k, stride, k // 2, groups=groups, bias=False),
+              nn.BatchNorm2d(oc)]
+    return nn.Sequential(*layers, *([nn.ReLU(inplace=True)] if relu else []))
+
+
+class Gather(nn.Module):
+    """Gather and expansion; stride 2 has a shortcut of its own."""
+
+    def __init__(self, c, oc, stride=1, times=6):
+        super().__init__()
+        mid = c * times
+        deep = [cbr(c, mid, 3, 2, c, False), cbr(mid, mid, 3, 1, mid)] if stride == 2 else \
+            [cbr(c, mid, 3, 1, c)]
+        self.main = nn.Sequential(cbr(c, c), *deep, cbr(mid, oc, 1, relu=False))
+        self.short = nn.Sequential(cbr(c, c, 3, 2, c, False), cbr(c, oc, 1, relu=False)) \
+            if stride == 2 else nn.Identity()
+
+    def forward(self, x):
+        return F.relu(self.main(x) + self.short(x))
+
+
+class BiSeNetV2(nn.Module):
+    def __init__(self, head=1024):
+        super().__init__()
+        self.detail = nn.Sequential(
+            cbr(3, 64, 3, 2), cbr(64, 64), cbr(64, 64, 3, 2), cbr(64, 64), cbr(64, 64),
+            cbr(64, 128, 3, 2), cbr(128, 128), cbr(128, 128))
+        self.stem, self.fuse = cbr(3, 16, 3, 2), cbr(32, 16)
+        self.left = nn.Sequential(cbr(16, 8, 1), cbr(8, 16, 3, 2))
+        self.deep = nn.Sequential(
+            Gather(16, 32, 2), Gather(32, 32), Gather(32, 64, 2), Gather(64, 64),
+            Gather(64, 128, 2), Gather(128, 128), Gather(128, 128), Gather(128, 128))
+        self.mean_norm, self.mean = nn.BatchNorm2d(128), cbr(128, 128, 1)
+        self.context = cbr(128, 128)
+        self.left1 = nn.Sequential(cbr(128, 128, 3, 1, 128, False), conv(128, 128, 1))
+        self.left2 = nn.Sequential(cbr(128, 128, 3, 2, 1, False), nn.AvgPool2d(3, 2, 1))
+        self.right1 = cbr(128, 128, relu=False)
+        self.right2 = nn.Sequential(cbr(128, 128, 3, 1, 128, False), conv(128, 128, 1))
+        self.merge = cbr(128, 128)
+        self.head = nn.Sequential(cbr(128, head), conv(head, 1, 1))
+
+    def forward(self, x):
+        d, s = self.detail(x), self.stem(x)
+        s = self.deep(self.fuse(torch.cat([self.left(s), F.max_pool2d(s, 3, 2, 1)], 1)))
+        s = self.context(s + self.mean(self.mean_norm(s.mean((2, 3), keepdim=True))))
+        right = torch.sigmoid(F.interpolate(self.right1(s), scale_factor=4))
+        low = self.left2(d) * torch.sigmoid(self.right2(s))
+        y = self.merge(self.left1(d) * right + F.interpolate(low, scale_factor=4))
+        return F.interpolate(self.head(y), scale_factor=8, mode="bilinear")
+
+
 # ---- timing ----
 
 def channels_last(*shape):
     return torch.randn(*shape).to(memory_format=torch.channels_last)
 
 
-def vae():
-    net, x = Vae(), channels_last(16, 3, 128, 128)
+def vae(n):
+    net, x = Vae(), channels_last(n, 3, 128, 128)
     return net, lambda: net.loss(x)
 
 
@@ -200,22 +256,29 @@ def unet(widths, context, n):
     return net, lambda: F.mse_loss(net(x, times, state).float(), want)
 
 
-CASES = {
-    "vae": vae,
-    "unet64": lambda: unet((64, 128, 192, 256), 256, 32),
-    "unet128": lambda: unet((128, 256, 384, 512), 512, 16),
+def segmenter(n):
+    net, x = BiSeNetV2(), channels_last(n, 3, 256, 256)
+    want = (torch.randn(n, 1, 256, 256) > 0).float()
+    return net, lambda: F.binary_cross_entropy_with_logits(net(x).float(), want)
+
+
+CASES = {  # with the images of a step
+    "vae": (vae, 16),
+    "unet64": (lambda n: unet((64, 128, 192, 256), 256, n), 32),
+    "unet128": (lambda n: unet((128, 256, 384, 512), 512, n), 16),
+    "bisenetv2": (segmenter, 16),
 }
 
 
-def measure(make, steps):
-    net, loss = make()
+def measure(make, images, steps, bf16):
+    net, loss = make(images)
     net = net.to(memory_format=torch.channels_last)
     adam = torch.optim.AdamW(net.parameters(), lr=1e-5)
     took = []
     for _ in range(steps + 1):
         start = time.perf_counter()
         adam.zero_grad(set_to_none=True)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
             value = loss()
         value.backward()
         nn.utils.clip_grad_norm_(net.parameters(), 1.0)
@@ -224,15 +287,26 @@ def measure(make, steps):
     return statistics.median(took[1:])
 
 
+def report(name, o):
+    make, images = CASES[name]
+    share = min(o.share, images)
+    took = {t: share * measure(make, images // share, o.steps, t == "bf16") for t in o.types}
+    best = min(took, key=took.get)
+    others = " ".join("(%s %.1f)" % (t, ms) for t, ms in took.items() if t != best)
+    print(name, "%.1f" % took[best], best, others, flush=True)
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument("--threads", type=int, default=torch.get_num_threads())
     p.add_argument("--steps", type=int, default=5)
+    p.add_argument("--share", type=int, default=1)
+    p.add_argument("--types", nargs="+", choices=["f32", "bf16"], default=["f32", "bf16"])
     p.add_argument("name", nargs="*", choices=[[], *CASES], default=[])
     o = p.parse_args()
     torch.set_num_threads(o.threads)
     for name in o.name or CASES:
-        print(name, "%.1f" % measure(CASES[name], o.steps), flush=True)
+        report(name, o)
 
 
 if __name__ == "__main__":
