@@ -62,8 +62,9 @@ typedef struct rig {
     /* what the reader saw, under the fake's lock */
     int64_t frames, raw_frames, with_person, last_person, worst;
     double last_at, longest_gap;
-    bool old;            /* a driver that does not tell who reads */
-    bool fast;           /* a camera that is never waited for */
+    bool old;  /* a driver that does not tell who reads */
+    bool fast; /* a camera that is never waited for */
+    bool latest;
     bool seen[H][W / 2]; /* where the room's colour was shown, ever */
 } rig;
 
@@ -143,6 +144,7 @@ static void start(rig *g, bool latest, uint32_t fourcc, bool on_demand)
     vbg_sink *sink;
     vbg_err err = { "" };
 
+    g->latest = latest;
     fake_device_init(&g->fake);
     g->fake.modes[0] = (vbg_camera_mode){ fourcc, W, H, 60, 1 };
     g->fake.mode_count = 1;
@@ -170,8 +172,9 @@ static void stop(rig *g)
 {
     cr_expect(vbg_live_stop(g->live));
     cr_expect(!g->last_person, "the last frame shows a person");
-    cr_expect_eq(g->raw_frames, 0, "%lld frames show the room, at worst %lld pixels",
-                 (long long)g->raw_frames, (long long)g->worst);
+    cr_expect_eq(
+        g->raw_frames, 0, "mode %s: %lld frames show the room, at worst %lld pixels",
+        g->latest ? "latest" : "frame", (long long)g->raw_frames, (long long)g->worst);
     cr_expect_eq(g->fake.open_now, 0);
     cr_expect_not(g->fake.loop_dead);
     vbg_ctx_free(g->ctx);
