@@ -110,6 +110,8 @@ typedef struct vbg_train_kernels {
  * bf16 where the CPU does not multiply it. */
 void vbg_pack_blocks_ref(const vbg_pack_args *a, size_t b0, size_t b1);
 void vbg_taps_ref(const vbg_tap_args *a, size_t o0, size_t o1, size_t b0, size_t b1);
+/* For sums of bf16. */
+void vbg_fold_ref(const vbg_row_io *io, size_t times);
 /* f32 for the AMX level. */
 void vbg_taps_avx512(const vbg_tap_args *a, size_t o0, size_t o1, size_t b0, size_t b1);
 

@@ -304,6 +304,51 @@ static void depthwise_sums(const vbg_train_kernels *k, const vbg_train_kernels *
     guard_free(&b);
 }
 
+/* Channels repeated and added up again: at most 40 values below 1 in f32, rounded once.
+ */
+static void repeating(const vbg_train_kernels *k, const vbg_train_kernels *ref, int isa,
+                      size_t cols, size_t times, vbg_dtype t)
+{
+    const size_t all = cols * times;
+    guarded x = guard_filled(t, 3, cols, cols + 2, 0, 1, 1);
+    guarded wide = guard_filled(t, 3, all, all + 1, 0, 1, 2);
+    guarded f32 = guard_filled(VBG_F32, 3, all, all + 1, 0, 1, 3);
+    guarded a = guard_new(t, 3, all, all + 3), b = guard_new(t, 3, all, all + 3);
+    guarded c = guard_new(t, 3, cols, cols + 3), d = guard_new(t, 3, cols, cols + 3);
+    vbg_row_io io = { .y = guard_data(&a),
+                      .x = guard_data(&x),
+                      .ldy = a.ld,
+                      .ldx = x.ld,
+                      .rows = 3,
+                      .cols = cols,
+                      .yt = t,
+                      .xt = t };
+
+    k->repeat(&io, times);
+    io.y = guard_data(&b);
+    ref->repeat(&io, times);
+    same(&a, &b, "repeat", isa, cols);
+    io.ldy = c.ld;
+    for (size_t i = 0; i < 2; i++) {
+        io.xt = i ? VBG_F32 : t;
+        io.ldx = i ? f32.ld : wide.ld;
+        io.x = i ? guard_data(&f32) : guard_data(&wide);
+        io.y = guard_data(&c);
+        k->fold(&io, times);
+        io.y = guard_data(&d);
+        ref->fold(&io, times);
+        guard_check(&c, &d, (double)(times * times) * 0x1p-24, 2 * guard_eps(t), "fold",
+                    (size_t)isa);
+    }
+    guard_free(&x);
+    guard_free(&wide);
+    guard_free(&f32);
+    guard_free(&a);
+    guard_free(&b);
+    guard_free(&c);
+    guard_free(&d);
+}
+
 static void all_of(const vbg_train_kernels *k, const vbg_train_kernels *ref, int isa)
 {
     for (size_t i = 0; i < 2; i++) {
@@ -313,6 +358,9 @@ static void all_of(const vbg_train_kernels *k, const vbg_train_kernels *ref, int
             packing(k, ref, isa, &packs[p], types[i]);
         for (size_t m = 32; m <= 320; m += 96)
             row_summing(k, ref, isa, m % 33 + 1, m, types[i]);
+        for (size_t w = 0; w < WIDTHS; w++)
+            for (size_t times = 2; times <= 40; times += w % 2 ? 19 : 4)
+                repeating(k, ref, isa, widths[w], times, types[i]);
         for (size_t d = 0; d < sizeof depthwise / sizeof *depthwise; d++)
             depthwise_sums(k, ref, isa, &depthwise[d], types[i]);
     }

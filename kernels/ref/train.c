@@ -133,7 +133,7 @@ static void repeat(const vbg_row_io *io, size_t times)
                    (const char *)io->x + (r * io->ldx + i / times) * size, size);
 }
 
-static void fold(const vbg_row_io *io, size_t times)
+void vbg_fold_ref(const vbg_row_io *io, size_t times)
 {
     for (size_t r = 0; r < io->rows; r++)
         for (size_t i = 0; i < io->cols; i++) {
@@ -190,6 +190,6 @@ void vbg_train_init_ref(vbg_train_kernels *k)
                               .row_sums = row_sums,
                               .add_taps = add_taps,
                               .repeat = repeat,
-                              .fold = fold,
+                              .fold = vbg_fold_ref,
                               .depthwise_grad = depthwise_grad };
 }

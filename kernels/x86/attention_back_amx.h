@@ -1,29 +1,32 @@
 /* The way back through attention with bf16 tiles.  Part of attention_amx_bf16.c.
  *
- * Keys come in stretches whose dk and dv stay in L2; past a stretch go blocks of QB
- * queries, and for each of them the stretch's blocks of KB keys.  In tiles (A is
- * 16 x 32, B 32 x 16 in pairs, C 16 x 16), dp being d in whole tiles of 32:
+ * Keys come in stretches whose dk and dv stay in L2; past a stretch go blocks of qb
+ * queries, and for each of them the stretch's blocks of KB keys.  qb is 128 or all
+ * queries in whole pairs of tiles, and the last block of keys ends after a strip of 32:
+ * small maps would else be padding mostly.  In tiles (A is 16 x 32, B 32 x 16 in pairs,
+ * C 16 x 16), dp being d in whole tiles of 32:
  *
- *     S  [KB][QB]  = K   [KB][dp] * Q^T  [dp][QB]       G = V * dY^T alike
- *     dV [KB][dp] += P   [KB][QB] * dY   [QB][dp]      dK += dS * Q alike
- *     dQ^T [dp][QB] += K^T [dp][KB] * dS [KB][QB]
+ *     S  [KB][qb]  = K   [KB][dp] * Q^T  [dp][qb]       G = V * dY^T alike
+ *     dV [KB][dp] += P   [KB][qb] * dY   [qb][dp]      dK += dS * Q alike
+ *     dQ^T [dp][qb] += K^T [dp][KB] * dS [KB][qb]
  *
  * A row of P or dS, rounded to bf16, is a row of an A tile; two rows interleaved are a
  * row of a B tile, so dS is stored twice.  P = 2^(scale*log2e*s - top + log2 rsum). */
 
-enum { QB = 128, KB = 64, STRIP = 32, STRETCH = 1 << 16 /* elements of dk */ };
+enum { MOST_QB = 128, KB = 64, STRIP = 32, STRETCH = 1 << 16 /* elements of dk */ };
 #define NEVER 1e30f
 
 typedef struct amx_back_plan {
     size_t d, kd, nd, dp;      /* steps of 32, tiles of 16, padded width */
+    size_t qb;                 /* queries of a block */
     size_t stretch, blocks;    /* keys of a stretch; blocks of queries */
     uint16_t *k, *v, *kt;      /* [stretch/16][kd] A twice, [stretch/KB][nd][KB/32] A */
-    uint16_t *qt, *gt, *q, *g; /* [kd][QB/16] B twice, [QB/32][nd] B twice */
-    uint16_t *p, *ds, *dsb;    /* [KB/16][QB/32] A twice, [KB/32][QB/16] B */
-    float *s, *gs;             /* [STRIP][QB] */
-    float *top, *delta;        /* [QB]: top - log2 rsum; sum(dy*y)*scale */
+    uint16_t *qt, *gt, *q, *g; /* [kd][qb/16] B twice, [qb/32][nd] B twice */
+    uint16_t *p, *ds, *dsb;    /* [KB/16][qb/32] A twice, [KB/32][qb/16] B */
+    float *s, *gs;             /* [STRIP][qb] */
+    float *top, *delta;        /* [qb]: top - log2 rsum; sum(dy*y)*scale */
     float *dk, *dv;            /* [stretch][dp] */
-    float *dqt;                /* [blocks][dp][QB] */
+    float *dqt;                /* [blocks][dp][qb] */
 } amx_back_plan;
 
 /* Takes bytes from *at on; counts only while there is no scratch. */
@@ -46,23 +49,25 @@ static amx_back_plan amx_back_place(const vbg_attention_back *b, void *mem, size
     p.dp = 32 * p.kd;
     p.stretch = STRETCH / p.dp / KB * KB;
     p.stretch = p.stretch < KB ? KB : p.stretch > keys ? keys : p.stretch;
-    p.blocks = ((size_t)b->of.tq + QB - 1) / QB;
+    p.qb = vbg_round_up((size_t)b->of.tq, STRIP);
+    p.qb = p.qb < MOST_QB ? p.qb : MOST_QB;
+    p.blocks = ((size_t)b->of.tq + p.qb - 1) / p.qb;
     uint16_t **const rows[] = { &p.k, &p.v, &p.kt };
     uint16_t **const queries[] = { &p.qt, &p.gt, &p.q, &p.g };
     uint16_t **const products[] = { &p.p, &p.ds, &p.dsb };
     for (size_t i = 0; i < 3; i++)
         *rows[i] = part_of(mem, &at, p.stretch * p.dp * H);
     for (size_t i = 0; i < 4; i++)
-        *queries[i] = part_of(mem, &at, (size_t)QB * p.dp * H);
+        *queries[i] = part_of(mem, &at, p.qb * p.dp * H);
     for (size_t i = 0; i < 3; i++)
-        *products[i] = part_of(mem, &at, (size_t)KB * QB * H);
-    p.s = part_of(mem, &at, (size_t)STRIP * QB * F);
-    p.gs = part_of(mem, &at, (size_t)STRIP * QB * F);
-    p.top = part_of(mem, &at, (size_t)QB * F);
-    p.delta = part_of(mem, &at, (size_t)QB * F);
+        *products[i] = part_of(mem, &at, (size_t)KB * p.qb * H);
+    p.s = part_of(mem, &at, (size_t)STRIP * p.qb * F);
+    p.gs = part_of(mem, &at, (size_t)STRIP * p.qb * F);
+    p.top = part_of(mem, &at, p.qb * F);
+    p.delta = part_of(mem, &at, p.qb * F);
     p.dk = part_of(mem, &at, p.stretch * p.dp * F);
     p.dv = part_of(mem, &at, p.stretch * p.dp * F);
-    p.dqt = part_of(mem, &at, p.blocks * p.dp * QB * F);
+    p.dqt = part_of(mem, &at, p.blocks * p.dp * p.qb * F);
     *bytes = at + 64;
     return p;
 }
@@ -86,12 +91,12 @@ static __m512i row_or_zero(const uint16_t *x, size_t ld, size_t i, size_t rows, 
     return load_row(x + i * ld + j, d - j < 32 ? d - j : 32);
 }
 
-/* [kd][QB/16] B tiles: pairs along d, a column for each of `rows` queries. */
+/* [kd][qb/16] B tiles: pairs along d, a column for each of `rows` queries. */
 static void pack_columns(uint16_t *dst, const amx_back_plan *p, const uint16_t *x,
                          size_t ld, size_t rows)
 {
     for (size_t s = 0; s < p->kd; s++)
-        for (size_t i0 = 0; i0 < QB; i0 += 16, dst += A_TILE) {
+        for (size_t i0 = 0; i0 < p->qb; i0 += 16, dst += A_TILE) {
             vf r[16];
             VF_UNROLL
             for (size_t i = 0; i < 16; i++)
@@ -116,11 +121,11 @@ static void interleave(uint16_t *lo, uint16_t *hi, __m512i a, __m512i b)
     _mm512_store_si512(hi, _mm512_permutex2var_epi16(a, next, b));
 }
 
-/* [QB/32][nd] B tiles: pairs along the queries, a column for each value. */
+/* [qb/32][nd] B tiles: pairs along the queries, a column for each value. */
 static void pack_pairs(uint16_t *dst, const amx_back_plan *p, const uint16_t *x,
                        size_t ld, size_t rows)
 {
-    for (size_t i = 0; i < QB; i += 2)
+    for (size_t i = 0; i < p->qb; i += 2)
         for (size_t s = 0; s < p->kd; s++) {
             uint16_t *at = dst + ((i / 32 * p->nd) + 2 * s) * A_TILE + i % 32 / 2 * 32;
             interleave(at, at + A_TILE, row_or_zero(x, ld, i, rows, s * 32, p->d),
@@ -212,7 +217,7 @@ static void pack_block(const vbg_attention_back *b, const amx_back_plan *p, size
         pack_pairs(p->q, p, q, a->ldq, n);
         pack_pairs(p->g, p, dy, b->lddy, n);
     }
-    for (size_t i = 0; i < QB; i++) {
+    for (size_t i = 0; i < p->qb; i++) {
         vf sum = vf_zero();
         for (size_t j = 0; i < n && j < p->d; j += VF) {
             size_t left = p->d - j < VF ? p->d - j : VF;
@@ -252,7 +257,7 @@ VF_INLINE __m512i strip_row(const amx_back_plan *p, size_t key, size_t x, uint16
 
     VF_UNROLL
     for (size_t i = 0; i < 2; i++) {
-        const size_t at = key * QB + x + i * VF;
+        const size_t at = key * p->qb + x + i * VF;
         vf top = vf_load(p->top + x + i * VF), delta = vf_load(p->delta + x + i * VF);
         e[i] = exp2_coarse(_mm512_fmsub_ps(vf_load(p->s + at), c, top));
         g[i] = vf_mul(e[i], _mm512_fmsub_ps(vf_load(p->gs + at), f, delta));
@@ -266,9 +271,9 @@ static void strip_products(const amx_back_plan *p, size_t strip, float scale)
 {
     for (size_t i = 0; i < STRIP; i += 2) {
         const size_t key = strip * STRIP + i;
-        const size_t row = key / 16 * (QB / 32) * A_TILE + key % 16 * 32;
-        uint16_t *pair = p->dsb + strip * (QB / 16) * A_TILE + i / 2 * 32;
-        for (size_t x = 0; x < QB; x += 32) {
+        const size_t row = key / 16 * (p->qb / 32) * A_TILE + key % 16 * 32;
+        uint16_t *pair = p->dsb + strip * (p->qb / 16) * A_TILE + i / 2 * 32;
+        for (size_t x = 0; x < p->qb; x += 32) {
             const size_t at = row + x / 32 * A_TILE;
             __m512i d0 = strip_row(p, i, x, p->p + at, scale);
             __m512i d1 = strip_row(p, i + 1, x, p->p + at + 32, scale);
@@ -280,33 +285,34 @@ static void strip_products(const amx_back_plan *p, size_t strip, float scale)
 }
 
 /* Scores that must not count: keys from n on and, causal, keys after the query. */
-static void mask_strip(const vbg_attention_args *a, float *s, size_t k0, size_t n,
-                       size_t q0)
+static void mask_strip(const vbg_attention_args *a, const amx_back_plan *p, size_t k0,
+                       size_t n, size_t q0)
 {
     for (size_t i = 0; i < STRIP; i++)
-        for (size_t x = 0; x < QB; x++)
+        for (size_t x = 0; x < p->qb; x++)
             if (k0 + i >= n || (a->causal && q0 + x < k0 + i))
-                s[i * QB + x] = FLASH_MASKED;
+                p->s[i * p->qb + x] = FLASH_MASKED;
 }
 
-/* Block `block` of the stretch (keys from k0 of n on) and the queries from q0 on. */
+/* Block `block` of the stretch (`keys` of its from k0 on, of n) and the queries from q0
+ * on. */
 static void back_pair(const vbg_attention_back *b, const amx_back_plan *p, size_t block,
-                      size_t k0, size_t n, size_t q0)
+                      size_t k0, size_t keys, size_t n, size_t q0)
 {
     const vbg_attention_args *a = &b->of;
     const size_t at = block * KB / 16 * p->kd * A_TILE;
     float *dqt = p->dqt + q0 * p->dp;
 
-    for (size_t s = 0; s < KB / STRIP; s++) {
+    for (size_t s = 0; s < keys / STRIP; s++) {
         const size_t from = at + s * STRIP / 16 * p->kd * A_TILE;
         amx_product x = { .c = p->s,
-                          .ldc = QB,
+                          .ldc = p->qb,
                           .a = p->k + from,
                           .b = p->qt,
                           .lda = p->kd,
-                          .ldb = QB / 16,
+                          .ldb = p->qb / 16,
                           .m = STRIP / 16,
-                          .n = QB / 16,
+                          .n = p->qb / 16,
                           .k = p->kd };
         multiply(&x);
         x.c = p->gs;
@@ -314,17 +320,18 @@ static void back_pair(const vbg_attention_back *b, const amx_back_plan *p, size_
         x.b = p->gt;
         multiply(&x);
         if (k0 + (s + 1) * STRIP > n || (a->causal && k0 + (s + 1) * STRIP > q0))
-            mask_strip(a, p->s, k0 + s * STRIP, n, q0);
+            mask_strip(a, p, k0 + s * STRIP, n, q0);
         strip_products(p, s, a->scale);
     }
-    multiply(&(amx_product){ dqt, QB, p->kt + block * p->nd * (KB / 32) * A_TILE, p->dsb,
-                             KB / 32, QB / 16, p->nd, QB / 16, KB / 32, true });
+    multiply(&(amx_product){ dqt, p->qb, p->kt + block * p->nd * (KB / 32) * A_TILE,
+                             p->dsb, KB / 32, p->qb / 16, p->nd, p->qb / 16, keys / 32,
+                             true });
     if (!b->dk)
         return;
-    multiply(&(amx_product){ p->dv + block * KB * p->dp, p->dp, p->p, p->g, QB / 32,
-                             p->nd, KB / 16, p->nd, QB / 32, true });
-    multiply(&(amx_product){ p->dk + block * KB * p->dp, p->dp, p->ds, p->q, QB / 32,
-                             p->nd, KB / 16, p->nd, QB / 32, true });
+    multiply(&(amx_product){ p->dv + block * KB * p->dp, p->dp, p->p, p->g, p->qb / 32,
+                             p->nd, keys / 16, p->nd, p->qb / 32, true });
+    multiply(&(amx_product){ p->dk + block * KB * p->dp, p->dp, p->ds, p->q, p->qb / 32,
+                             p->nd, keys / 16, p->nd, p->qb / 32, true });
 }
 
 /* n finished rows of a stretch from key k0 on. */
@@ -344,18 +351,19 @@ static void store_stretch(const vbg_attention_back *b, const amx_back_plan *p, s
 static void back_stretch(const vbg_attention_back *b, const amx_back_plan *p, size_t k0,
                          size_t n)
 {
-    const size_t keys = vbg_round_up(n, KB), tq = (size_t)b->of.tq;
+    const size_t keys = vbg_round_up(n, STRIP), tq = (size_t)b->of.tq;
 
     pack_stretch(b, p, k0, n, keys);
     memset(p->dk, 0, keys * p->dp * sizeof *p->dk);
     memset(p->dv, 0, keys * p->dp * sizeof *p->dv);
-    for (size_t q0 = 0; q0 < tq; q0 += QB) {
-        if (b->of.causal && k0 >= q0 + QB)
+    for (size_t q0 = 0; q0 < tq; q0 += p->qb) {
+        if (b->of.causal && k0 >= q0 + p->qb)
             continue;
-        pack_block(b, p, q0, tq - q0 < QB ? tq - q0 : QB);
-        for (size_t i = 0; i < keys / KB; i++)
-            if (!b->of.causal || k0 + i * KB < q0 + QB)
-                back_pair(b, p, i, k0 + i * KB, k0 + n, q0);
+        pack_block(b, p, q0, tq - q0 < p->qb ? tq - q0 : p->qb);
+        for (size_t at = 0; at < keys; at += KB)
+            if (!b->of.causal || k0 + at < q0 + p->qb)
+                back_pair(b, p, at / KB, k0 + at, keys - at < KB ? keys - at : KB, k0 + n,
+                          q0);
     }
     store_stretch(b, p, k0, n);
 }
@@ -370,11 +378,11 @@ static void amx_back(const vbg_attention_back *b, int k0, int k1, void *scratch)
         return;
     }
     const amx_back_plan p = amx_back_place(b, scratch, &bytes);
-    memset(p.dqt, 0, p.blocks * p.dp * QB * sizeof *p.dqt);
+    memset(p.dqt, 0, p.blocks * p.dp * p.qb * sizeof *p.dqt);
     tiles_on();
     for (size_t k = (size_t)k0; k < end; k += p.stretch)
         back_stretch(b, &p, k, end - k < p.stretch ? end - k : p.stretch);
     _tile_release();
-    for (size_t q0 = 0; q0 < tq; q0 += QB)
-        back_store(b, p.dqt + q0 * p.dp, QB, q0, tq - q0 < QB ? tq - q0 : QB);
+    for (size_t q0 = 0; q0 < tq; q0 += p.qb)
+        back_store(b, p.dqt + q0 * p.dp, p.qb, q0, tq - q0 < p.qb ? tq - q0 : p.qb);
 }

@@ -101,29 +101,48 @@ static void act_back(const vbg_row_io *io, const void *dy, size_t lddy, vbg_act 
     }
 }
 
+/* n lanes at column j of a row: dx = dy gelu(g), dg = dy x gelu'(g) with one erf. */
+VF_INLINE void geglu_back_lanes(const vbg_row_io *io, const void *dy, size_t lddy,
+                                vbg_dtype xt, vbg_dtype yt, size_t r, size_t j, size_t n)
+{
+    const size_t x = r * io->ldx + j, y = r * io->ldy + j, d = r * lddy + j;
+    const size_t c = io->cols;
+    const bool whole = n == VF;
+    vf v = whole ? vf_get(io->x, xt, x) : vf_get_n(io->x, xt, x, n);
+    vf g = whole ? vf_get(io->x, xt, x + c) : vf_get_n(io->x, xt, x + c, n);
+    vf k = whole ? vf_get(dy, yt, d) : vf_get_n(dy, yt, d, n);
+    vf slope, dx = vf_mul(k, vf_gelu_slope(g, &slope));
+    vf dg = vf_mul(vf_mul(k, v), slope);
+
+    if (whole) {
+        vf_put(io->y, yt, y, dx);
+        vf_put(io->y, yt, y + c, dg);
+    } else {
+        vf_put_n(io->y, yt, y, dx, n);
+        vf_put_n(io->y, yt, y + c, dg, n);
+    }
+}
+
+VF_INLINE void geglu_back_as(const vbg_row_io *io, const void *dy, size_t lddy,
+                             vbg_dtype xt, vbg_dtype yt)
+{
+    const size_t c = io->cols;
+
+    for (size_t r = 0; r < io->rows; r++) {
+        size_t j = 0;
+        for (; j + VF <= c; j += VF)
+            geglu_back_lanes(io, dy, lddy, xt, yt, r, j, VF);
+        if (j < c)
+            geglu_back_lanes(io, dy, lddy, xt, yt, r, j, c - j);
+    }
+}
+
 static void geglu_back(const vbg_row_io *io, const void *dy, size_t lddy)
 {
-    for (size_t r = 0; r < io->rows; r++) {
-        size_t x = r * io->ldx, y = r * io->ldy, d = r * lddy, c = io->cols;
-        for (size_t j = 0; j < c; j += VF) {
-            size_t n = c - j < VF ? c - j : VF;
-            bool whole = n == VF;
-            vf v =
-                whole ? vf_get(io->x, io->xt, x + j) : vf_get_n(io->x, io->xt, x + j, n);
-            vf g = whole ? vf_get(io->x, io->xt, x + c + j)
-                         : vf_get_n(io->x, io->xt, x + c + j, n);
-            vf k = whole ? vf_get(dy, io->yt, d + j) : vf_get_n(dy, io->yt, d + j, n);
-            vf dx = vf_mul(k, vf_gelu(g));
-            vf dg = vf_mul(vf_mul(k, v), vf_act_slope(g, VBG_ACT_GELU));
-            if (whole) {
-                vf_put(io->y, io->yt, y + j, dx);
-                vf_put(io->y, io->yt, y + c + j, dg);
-            } else {
-                vf_put_n(io->y, io->yt, y + j, dx, n);
-                vf_put_n(io->y, io->yt, y + c + j, dg, n);
-            }
-        }
-    }
+    if (io->xt == VBG_BF16 && io->yt == VBG_BF16)
+        geglu_back_as(io, dy, lddy, VBG_BF16, VBG_BF16);
+    else
+        geglu_back_as(io, dy, lddy, io->xt, io->yt);
 }
 
 /* n lanes of row r at column j, times b's. */

@@ -565,6 +565,17 @@ static inline vf vf_gated_slope(vf x, vf f, vf df)
     return vf_fma(vf_mul(x, df), vf_mul(vf_mul(e, s), s), s);
 }
 
+/* gelu(x) as vf_gelu has it, and its slope phi(x) + x phi'(x). */
+static inline vf vf_gelu_slope(vf x, vf *slope)
+{
+    vf v = vf_max(vf_set1(-15), vf_min(vf_set1(15), x)), half = vf_set1(0.5f);
+    vf bell = vf_exp(vf_mul(vf_mul(v, v), vf_set1(-0.5f)));
+    vf erf = vf_erf_sqrt2(v), h = vf_mul(x, half);
+
+    *slope = vf_fma(vf_mul(v, bell), vf_set1(0.39894228f), vf_fma(erf, half, half));
+    return vf_fma(h, erf, h);
+}
+
 /* The derivative of vf_act, absolute error 1e-6; at kinks as PyTorch has it. */
 static inline vf vf_act_slope(vf x, vbg_act act)
 {
@@ -575,10 +586,9 @@ static inline vf vf_act_slope(vf x, vbg_act act)
     if (act == VBG_ACT_RELU)
         return vf_if_positive(x, one, zero);
     if (act == VBG_ACT_GELU) {
-        vf v = vf_max(vf_set1(-15), vf_min(vf_set1(15), x));
-        vf bell = vf_exp(vf_mul(vf_mul(v, v), vf_set1(-0.5f)));
-        vf phi = vf_fma(vf_erf_sqrt2(v), vf_set1(0.5f), vf_set1(0.5f));
-        return vf_fma(vf_mul(v, bell), vf_set1(0.39894228f), phi);
+        vf slope;
+        vf_gelu_slope(x, &slope);
+        return slope;
     }
     vf v = vf_max(vf_set1(-80), vf_min(vf_set1(80), x)), s;
     switch (act) {

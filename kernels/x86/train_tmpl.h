@@ -435,6 +435,52 @@ static void add_taps(const vbg_add_args *a)
 
 /* ---- depthwise ---- */
 
+/* A vector full of each value, stored over what the one before left too much. */
+static void repeat(const vbg_row_io *io, size_t times)
+{
+    const size_t size = vbg_dtype_size(io->xt), full = VF * sizeof(float) / size;
+    const size_t all = io->cols * times;
+
+    for (size_t r = 0; r < io->rows; r++) {
+        const char *x = (const char *)io->x + r * io->ldx * size;
+        char *y = (char *)io->y + r * io->ldy * size;
+        for (size_t i = 0, at = 0; i < io->cols; i++, at += times) {
+            char word[sizeof(float)];
+            float v;
+            for (size_t b = 0; b < sizeof word; b += size)
+                memcpy(word + b, x + i * size, size);
+            memcpy(&v, word, sizeof v);
+            if (times <= full && at + full <= all) {
+                vf_store((float *)(void *)(y + at * size), vf_set1(v));
+                continue;
+            }
+            for (size_t q = 0; q < times; q++)
+                memcpy(y + (at + q) * size, word, size);
+        }
+    }
+}
+
+static void fold(const vbg_row_io *io, size_t times)
+{
+    int32_t at[VF];
+
+    if (io->xt != VBG_F32) {
+        vbg_fold_ref(io, times);
+        return;
+    }
+    for (size_t i = 0; i < VF; i++)
+        at[i] = (int32_t)(i * times);
+    for (size_t r = 0; r < io->rows; r++)
+        for (size_t i = 0; i < io->cols; i += VF) {
+            const float *x = (const float *)io->x + r * io->ldx + i * times;
+            const size_t n = io->cols - i < VF ? io->cols - i : VF;
+            vf sum = pick_n(x, at, n);
+            for (size_t q = 1; q < times; q++)
+                sum = vf_add(sum, pick_n(x + q, at, n));
+            vf_put_n(io->y, io->yt, r * io->ldy + i, sum, n);
+        }
+}
+
 enum { MAX_K = 7 };
 
 /* One row of dy against one row of x: where they are, and which columns of dy have all
@@ -548,5 +594,7 @@ static void fill(vbg_train_kernels *k)
     k->taps = taps_any;
     k->row_sums = row_sums;
     k->add_taps = add_taps;
+    k->repeat = repeat;
+    k->fold = fold;
     k->depthwise_grad = depthwise_grad;
 }
