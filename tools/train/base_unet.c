@@ -162,8 +162,10 @@ static vbg_status open_batches(vbg_base *b, vbg_err *err)
     return st;
 }
 
-static void close_base(vbg_base *b)
+static void close_base(void *arg)
 {
+    vbg_base *b = arg;
+
     for (int i = 0; i < VBG_BASE_DEPTH; i++)
         vbg_base_batch_free(&b->slots[i]);
     vbg_base_batch_free(&b->held_out);
@@ -182,14 +184,16 @@ static void close_base(vbg_base *b)
     free(b->order);
     json_decref(b->config);
     json_decref(b->loop.config);
-    vbg_values_free(b->v);
     pthread_mutex_destroy(&b->lock);
 }
 
-static vbg_status train(vbg_base *b, const vbg_program *program, vbg_err *err)
+static vbg_status train(void *arg, const vbg_program *program, vbg_values *v,
+                        vbg_err *err)
 {
+    vbg_base *b = arg;
     vbg_loop *l = &b->loop;
 
+    b->v = v;
     b->batch = (int)vbg_value_int(b->v, "batch");
     b->dropout = vbg_value_real(b->v, "prompt-dropout");
     b->whole = vbg_value_real(b->v, "whole-captions");
@@ -217,31 +221,25 @@ static vbg_status train(vbg_base *b, const vbg_program *program, vbg_err *err)
 
 int vbg_train_base_unet(int argc, char **argv)
 {
-    vbg_option table[VBG_LOOP_ROWS];
-    const vbg_program program = {
-        .name = "vbg-train base text+unet",
-        .purpose = "trains a text tower and a UNet on pictures with captions",
-        .usage = "vbg-train base text+unet --data DIR --vae FILE --out DIR [options]",
-        .examples = { "vbg-train base text+unet --data rooms --vae vae/model.vbg -o room "
-                      "--resume" },
-        .options = table
+    static const vbg_trainer command = {
+        .program = { .name = "vbg-train base text+unet",
+                     .purpose =
+                         "trains a text tower and a UNet on pictures with captions",
+                     .usage = "vbg-train base text+unet --data DIR --vae FILE --out DIR "
+                              "[options]",
+                     .examples = { "vbg-train base text+unet --data rooms --vae "
+                                   "vae/model.vbg -o room "
+                                   "--resume" } },
+        .own = own,
+        .train = train,
+        .close = close_base
     };
     vbg_base b = { .loop = { .kind = "text+unet",
                              .calls = &calls,
                              .argv = argv,
                              .depth = VBG_BASE_DEPTH } };
-    vbg_err err = { 0 };
 
-    vbg_message_start("vbg-train");
-    vbg_signals_setup();
-    vbg_loop_table(table, own);
-    int code = vbg_options_start(&b.v, &program, argc, argv);
-    if (code >= 0)
-        return code;
     pthread_mutex_init(&b.lock, NULL);
-    vbg_message_setup(b.v);
     b.loop.arg = &b;
-    code = vbg_exit_code(train(&b, &program, &err), &err);
-    close_base(&b);
-    return vbg_finish_output(code);
+    return vbg_trainer_main(&command, &b, argc, argv);
 }

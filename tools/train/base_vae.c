@@ -180,8 +180,10 @@ static vbg_status open_data(vbg_vae_trainer *t, vbg_err *err)
     return st == VBG_OK ? vbg_vae_load_val(t, err) : st;
 }
 
-static void close_trainer(vbg_vae_trainer *t)
+static void close_trainer(void *arg)
 {
+    vbg_vae_trainer *t = arg;
+
     vbg_tape_free(t->tape);
     vbg_optim_free(t->loop.optim);
     vbg_params_free(t->loop.params);
@@ -195,11 +197,14 @@ static void close_trainer(vbg_vae_trainer *t)
     vbg_free_mem(t->val);
     free(t->config);
     json_decref(t->loop.config);
-    vbg_values_free(t->v);
 }
 
-static vbg_status train(vbg_vae_trainer *t, const vbg_program *program, vbg_err *err)
+static vbg_status train(void *arg, const vbg_program *program, vbg_values *v,
+                        vbg_err *err)
 {
+    vbg_vae_trainer *t = arg;
+
+    t->v = v;
     t->batch = (int)vbg_value_int(t->v, "batch");
     t->side = (int)vbg_value_int(t->v, "crop");
     t->val_side = (int)vbg_value_int(t->v, "val-crop");
@@ -225,29 +230,22 @@ static vbg_status train(vbg_vae_trainer *t, const vbg_program *program, vbg_err 
 
 int vbg_train_base_vae(int argc, char **argv)
 {
-    vbg_option table[VBG_LOOP_ROWS];
-    const vbg_program program = {
-        .name = "vbg-train base vae",
-        .purpose = "trains an autoencoder: pictures to latents and back",
-        .usage = "vbg-train base vae --data DIR --out DIR [options]",
-        .examples = { "vbg-train base vae --data rooms -o vae --steps 20000 --resume" },
-        .options = table
+    static const vbg_trainer command = {
+        .program = { .name = "vbg-train base vae",
+                     .purpose = "trains an autoencoder: pictures to latents and back",
+                     .usage = "vbg-train base vae --data DIR --out DIR [options]",
+                     .examples = { "vbg-train base vae --data rooms -o vae --steps 20000 "
+                                   "--resume" } },
+        .own = own,
+        .train = train,
+        .close = close_trainer
     };
     vbg_vae_trainer t = { .loop = { .kind = "vae",
                                     .calls = &calls,
                                     .argv = argv,
                                     .depth = VBG_VAE_DEPTH,
                                     .best = "psnr" } };
-    vbg_err err = { 0 };
 
-    vbg_message_start("vbg-train");
-    vbg_loop_table(table, own);
-    int code = vbg_options_start(&t.v, &program, argc, argv);
-    if (code >= 0)
-        return code;
-    vbg_message_setup(t.v);
     t.loop.arg = &t;
-    code = vbg_exit_code(train(&t, &program, &err), &err);
-    close_trainer(&t);
-    return vbg_finish_output(code);
+    return vbg_trainer_main(&command, &t, argc, argv);
 }

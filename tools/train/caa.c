@@ -602,8 +602,10 @@ static vbg_status open_data(trainer *t, vbg_err *err)
     return open_slots(t, err);
 }
 
-static void close_trainer(trainer *t)
+static void close_trainer(void *arg)
 {
+    trainer *t = arg;
+
     vbg_tape_free(t->tape);
     vbg_rig_close(t->rig);
     vbg_optim_free(t->loop.optim);
@@ -623,11 +625,14 @@ static void close_trainer(trainer *t)
     vbg_free_mem(t->target);
     vbg_free_mem(t->state);
     json_decref(t->loop.config);
-    vbg_values_free(t->v);
 }
 
-static vbg_status train(trainer *t, const vbg_program *program, vbg_err *err)
+static vbg_status train(void *arg, const vbg_program *program, vbg_values *v,
+                        vbg_err *err)
 {
+    trainer *t = arg;
+
+    t->v = v;
     t->batch = (int)vbg_value_int(t->v, "batch");
     t->dropout = vbg_value_real(t->v, "prompt-dropout");
     t->whole = vbg_value_real(t->v, "whole-captions");
@@ -651,15 +656,20 @@ static vbg_status train(trainer *t, const vbg_program *program, vbg_err *err)
 
 int vbg_train_caa(int argc, char **argv)
 {
-    vbg_option table[VBG_LOOP_ROWS];
-    const vbg_program program = {
-        .name = "vbg-train caa",
-        .purpose = "couples the views of a panorama in a model that makes pictures",
-        .usage = "vbg-train caa --model base.vbg --data DIR --out DIR [options]",
-        .examples = { "vbg-train caa -m base.vbg -d panoramas -o room --resume",
-                      "vbg-train caa -m base.vbg -d mp3d_skybox -o room --accumulate 4 "
-                      "--turns 0" },
-        .options = table
+    static const vbg_trainer command = {
+        .program = { .name = "vbg-train caa",
+                     .purpose =
+                         "couples the views of a panorama in a model that makes pictures",
+                     .usage =
+                         "vbg-train caa --model base.vbg --data DIR --out DIR [options]",
+                     .examples = { "vbg-train caa -m base.vbg -d panoramas -o room "
+                                   "--resume",
+                                   "vbg-train caa -m base.vbg -d mp3d_skybox -o room "
+                                   "--accumulate 4 "
+                                   "--turns 0" } },
+        .own = own,
+        .train = train,
+        .close = close_trainer
     };
     trainer t = { .loop = { .kind = "caa",
                             .argv = argv,
@@ -671,17 +681,8 @@ int vbg_train_caa(int argc, char **argv)
                              .describe = describe,
                              .plan = plan,
                              .export_model = export_model } };
-    vbg_err err = { 0 };
 
-    vbg_message_start("vbg-train");
-    vbg_loop_table(table, own);
-    int code = vbg_options_start(&t.v, &program, argc, argv);
-    if (code >= 0)
-        return code;
-    vbg_message_setup(t.v);
     t.loop.arg = &t;
     t.loop.calls = &t.calls;
-    code = vbg_exit_code(train(&t, &program, &err), &err);
-    close_trainer(&t);
-    return vbg_finish_output(code);
+    return vbg_trainer_main(&command, &t, argc, argv);
 }

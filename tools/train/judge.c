@@ -483,8 +483,10 @@ static vbg_status open_data(trainer *t, vbg_err *err)
     return VBG_OK;
 }
 
-static void close_trainer(trainer *t)
+static void close_trainer(void *arg)
 {
+    trainer *t = arg;
+
     vbg_tape_free(t->loop.tape);
     vbg_optim_free(t->loop.optim);
     vbg_params_free(t->loop.params);
@@ -498,11 +500,14 @@ static void close_trainer(trainer *t)
         vbg_free_mem(t->slots[i].kind);
     }
     json_decref(t->loop.config);
-    vbg_values_free(t->v);
 }
 
-static vbg_status train(trainer *t, const vbg_program *program, vbg_err *err)
+static vbg_status train(void *arg, const vbg_program *program, vbg_values *v,
+                        vbg_err *err)
 {
+    trainer *t = arg;
+
+    t->v = v;
     t->batch = (int)vbg_value_int(t->v, "batch");
     t->per_room = vbg_min_int(vbg_max_int(t->batch / ROOMS, 1), VBG_ROOM_VIEWS);
     t->side = (int)vbg_value_int(t->v, "side");
@@ -524,30 +529,23 @@ static vbg_status train(trainer *t, const vbg_program *program, vbg_err *err)
 
 int vbg_train_judge(int argc, char **argv)
 {
-    vbg_option table[VBG_LOOP_ROWS];
-    const vbg_program program = {
-        .name = "vbg-train judge",
-        .purpose = "trains the judge of rooms: surfaces, things and kind of scene",
-        .usage = "vbg-train judge --data DIR --out DIR [options]",
-        .examples = { "vbg-train rooms -o rooms -n 2000 -w 1024 -s 1000001",
-                      "vbg-train judge --data rooms -o judge --resume" },
-        .options = table
+    static const vbg_trainer command = {
+        .program = { .name = "vbg-train judge",
+                     .purpose =
+                         "trains the judge of rooms: surfaces, things and kind of scene",
+                     .usage = "vbg-train judge --data DIR --out DIR [options]",
+                     .examples = { "vbg-train rooms -o rooms -n 2000 -w 1024 -s 1000001",
+                                   "vbg-train judge --data rooms -o judge --resume" } },
+        .own = own,
+        .train = train,
+        .close = close_trainer
     };
     trainer t = { .loop = { .kind = "judge",
                             .calls = &calls,
                             .argv = argv,
                             .depth = DEPTH,
                             .best = "mean" } };
-    vbg_err err = { 0 };
 
-    vbg_message_start("vbg-train");
-    vbg_loop_table(table, own);
-    int code = vbg_options_start(&t.v, &program, argc, argv);
-    if (code >= 0)
-        return code;
-    vbg_message_setup(t.v);
     t.loop.arg = &t;
-    code = vbg_exit_code(train(&t, &program, &err), &err);
-    close_trainer(&t);
-    return vbg_finish_output(code);
+    return vbg_trainer_main(&command, &t, argc, argv);
 }

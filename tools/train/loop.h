@@ -103,20 +103,31 @@ typedef struct vbg_loop {
     vbg_loop_opt opt;
     uint64_t jobs_per_epoch;
     int samples_per_job;
-    double jobs;      /* micro-batches in all, over all ranks; set by the loop */
-    int depth;        /* slots of load */
+    double jobs;       /* micro-batches in all, over all ranks; set by the loop */
+    int depth;         /* slots of load */
     bool rare_exports; /* model.vbg only at the end: it is large beside what is trained */
     const char *best;  /* "loss", or a value of validate that is better when higher */
 } vbg_loop;
 
 /* The option table of a command: its own rows, then the loop's (loop_options.c) without
- * those that it has itself (other defaults).  --batch is the command's to read.
- *
- *     vbg_option table[VBG_LOOP_ROWS];
- *     vbg_loop_table(table, own);            ended by a row without a name
- *     const vbg_program program = { ..., .options = table }; */
+ * those that it has itself (other defaults).  --batch is the command's to read. */
 enum { VBG_LOOP_ROWS = 80 };
 void vbg_loop_table(vbg_option table[VBG_LOOP_ROWS], const vbg_option *own);
+
+/* A command of vbg-train. */
+typedef struct vbg_trainer {
+    vbg_program program;   /* without options */
+    const vbg_option *own; /* ended by a row without a name */
+    /* Opens what the command needs from v (which outlives close) and ends in
+     * vbg_loop_run. */
+    vbg_status (*train)(void *arg, const vbg_program *program, vbg_values *v,
+                        vbg_err *err);
+    void (*close)(void *arg); /* whatever came of train */
+} vbg_trainer;
+
+/* Runs it; returns the program's exit code. */
+int vbg_trainer_main(const vbg_trainer *t, void *arg, int argc, char **argv);
+
 /* Reads those rows.  Errors: VBG_EUSAGE. */
 vbg_status vbg_loop_options(vbg_loop_opt *o, const vbg_values *v, vbg_err *err);
 /* The values of all options that shape the course, as {"lr":"0.0002",...}; the caller

@@ -116,6 +116,27 @@ void vbg_loop_table(vbg_option table[VBG_LOOP_ROWS], const vbg_option *own)
     table[n] = (vbg_option){ 0 };
 }
 
+int vbg_trainer_main(const vbg_trainer *t, void *arg, int argc, char **argv)
+{
+    vbg_option table[VBG_LOOP_ROWS];
+    vbg_program program = t->program;
+    vbg_values *v;
+    vbg_err err = { "" };
+
+    vbg_message_start("vbg-train");
+    vbg_loop_table(table, t->own);
+    program.options = table;
+    int code = vbg_options_start(&v, &program, argc, argv);
+    if (code >= 0)
+        return code;
+    vbg_message_setup(v);
+    vbg_signals_setup();
+    code = vbg_exit_code(t->train(arg, &program, v, &err), &err);
+    t->close(arg);
+    vbg_values_free(v);
+    return vbg_finish_output(code);
+}
+
 static vbg_optim_opt read_optim(const vbg_values *v)
 {
     const char *name = vbg_value(v, "optimizer");

@@ -193,18 +193,33 @@ static const char *const behind[] = { "ffm.*",
                                       "feature_fusion_module.*",
                                       "final_conv*" };
 
-static vbg_status train(vbg_learner *s, const vbg_program *p, const vbg_values *v,
-                        char **argv, vbg_err *err)
+typedef struct session {
+    vbg_learner s;
+    char **argv;
+} session;
+
+static void close_session(void *arg)
 {
+    session *run = arg;
+
+    vbg_learner_close(&run->s);
+}
+
+static vbg_status train(void *arg, const vbg_program *p, vbg_values *v, vbg_err *err)
+{
+    session *run = arg;
+    vbg_learner *s = &run->s;
+    vbg_status st = apply_recipe(v, err);
+    if (st != VBG_OK)
+        return st;
     vbg_segment_data_opt data = data_options(v);
     vbg_loop l = { .kind = "segment",
                    .calls = &vbg_segment_calls,
                    .arg = s,
-                   .argv = argv,
+                   .argv = run->argv,
                    .samples_per_job = data.batch,
                    .depth = VBG_SEGMENT_SLOTS,
                    .best = "iou_person" };
-    vbg_status st = VBG_OK;
 
     if (!data.data)
         return vbg_fail(err, VBG_EUSAGE, "--data PATH is missing");
@@ -243,34 +258,20 @@ static vbg_status train(vbg_learner *s, const vbg_program *p, const vbg_values *
 
 int vbg_train_segment(int argc, char **argv)
 {
-    vbg_option table[VBG_LOOP_ROWS];
-    vbg_learner s = { 0 };
-    vbg_err err = { "" };
-    vbg_values *v;
-
-    vbg_loop_table(table, own);
-    const vbg_program program = {
-        .name = "vbg-train segment",
-        .purpose = "trains person segmenters",
-        .usage = "vbg-train segment --data PATH --out DIR [options]",
-        .examples = { "vbg-train segment --data people --backgrounds rooms --out person",
-                      "vbg-train segment -c config.json --resume" },
-        .extra = "PATH holds NAME.jpg with NAME.mask.png, or images/ and masks/, or is a "
-                 "CSV of\nimg_path,matting_path.\n",
-        .options = table,
+    static const vbg_trainer command = {
+        .program = { .name = "vbg-train segment",
+                     .purpose = "trains person segmenters",
+                     .usage = "vbg-train segment --data PATH --out DIR [options]",
+                     .examples = { "vbg-train segment --data people --backgrounds rooms "
+                                   "--out person",
+                                   "vbg-train segment -c config.json --resume" },
+                     .extra = "PATH holds NAME.jpg with NAME.mask.png, or images/ and "
+                              "masks/, or is a CSV of\nimg_path,matting_path.\n" },
+        .own = own,
+        .train = train,
+        .close = close_session
     };
-    int code = vbg_options_start(&v, &program, argc, argv);
-    if (code >= 0)
-        return code;
-    vbg_message_setup(v);
-    vbg_signals_setup();
-    vbg_status st = apply_recipe(v, &err);
-    if (st == VBG_OK)
-        st = train(&s, &program, v, argv, &err);
-    vbg_learner_close(&s);
-    vbg_values_free(v);
-    code = vbg_exit_code(st, &err);
-    if (vbg_stop_signal() && st == VBG_ECANCEL)
-        code = 128 + vbg_stop_signal();
-    return vbg_finish_output(code);
+    session run = { .argv = argv };
+
+    return vbg_trainer_main(&command, &run, argc, argv);
 }
