@@ -14,6 +14,8 @@
 #include <time.h>
 
 #include "tests/fake/device.h"
+#include "video/carry.h"
+#include "video/frame_scale.h"
 #include "video/live.h"
 
 enum { W = 160, H = 120 };
@@ -21,26 +23,32 @@ enum { W = 160, H = 120 };
 static const uint8_t room[3] = { 106, 202, 222 };
 static const uint8_t person[3] = { 160, 128, 128 }; /* 160 + 8 n in frame n */
 
-/* The person sways by two pixels a frame. */
-static bool inside(int x, int y, int w, int h, int64_t n, double margin)
+/* The scene is W x H; the person sways by two pixels a frame. */
+static bool inside(double x, double y, int64_t n, double margin)
 {
-    const int at = 2 * (int)(n % 8 < 4 ? n % 8 : 8 - n % 8) * w / W;
-    const double dx = (double)(x - w / 2 - at) / (w * 0.2 + margin);
-    const double dy = (double)(y - h * 2 / 3) / (h * 0.4 + margin);
+    const int at = 2 * (int)(n % 8 < 4 ? n % 8 : 8 - n % 8);
+    const double dx = (x - W / 2 - at) / (W * 0.2 + margin);
+    const double dy = (y - H * 2.0 / 3) / (H * 0.4 + margin);
     return dx * dx + dy * dy < 1;
 }
 
+/* A camera of any size sees the scene in its middle, as large as it fits. */
 static void paint(void *arg, int64_t n, vbg_frame *f)
 {
+    const double scale = fmin((double)f->yuv.w / W, (double)f->yuv.h / H);
+    const double left = f->yuv.w / 2.0 - W / 2.0 * scale;
+    const double top = f->yuv.h / 2.0 - H / 2.0 * scale;
+
     (void)arg;
     for (int p = 0; p < 3; p++) {
-        const int w = p ? (f->yuv.w + 1) / 2 : f->yuv.w;
-        const int h = p ? (f->yuv.h + 1) / 2 : f->yuv.h;
+        const int step = p ? 2 : 1, w = (f->yuv.w + step - 1) / step,
+                  h = (f->yuv.h + step - 1) / step;
         for (int y = 0; y < h; y++)
             for (int x = 0; x < w; x++)
                 f->yuv.plane[p][(size_t)y * f->yuv.stride[p] + (size_t)x] =
-                    inside(x, y, w, h, n, 0) ? (uint8_t)(person[p] + (p ? 0 : 8 * n))
-                                             : room[p];
+                    inside((x * step - left) / scale, (y * step - top) / scale, n, 0)
+                        ? (uint8_t)(person[p] + (p ? 0 : 8 * n))
+                        : room[p];
     }
 }
 
@@ -111,8 +119,8 @@ static void look(void *arg, const uint8_t *data, size_t bytes, uint32_t fourcc, 
             people += p[0] > 150;
             if (!(p[1] > 150 && p[3] > 150))
                 continue;
-            marker += n >= 0 && inside(x, y, w, h, n, 8) ? 0 : 2;
-            if (!(n >= 0 && inside(x, y, w, h, n, 16)) && w == W && h == H)
+            marker += n >= 0 && inside(x, y, n, 8) ? 0 : 2;
+            if (!(n >= 0 && inside(x, y, n, 16)) && w == W && h == H)
                 g->seen[y][x / 2] = true;
         }
     g->frames++;
@@ -373,6 +381,95 @@ Test(live, marker_soak, .timeout = 3600)
                 (long long)seen, fault, (long long)worst, W * H, 100 * share);
     cr_expect_geq(seen, frames);
     cr_expect_leq(share, 0.02);
+}
+
+/* The room's pixels outside person n and 8 pixels around him. */
+static int count_room(const vbg_yuv *v, int n)
+{
+    int count = 0;
+
+    for (int y = 0; y < H; y++)
+        for (int x = 0; x < W; x += 2) {
+            const size_t at = (size_t)(y / 2) * v->stride[1] + (size_t)x / 2;
+            if (v->plane[1][at] > 150 && v->plane[2][at] > 150 && !inside(x, y, n, 8))
+                count += 2;
+        }
+    return count;
+}
+
+/* Frame n of a camera, as the session gets it. */
+static void see(rig *g, vbg_frame_scaler *scaler, vbg_frame *camera, int n,
+                vbg_raw_frame *raw)
+{
+    paint(g, n, camera);
+    cr_assert_eq(
+        vbg_frame_scale(scaler, vbg_ctx_kernels(g->ctx), &raw->frame, camera, NULL),
+        VBG_OK);
+}
+
+/* Whatever frame (of the eight there are) a mask of mode "latest" was made from: nothing
+ * of the room in whatever frame it is used for.  All there is, without a session and its
+ * clock. */
+static void all_old_masks(int w, int h)
+{
+    const vbg_ctx_opt one = { .threads = 1, .isa = VBG_ISA_BEST };
+    rig g = { .mask = MASK_GOOD };
+    const vbg_mask_opt opt = { .w = W,
+                               .h = H,
+                               .source = { find, &g, 40, 30 },
+                               .threshold = -1,
+                               .max_cover = 0.97,
+                               .max_age = 10 };
+    vbg_raw_frame raw = { .epoch = 0 };
+    vbg_mask mask = { .valid = false };
+    vbg_frame_scaler *scaler;
+    vbg_frame camera;
+    vbg_picture back;
+    vbg_out_frame *out;
+    vbg_masker *m;
+    vbg_carry *k;
+
+    cr_assert_eq(vbg_ctx_new(&g.ctx, &one, NULL), VBG_OK);
+    cr_assert_eq(vbg_masker_new(&m, &opt, NULL), VBG_OK);
+    cr_assert_eq(vbg_carry_new(&k, W, H, NULL), VBG_OK);
+    cr_assert_eq(vbg_frame_scaler_new(&scaler, NULL), VBG_OK);
+    cr_assert_eq(vbg_frame_new(&camera, w, h, NULL), VBG_OK);
+    cr_assert_eq(vbg_frame_new(&raw.frame, W, H, NULL), VBG_OK);
+    cr_assert_eq(vbg_out_frame_new(&out, W, H, NULL), VBG_OK);
+    cr_assert_eq(vbg_picture_new(&mask.alpha, W, H, 1, NULL), VBG_OK);
+    cr_assert_eq(vbg_picture_new(&back, W, H, 3, NULL), VBG_OK);
+    for (int y = 0; y < H; y++)
+        memset(vbg_picture_row(&back, y), 80, (size_t)W * 3);
+    for (int i = 0; i < 64; i++) {
+        const int then = i / 8, now = i % 8;
+        raw.epoch = i;
+        raw.index = 0;
+        see(&g, scaler, &camera, then, &raw);
+        cr_assert_eq(vbg_masker_run(m, g.ctx, &raw, NULL, &mask, NULL), VBG_OK);
+        vbg_carry_run(k, g.ctx, &raw, &mask);
+        raw.index = 10;
+        see(&g, scaler, &camera, now, &raw);
+        cr_assert(
+            vbg_compose(g.ctx, out, &raw, vbg_carry_run(k, g.ctx, &raw, &mask), &back));
+        const int n = count_room(&vbg_out_frame_pixels(out)->yuv, now);
+        cr_expect_eq(n, 0, "%dx%d, mask of frame %d in frame %d: %d pixels", w, h, then,
+                     now, n);
+    }
+    vbg_picture_free(&back);
+    vbg_picture_free(&mask.alpha);
+    vbg_out_frame_free(out);
+    vbg_frame_free(&raw.frame);
+    vbg_frame_free(&camera);
+    vbg_frame_scaler_free(scaler);
+    vbg_carry_free(k);
+    vbg_masker_free(m);
+    vbg_ctx_free(g.ctx);
+}
+
+Test(live, every_old_mask, .timeout = 60)
+{
+    all_old_masks(W, H);
+    all_old_masks(96, 96); /* what set_size makes of the camera */
 }
 
 Test(live, faults_each_frame, .timeout = 120)
