@@ -46,6 +46,10 @@ static const vbg_option own[] = {
       "panoramas that are learned without captions", "data", 0 },
     { "whole-captions", 0, VBG_OPT_REAL, "SHARE", "0", "0..1",
       "panoramas whose views all get the line about the whole", "data", 0 },
+    { "early", 0, VBG_OPT_REAL, "SHARE", "0", "0..1",
+      "panoramas whose time is in the noisiest third, where views agree on layout and "
+      "colour",
+      "loss", 0 },
     { "size", 0, VBG_OPT_INT, "PIXELS", NULL, "64..2048",
       "side of a view (default: the model's)", "model", 0 },
     { "caa-max-freq", 0, VBG_OPT_REAL, "F", NULL, "1..1e30",
@@ -92,7 +96,7 @@ typedef struct trainer {
     vbg_pano_latents data;
     slot slots[DEPTH + 1]; /* the last: held-out panoramas */
     int batch, side;       /* of the latents */
-    double dropout, whole;
+    double dropout, whole, early;
     float *noisy, *target; /* [batch*8][side][side][latent] */
     float *state;          /* [batch*8][77][width] */
     double time[64 * VIEWS];
@@ -130,12 +134,20 @@ static void describe(void *arg, uint64_t job, int n, char *text, size_t size)
                                t->data.panos.item[t->slots[n].sample[b].item].name);
 }
 
+static int draw_time(const trainer *t, vbg_dice *d)
+{
+    const int n = t->schedule.train_steps;
+
+    if (t->early > 0 && vbg_dice_chance(d, t->early))
+        return n - n / 3 + vbg_dice_int(d, n / 3);
+    return vbg_dice_int(d, n);
+}
+
 /* Noisy latents and what is to be found in them, for panorama b. */
 static void make_noisy(trainer *t, const vbg_pano_sample *s, int b, int fixed_time)
 {
     vbg_dice d = vbg_dice_for(t->loop.opt.seed, s->epoch, s->place, 2);
-    const int time =
-        fixed_time < 0 ? vbg_dice_int(&d, t->schedule.train_steps) : fixed_time;
+    const int time = fixed_time < 0 ? draw_time(t, &d) : fixed_time;
     const size_t count = latent_count(t);
 
     for (int k = 0; k < VIEWS; k++) {
@@ -636,6 +648,7 @@ static vbg_status train(void *arg, const vbg_program *program, vbg_values *v,
     t->batch = (int)vbg_value_int(t->v, "batch");
     t->dropout = vbg_value_real(t->v, "prompt-dropout");
     t->whole = vbg_value_real(t->v, "whole-captions");
+    t->early = vbg_value_real(t->v, "early");
     vbg_status st = vbg_loop_options(&t->loop.opt, t->v, err);
     if (st == VBG_OK && !vbg_value_given(t->v, "steps") &&
         !vbg_value_given(t->v, "epochs")) {
