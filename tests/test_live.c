@@ -23,33 +23,13 @@ enum { W = 160, H = 120 };
 static const uint8_t room[3] = { 106, 202, 222 };
 static const uint8_t person[3] = { 160, 128, 128 }; /* 160 + 8 n in frame n */
 
-/* The scene is W x H; the person sways by two pixels a frame. */
-static bool inside(double x, double y, int64_t n, double margin)
+/* The scene is W x H; the person sways by so many pixels a frame. */
+static bool inside(double x, double y, int64_t n, int step, double margin)
 {
-    const int at = 2 * (int)(n % 8 < 4 ? n % 8 : 8 - n % 8);
+    const int at = step * (int)(n % 8 < 4 ? n % 8 : 8 - n % 8);
     const double dx = (x - W / 2 - at) / (W * 0.2 + margin);
     const double dy = (y - H * 2.0 / 3) / (H * 0.4 + margin);
     return dx * dx + dy * dy < 1;
-}
-
-/* A camera of any size sees the scene in its middle, as large as it fits. */
-static void paint(void *arg, int64_t n, vbg_frame *f)
-{
-    const double scale = fmin((double)f->yuv.w / W, (double)f->yuv.h / H);
-    const double left = f->yuv.w / 2.0 - W / 2.0 * scale;
-    const double top = f->yuv.h / 2.0 - H / 2.0 * scale;
-
-    (void)arg;
-    for (int p = 0; p < 3; p++) {
-        const int step = p ? 2 : 1, w = (f->yuv.w + step - 1) / step,
-                  h = (f->yuv.h + step - 1) / step;
-        for (int y = 0; y < h; y++)
-            for (int x = 0; x < w; x++)
-                f->yuv.plane[p][(size_t)y * f->yuv.stride[p] + (size_t)x] =
-                    inside((x * step - left) / scale, (y * step - top) / scale, n, 0)
-                        ? (uint8_t)(person[p] + (p ? 0 : 8 * n))
-                        : room[p];
-    }
 }
 
 typedef enum mask_fault {
@@ -73,8 +53,30 @@ typedef struct rig {
     bool old;  /* a driver that does not tell who reads */
     bool fast; /* a camera that is never waited for */
     bool latest;
+    int step;            /* the person's, pixels a frame; start() sets 2 */
     bool seen[H][W / 2]; /* where the room's colour was shown, ever */
 } rig;
+
+/* A camera of any size sees the scene in its middle, as large as it fits. */
+static void paint(void *arg, int64_t n, vbg_frame *f)
+{
+    const rig *g = arg;
+    const double scale = fmin((double)f->yuv.w / W, (double)f->yuv.h / H);
+    const double left = f->yuv.w / 2.0 - W / 2.0 * scale;
+    const double top = f->yuv.h / 2.0 - H / 2.0 * scale;
+
+    for (int p = 0; p < 3; p++) {
+        const int pitch = p ? 2 : 1, w = (f->yuv.w + pitch - 1) / pitch,
+                  h = (f->yuv.h + pitch - 1) / pitch;
+        for (int y = 0; y < h; y++)
+            for (int x = 0; x < w; x++)
+                f->yuv.plane[p][(size_t)y * f->yuv.stride[p] + (size_t)x] =
+                    inside((x * pitch - left) / scale, (y * pitch - top) / scale, n,
+                           g->step, 0)
+                        ? (uint8_t)(person[p] + (p ? 0 : 8 * n))
+                        : room[p];
+    }
+}
 
 /* The person by his colour: what a perfect network would say. */
 static vbg_status find(void *arg, const vbg_raw_frame *raw, vbg_image *prob, vbg_err *err)
@@ -119,8 +121,8 @@ static void look(void *arg, const uint8_t *data, size_t bytes, uint32_t fourcc, 
             people += p[0] > 150;
             if (!(p[1] > 150 && p[3] > 150))
                 continue;
-            marker += n >= 0 && inside(x, y, n, 8) ? 0 : 2;
-            if (!(n >= 0 && inside(x, y, n, 16)) && w == W && h == H)
+            marker += n >= 0 && inside(x, y, n, g->step, 8) ? 0 : 2;
+            if (!(n >= 0 && inside(x, y, n, g->step, 16)) && w == W && h == H)
                 g->seen[y][x / 2] = true;
         }
     g->frames++;
@@ -153,11 +155,13 @@ static void start(rig *g, bool latest, uint32_t fourcc, bool on_demand)
     vbg_err err = { "" };
 
     g->latest = latest;
+    g->step = 2;
     fake_device_init(&g->fake);
     g->fake.modes[0] = (vbg_camera_mode){ fourcc, W, H, 60, 1 };
     g->fake.mode_count = 1;
     g->fake.fps = g->fast ? 0 : 60;
     g->fake.paint = paint;
+    g->fake.arg = g;
     g->fake.sink = look;
     g->fake.sink_arg = g;
     g->fake.old_driver = !on_demand || g->old;
@@ -384,14 +388,15 @@ Test(live, marker_soak, .timeout = 3600)
 }
 
 /* The room's pixels outside person n and 8 pixels around him. */
-static int count_room(const vbg_yuv *v, int n)
+static int count_room(const vbg_yuv *v, int n, int step)
 {
     int count = 0;
 
     for (int y = 0; y < H; y++)
         for (int x = 0; x < W; x += 2) {
             const size_t at = (size_t)(y / 2) * v->stride[1] + (size_t)x / 2;
-            if (v->plane[1][at] > 150 && v->plane[2][at] > 150 && !inside(x, y, n, 8))
+            if (v->plane[1][at] > 150 && v->plane[2][at] > 150 &&
+                !inside(x, y, n, step, 8))
                 count += 2;
         }
     return count;
@@ -410,10 +415,10 @@ static void see(rig *g, vbg_frame_scaler *scaler, vbg_frame *camera, int n,
 /* Whatever frame (of the eight there are) a mask of mode "latest" was made from: nothing
  * of the room in whatever frame it is used for.  All there is, without a session and its
  * clock. */
-static void all_old_masks(int w, int h)
+static void all_old_masks(int w, int h, int step)
 {
     const vbg_ctx_opt one = { .threads = 1, .isa = VBG_ISA_BEST };
-    rig g = { .mask = MASK_GOOD };
+    rig g = { .mask = MASK_GOOD, .step = step };
     const vbg_mask_opt opt = { .w = W,
                                .h = H,
                                .source = { find, &g, 40, 30 },
@@ -451,9 +456,9 @@ static void all_old_masks(int w, int h)
         see(&g, scaler, &camera, now, &raw);
         cr_assert(
             vbg_compose(g.ctx, out, &raw, vbg_carry_run(k, g.ctx, &raw, &mask), &back));
-        const int n = count_room(&vbg_out_frame_pixels(out)->yuv, now);
-        cr_expect_eq(n, 0, "%dx%d, mask of frame %d in frame %d: %d pixels", w, h, then,
-                     now, n);
+        const int n = count_room(&vbg_out_frame_pixels(out)->yuv, now, step);
+        cr_expect_eq(n, 0, "%dx%d, step %d, mask of frame %d in frame %d: %d pixels", w,
+                     h, step, then, now, n);
     }
     vbg_picture_free(&back);
     vbg_picture_free(&mask.alpha);
@@ -468,8 +473,10 @@ static void all_old_masks(int w, int h)
 
 Test(live, every_old_mask, .timeout = 60)
 {
-    all_old_masks(W, H);
-    all_old_masks(96, 96); /* what set_size makes of the camera */
+    for (int step = 2; step <= 6; step += 2) {
+        all_old_masks(W, H, step);
+        all_old_masks(96, 96, step); /* what set_size makes of the camera */
+    }
 }
 
 Test(live, faults_each_frame, .timeout = 120)

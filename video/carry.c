@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "video/doubt.h"
 #include "video/flow.h"
 #include "video/resize.h"
 
@@ -20,7 +21,7 @@ enum {
 static const float same_levels = 14; /* mean difference up to which a match is believed */
 
 typedef struct cell {
-    float dx, dy; /* of the frame's pixels, from the mask's frame to now */
+    float dx, dy; /* of small pixels, from the mask's frame to now */
     bool known;
 } cell;
 
@@ -42,6 +43,8 @@ struct vbg_carry {
     float *diff;
     int *which; /* point -> cell */
     vbg_mask moved;
+    vbg_picture expected; /* small: how the mask's frame looks now, by the flow */
+    vbg_doubt *doubt;
 };
 
 vbg_status vbg_carry_new(vbg_carry **out, int w, int h, vbg_err *err)
@@ -68,6 +71,10 @@ vbg_status vbg_carry_new(vbg_carry **out, int w, int h, vbg_err *err)
         st = vbg_pyramid_new(&k->now, sw, sh, LEVELS - 1, WINDOW, err);
     if (st == VBG_OK)
         st = vbg_picture_new(&k->moved.alpha, w, h, 1, err);
+    if (st == VBG_OK)
+        st = vbg_picture_new(&k->expected, sw, sh, 1, err);
+    if (st == VBG_OK)
+        st = vbg_doubt_new(&k->doubt, sw, sh, err);
     k->cells = vbg_alloc(n * sizeof *k->cells);
     k->spare = vbg_alloc(n * sizeof *k->spare);
     k->from = vbg_alloc(n * sizeof *k->from);
@@ -95,6 +102,8 @@ void vbg_carry_free(vbg_carry *k)
     vbg_pyramid_free(&k->before);
     vbg_pyramid_free(&k->now);
     vbg_picture_free(&k->moved.alpha);
+    vbg_picture_free(&k->expected);
+    vbg_doubt_free(k->doubt);
     vbg_free_mem(k->cells);
     vbg_free_mem(k->spare);
     vbg_free_mem(k->from);
@@ -132,7 +141,6 @@ static void measure(vbg_carry *k, vbg_ctx *c, int n)
                                       .iterations = 10,
                                       .epsilon = 0.03f,
                                       .min_eigenvalue = 1e-4f };
-    const float scale = (float)k->scale;
 
     vbg_flow_track(
         c, &k->before, &k->now, &opt,
@@ -140,8 +148,8 @@ static void measure(vbg_carry *k, vbg_ctx *c, int n)
             .count = n, .from = k->from, .to = k->to, .status = k->ok, .err = k->diff });
     for (int i = 0; i < n; i++)
         if (k->ok[i] && k->diff[i] < same_levels)
-            k->cells[k->which[i]] = (cell){ scale * (k->to[i].x - k->from[i].x),
-                                            scale * (k->to[i].y - k->from[i].y), true };
+            k->cells[k->which[i]] =
+                (cell){ k->to[i].x - k->from[i].x, k->to[i].y - k->from[i].y, true };
 }
 
 /* Cells that know nothing take the mean of their neighbours. */
@@ -191,33 +199,43 @@ static uint8_t sample(const vbg_picture *p, float x, float y)
                      0.5f);
 }
 
-/* A square of pixels between the middles of four cells, from (x0, y0) on. */
-static void move_square(vbg_carry *k, const vbg_picture *alpha, int gx, int gy)
+/* A square of pixels between the middles of four cells, of a picture scale times as large
+ * as the small one. */
+static void move_square(const vbg_carry *k, vbg_picture *to, const vbg_picture *from,
+                        int scale, int gx, int gy)
 {
-    const int side = CELL * k->scale, x0 = gx * side + side / 2,
-              y0 = gy * side + side / 2;
+    const int side = CELL * scale, x0 = gx * side + side / 2, y0 = gy * side + side / 2;
     const int u0 = vbg_max_int(gx, 0), u1 = vbg_min_int(gx + 1, k->cells_w - 1);
     const int v0 = vbg_max_int(gy, 0), v1 = vbg_min_int(gy + 1, k->cells_h - 1);
     const cell *c[4] = { &k->cells[v0 * k->cells_w + u0], &k->cells[v0 * k->cells_w + u1],
                          &k->cells[v1 * k->cells_w + u0],
                          &k->cells[v1 * k->cells_w + u1] };
     const bool still = !c[0]->known && !c[1]->known && !c[2]->known && !c[3]->known;
-    const int from = vbg_max_int(x0, 0), to = vbg_min_int(x0 + side, k->w);
+    const int left = vbg_max_int(x0, 0), right = vbg_min_int(x0 + side, to->w);
+    const float by = (float)scale;
 
-    for (int y = vbg_max_int(y0, 0); y < vbg_min_int(y0 + side, k->h) && from < to; y++) {
-        uint8_t *d = vbg_picture_row(&k->moved.alpha, y);
+    for (int y = vbg_max_int(y0, 0); y < vbg_min_int(y0 + side, to->h) && left < right;
+         y++) {
+        uint8_t *d = vbg_picture_row(to, y);
         if (still) {
-            memcpy(d + from, vbg_picture_row(alpha, y) + from, (size_t)(to - from));
+            memcpy(d + left, vbg_picture_row(from, y) + left, (size_t)(right - left));
             continue;
         }
         const float fy = (float)(y - y0) / (float)side;
-        for (int x = from; x < to; x++) {
+        for (int x = left; x < right; x++) {
             const float fx = (float)(x - x0) / (float)side;
             const float dx = between(c[0]->dx, c[1]->dx, c[2]->dx, c[3]->dx, fx, fy);
             const float dy = between(c[0]->dy, c[1]->dy, c[2]->dy, c[3]->dy, fx, fy);
-            d[x] = sample(alpha, (float)x - dx, (float)y - dy);
+            d[x] = sample(from, (float)x - by * dx, (float)y - by * dy);
         }
     }
+}
+
+static void move(const vbg_carry *k, vbg_picture *to, const vbg_picture *from, int scale)
+{
+    for (int y = -1; y < k->cells_h; y++)
+        for (int x = -1; x < k->cells_w; x++)
+            move_square(k, to, from, scale, x, y);
 }
 
 static void remember(vbg_carry *k, vbg_ctx *c, const vbg_raw_frame *raw)
@@ -251,9 +269,9 @@ const vbg_mask *vbg_carry_run(vbg_carry *k, vbg_ctx *c, const vbg_raw_frame *raw
     measure(k, c, choose_points(k, &mask->alpha));
     for (int i = 0; i < SPREAD; i++)
         spread(k);
-    for (int y = -1; y < k->cells_h; y++)
-        for (int x = -1; x < k->cells_w; x++)
-            move_square(k, &mask->alpha, x, y);
+    move(k, &k->moved.alpha, &mask->alpha, k->scale);
+    move(k, &k->expected, &then->small, 1);
+    vbg_doubt_run(k->doubt, &k->expected, &now->small, &k->moved.alpha, k->scale);
     const vbg_picture alpha = k->moved.alpha;
     k->moved = *mask;
     k->moved.alpha = alpha;

@@ -4,6 +4,8 @@
  *
  * The flow is that of the person: measured from the mask's frame to this one, at a
  * quarter of the size, on cells that he covers, and spread to the cells around him.
+ * Where the present picture then does not look like what the flow says, he is not believed
+ * to be (video/doubt.h).
  * Source: Bouguet 2000 for the flow. */
 #ifndef VBG_VIDEO_CARRY_H
 #define VBG_VIDEO_CARRY_H
