@@ -7,7 +7,7 @@
 
 #include "engine/picture_io.h"
 #include "tests/scene.h"
-#include "video/reader.h"
+#include "video/pipeline.h"
 
 static const char *shared(void)
 {
@@ -298,12 +298,34 @@ static vbg_tracker *pan_tracker(const pan *p, vbg_ctx *c)
     return t;
 }
 
+/* How far angles were off the truth, at most, and how far the truth went. */
+typedef struct span {
+    double worst[3], low[3], high[3];
+} span;
+
+static void span_add(span *s, int frame, const double now[3], const double truth[3])
+{
+    for (int k = 0; k < 3; k++) {
+        s->worst[k] = fmax(s->worst[k], fabs(now[k] - truth[k]));
+        s->low[k] = frame ? fmin(s->low[k], truth[k]) : truth[k];
+        s->high[k] = frame ? fmax(s->high[k], truth[k]) : truth[k];
+    }
+}
+
+static void span_check(const span *s, const char *name)
+{
+    for (int k = 0; k < 3; k++)
+        cr_assert(s->worst[k] <= 0.05 * (s->high[k] - s->low[k]),
+                  "%s: axis %d is off by %.4f of %.3f degrees", name, k,
+                  s->worst[k] / degree, (s->high[k] - s->low[k]) / degree);
+}
+
 /* Forwards against the truth, then backwards to the start. */
 static void follow_clip(const char *name, double fov_deg)
 {
     pan p;
     vbg_ctx *c = context(0);
-    double worst[3] = { 0 }, low[3], high[3];
+    span s = { .worst = { 0 } };
     vbg_tracker_state a = { .yaw = 0 };
 
     if (!pan_open(&p, name, fov_deg)) {
@@ -311,21 +333,11 @@ static void follow_clip(const char *name, double fov_deg)
         return;
     }
     vbg_tracker *t = pan_tracker(&p, c);
-    memcpy(low, p.truth[0], sizeof low);
-    memcpy(high, p.truth[0], sizeof high);
     for (int i = 0; i < p.frames; i++) {
         feed(t, &p, NULL, i, &a);
-        const double now[3] = { a.yaw, a.pitch, a.roll };
-        for (int k = 0; k < 3; k++) {
-            worst[k] = fmax(worst[k], fabs(now[k] - p.truth[i][k]));
-            low[k] = fmin(low[k], p.truth[i][k]);
-            high[k] = fmax(high[k], p.truth[i][k]);
-        }
+        span_add(&s, i, (double[]){ a.yaw, a.pitch, a.roll }, p.truth[i]);
     }
-    for (int k = 0; k < 3; k++)
-        cr_assert(worst[k] <= 0.05 * (high[k] - low[k]),
-                  "%s: axis %d is off by %.4f of %.3f degrees", name, k,
-                  worst[k] / degree, (high[k] - low[k]) / degree);
+    span_check(&s, name);
     for (int i = p.frames - 1; i >= 0; i--)
         feed(t, &p, NULL, i, &a);
     const double f = 0.5 * p.w / tan(0.5 * p.fov_x);
@@ -354,6 +366,68 @@ Test(tracking, rendered_figure, .timeout = 120)
 {
     cr_assert_eq(access("examples/figure.csv", R_OK), 0, "run from the clone's root");
     follow_clip(figure_clip, figure_fov_deg);
+}
+
+static void fill(vbg_frame *f, const uint8_t *luma, int w, int h)
+{
+    for (int y = 0; y < h; y++)
+        memcpy(f->yuv.plane[0] + (size_t)y * f->yuv.stride[0],
+               luma + (size_t)y * (size_t)w, (size_t)w);
+}
+
+/* The chain itself: frames of 1280 columns (the pans) are tracked at half their size, of
+ * 960 (the figure) as they are. */
+static void follow_in_chain(const char *stem, double fov_deg)
+{
+    pan p;
+    span s = { .worst = { 0 } };
+    vbg_raw_frame raw = { .index = 0 };
+    vbg_frame given;
+    vbg_chain *chain;
+    vbg_chain_report r;
+    double first[9], turn[9], now[9], angles[3];
+
+    if (!pan_open(&p, stem, fov_deg))
+        return;
+    vbg_ctx *c = context(0);
+    const vbg_chain_opt opt = { .mask = { .w = p.w, .h = p.h, .threshold = -1 },
+                                .fov_x = p.fov_x,
+                                .track = true };
+    cr_assert_geq(p.w, 960);
+    cr_assert_eq(vbg_chain_new(&chain, c, &opt, NULL), VBG_OK);
+    cr_assert_eq(vbg_frame_new(&raw.frame, p.w, p.h, NULL), VBG_OK);
+    cr_assert_eq(vbg_frame_new(&given, p.w, p.h, NULL), VBG_OK);
+    vbg_rotation_from_angles(first, p.truth[0][0], p.truth[0][1], p.truth[0][2]);
+    for (int i = 0; i < p.frames; i++) {
+        const size_t at = (size_t)i * (size_t)p.w * (size_t)p.h;
+        fill(&raw.frame, p.luma + at, p.w, p.h);
+        fill(&given, p.alpha + at, p.w, p.h);
+        raw.index = i;
+        raw.frame.time_s = i / 30.0;
+        vbg_chain_find(chain, &raw, &given, &r);
+        vbg_chain_follow(chain, &raw, vbg_chain_mask(chain), &r);
+        vbg_rotation_from_angles(turn, r.motion.yaw, r.motion.pitch, r.motion.roll);
+        vbg_rotation_multiply(now, first, turn, false);
+        vbg_rotation_angles(angles, now);
+        span_add(&s, i, angles, p.truth[i]);
+    }
+    span_check(&s, stem);
+    vbg_frame_free(&given);
+    vbg_frame_free(&raw.frame);
+    vbg_chain_free(chain);
+    vbg_ctx_free(c);
+    pan_free(&p);
+}
+
+Test(tracking, large_frames_in_the_chain, .timeout = 120)
+{
+    char stem[1024];
+
+    follow_in_chain(figure_clip, figure_fov_deg);
+    for (int k = 0; k < 3; k++) {
+        snprintf(stem, sizeof stem, "%s/data/video/pan_%c", shared(), 'a' + k);
+        follow_in_chain(stem, k < 2 ? 60 : 75);
+    }
 }
 
 /* Truth and alpha belong together: what is no figure in two frames is the same room seen

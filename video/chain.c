@@ -24,7 +24,7 @@ struct vbg_chain {
 
 /* From LARGE columns on the tracker sees half the size: the same angles (a pixel of 1280
  * is 0.06 degrees, corners are found to a tenth of it), half the time. */
-enum { TRACK_MASK_SCALE = 4, LARGE = 960 };
+enum { TRACK_MASK_SCALE = 4, LARGE = 1280 };
 
 static vbg_status open_tracker(vbg_chain *ch, int w, int h, vbg_err *err)
 {
