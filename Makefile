@@ -76,8 +76,8 @@ BENCH_SRC := $(wildcard bench/*.c)
 obj = $(patsubst %.c,$(O)/%.o,$(1))
 LIB := $(O)/libvbg.a
 
-.PHONY: all check check-vm soak check-golden check-fast demo figure-clip bench fuzz fuzz-run perf deps install clean format tests
-all: $(PROGRAMS:%=$(B)/%)
+.PHONY: all links check check-vm soak check-golden check-fast demo figure-clip bench fuzz fuzz-run perf deps install clean format tests
+all: $(PROGRAMS:%=$(O)/bin/%) $(PROGRAMS:%=$(B)/%)
 
 $(LIB): $(call obj,$(LIB_SRC))
 	@rm -f $@
@@ -108,7 +108,8 @@ $(O)/%.o: %.c
 	$(if $(V),,@echo "CC $<")
 	$(Q)$(CC) $(CPPFLAGS) $(INCS) $(CFLAGS) -c -o $@ $<
 
-$(B)/%: $(O)/bin/%
+# Always: bin/ belongs to the build that was asked for last.
+$(B)/%: $(O)/bin/% links
 	@mkdir -p $(B)
 	@ln -sf ../$< $@
 .SECONDARY:
