@@ -29,7 +29,7 @@ static const vbg_option options[] = {
 static const vbg_program program = {
     .name = "vbg-bench",
     .purpose =
-        "measures kernels, the video chain, the generation, training and the renderer",
+        "measures kernels, video, generation, training, renderer",
     .usage = "vbg-bench kernels|run|gen|train|rooms [options]",
     .examples = { "vbg-bench kernels --filter conv3",
                   "vbg-bench kernels -o json > k.json" },
