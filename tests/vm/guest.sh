@@ -41,7 +41,7 @@ wait_for() { # pattern of the status
     return 1
 }
 # Frames that the program says it has written; frames that the staying reader has got.
-written() { status | sed -n 's/.*frames=\([0-9]*\).*/\1/p' | head -n 1; }
+written() { status | sed -n 's/.* frames=\([0-9]*\).*/\1/p' | head -n 1; }
 got() { grep -c '^[0-9][0-9]*$' /tmp/stay; }
 grows() { # written or got: ten more than now
     before=$($1)
