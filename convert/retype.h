@@ -10,10 +10,12 @@ typedef struct vbg_retype_result {
 } vbg_retype_result;
 
 /* Writes in to out, metadata and all, packed layers and lookup tables as t (f32, f16,
- * bf16, or i8 where convert/package.c finds that a layer bears it).
+ * bf16, or i8 where convert/package.c finds that a layer bears it).  vae: a .vbg file
+ * whose autoencoder takes the place of in's, or NULL.
  * Errors: those of vbg_weights_open and of the writer; VBG_EFORMAT (values that are not
- * finite or too large for t). */
-vbg_status vbg_retype(const char *in, const char *out, vbg_dtype t,
+ * finite or too large for t, no autoencoder); VBG_EUNSUPPORTED (latents of another kind).
+ */
+vbg_status vbg_retype(const char *in, const char *vae, const char *out, vbg_dtype t,
                       vbg_retype_result *result, vbg_err *err);
 
 #endif

@@ -99,7 +99,7 @@ vbg_status vbg_writer_int(vbg_writer *w, const char *key, int64_t value, vbg_err
 vbg_status vbg_writer_real(vbg_writer *w, const char *key, double value, vbg_err *err);
 vbg_status vbg_writer_bytes(vbg_writer *w, const char *key, const void *data,
                             size_t bytes, vbg_err *err);
-/* All metadata of an open file. */
+/* All metadata of an open file but keys that were given already. */
 vbg_status vbg_writer_copy_meta(vbg_writer *w, const vbg_weights *from, vbg_err *err);
 /* dims in PyTorch order; bytes follow from dtype, layout and dims. */
 vbg_status vbg_writer_declare(vbg_writer *w, const char *component, const char *name,

@@ -110,6 +110,14 @@ static bool grow(void **items, size_t count, size_t *room, size_t size)
     return true;
 }
 
+static bool has_meta(const vbg_writer *w, const char *key)
+{
+    for (size_t i = 0; i < w->meta_count; i++)
+        if (strcmp(w->meta[i].key, key) == 0)
+            return true;
+    return false;
+}
+
 static vbg_status add_meta(vbg_writer *w, const char *key, vbg_meta_type type,
                            const void *value, size_t bytes, vbg_err *err)
 {
@@ -122,8 +130,7 @@ static vbg_status add_meta(vbg_writer *w, const char *key, vbg_meta_type type,
                         "%s: metadata beyond the limits (%d keys of %d bytes, values of "
                         "%d bytes)",
                         w->path, VBG_MAX_META, VBG_MAX_META_KEY, VBG_MAX_META_VALUE);
-    for (size_t i = 0; i < w->meta_count; i++)
-        VBG_CHECK(strcmp(w->meta[i].key, key) != 0, "metadata %s given twice", key);
+    VBG_CHECK(!has_meta(w, key), "metadata %s given twice", key);
     if (!grow(&items, w->meta_count, &w->meta_room, sizeof *w->meta))
         return vbg_fail(err, VBG_ENOMEM, "%s: out of memory", w->path);
     w->meta = items;
@@ -175,7 +182,8 @@ vbg_status vbg_writer_copy_meta(vbg_writer *w, const vbg_weights *from, vbg_err 
         size_t bytes;
         int type;
         const char *key = vbg_weights_meta_at(from, i, &type, &value, &bytes);
-        st = add_meta(w, key, (vbg_meta_type)type, value, bytes, err);
+        if (!has_meta(w, key))
+            st = add_meta(w, key, (vbg_meta_type)type, value, bytes, err);
     }
     return st;
 }

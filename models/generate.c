@@ -70,7 +70,7 @@ typedef struct grey_job {
 static vbg_status encode_grey(vbg_ctx *c, void *arg, vbg_err *err)
 {
     const grey_job *j = arg;
-    const int f = j->t->factor;
+    const int f = j->t->coded;
     vbg_tensor *x = vbg_wrap(c, j->pixels, VBG_F32, 1, j->t->lh * f, j->t->lw * f, 3);
 
     (void)err;
@@ -198,8 +198,8 @@ static vbg_status make_rig(run *k, vbg_err *err)
     vbg_rig_close(g->rig);
     g->rig = NULL;
     vbg_rig *rig = NULL;
-    vbg_status st = vbg_rig_open(&rig, &g->m, t->cam, t->views, t->lw * t->factor,
-                                 t->lh * t->factor, t->lw, t->lh, err);
+    vbg_status st = vbg_rig_open(&rig, &g->m, t->cam, t->views, t->lw * t->coded,
+                                 t->lh * t->coded, t->lw, t->lh, err);
     for (int i = 0; i <= g->m.places && st == VBG_OK; i++) {
         st = progress(k, VBG_GEN_TABLES, i, g->m.places, err);
         if (st == VBG_OK && i < g->m.places)
@@ -220,7 +220,7 @@ static vbg_status make_rig(run *k, vbg_err *err)
 /* Latents of a grey picture, for models that also take a masked one. */
 static vbg_status make_grey(run *k, vbg_err *err)
 {
-    const size_t f = (size_t)k->t.factor, pixels = k->px * f * f;
+    const size_t f = (size_t)k->t.coded, pixels = k->px * f * f;
     const size_t values = k->px * (size_t)k->t.latent;
 
     if (k->t.channels == k->t.latent)

@@ -34,6 +34,8 @@ typedef struct vbg_gen_task {
     const vbg_gen_request *r;
     int views, lw, lh;    /* latents of a view */
     int factor, channels; /* pixels per latent; input channels of the UNet */
+    int coded;            /* pixels per latent of the pictures it learned from: the
+                             cameras of the coupling are theirs */
     int latent;           /* channels of a latent: 4 in Stable Diffusion */
     bool guided, coupled, tiny;
     double guidance, rescale; /* rescale: share of the guided output's spread that is

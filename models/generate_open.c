@@ -151,7 +151,7 @@ void vbg_generator_close(vbg_generator *g)
 
 static int factor_of(const vbg_generator *g)
 {
-    return g->has_vae ? 1 << (g->vae.cfg.levels - 1) : 8;
+    return g->has_vae ? vbg_vae_up(&g->vae.cfg) : 8;
 }
 
 void vbg_generator_get_info(const vbg_generator *g, vbg_generator_info *info)
@@ -294,8 +294,8 @@ static vbg_status set_cameras(vbg_gen_task *t, vbg_err *err)
         double pitch = r->pitch_deg ? r->pitch_deg[i] : 0;
         if (!isfinite(yaw) || !isfinite(pitch))
             return vbg_fail(err, VBG_EUSAGE, "camera %d is not a direction", i + 1);
-        t->cam[i] = vbg_camera_look(r->hfov_deg, yaw, pitch, t->lw * t->factor,
-                                    t->lh * t->factor);
+        t->cam[i] =
+            vbg_camera_look(r->hfov_deg, yaw, pitch, t->lw * t->coded, t->lh * t->coded);
     }
     return VBG_OK;
 }
@@ -320,6 +320,7 @@ vbg_status vbg_gen_check(const vbg_generator *g, const vbg_gen_request *r,
 {
     *t = (vbg_gen_task){ .r = r, .views = r->views, .coupled = !r->flat };
     t->factor = factor_of(g);
+    t->coded = g->has_vae ? vbg_vae_down(&g->vae.cfg) : t->factor;
     t->channels = g->m.unet.cfg.in_channels;
     t->latent = latent_of(g);
     set_guidance(g, t);
@@ -360,8 +361,8 @@ static vbg_status plan_call(vbg_generator *g, const vbg_gen_task *t, size_t *sla
     vbg_status st = VBG_OK;
 
     if (t->coupled)
-        st = vbg_rig_open(&call.rig, &g->m, t->cam, t->views, t->lw * t->factor,
-                          t->lh * t->factor, t->lw, t->lh, err);
+        st = vbg_rig_open(&call.rig, &g->m, t->cam, t->views, t->lw * t->coded,
+                          t->lh * t->coded, t->lw, t->lh, err);
     if (st == VBG_OK && t->coupled)
         st = vbg_rig_shapes(call.rig, act, err);
     if (st == VBG_OK)

@@ -9,6 +9,15 @@
 
 static const float EPS = 1e-6f;
 
+static vbg_status check_widths(const int *width, int levels, int groups, vbg_err *err)
+{
+    for (int i = 0; i < levels; i++)
+        if (width[i] % groups)
+            return vbg_fail(err, VBG_EFORMAT, "vae config: width %d with %d groups",
+                            width[i], groups);
+    return VBG_OK;
+}
+
 vbg_status vbg_vae_config_read(vbg_vae_config *out, const char *json, vbg_err *err)
 {
     vbg_vae_config g = { .channels = 3,
@@ -30,13 +39,33 @@ vbg_status vbg_vae_config_read(vbg_vae_config *out, const char *json, vbg_err *e
                    16384);
     if (f.st == VBG_OK && g.levels == 0)
         f.st = vbg_fail(err, VBG_EFORMAT, "vae config: no block_out_channels");
-    for (int i = 0; f.st == VBG_OK && i < g.levels; i++)
-        if (g.width[i] % g.groups)
-            f.st = vbg_fail(err, VBG_EFORMAT, "vae config: width %d with %d groups",
-                            g.width[i], g.groups);
+    vbg_field_ints(&f, "up_block_out_channels", g.up_width, &g.up_levels, VBG_VAE_LEVELS,
+                   1, 16384);
+    if (f.st == VBG_OK && g.up_levels == 0) {
+        g.up_levels = g.levels;
+        memcpy(g.up_width, g.width, sizeof g.up_width);
+    }
+    if (f.st == VBG_OK && g.up_levels < g.levels)
+        f.st =
+            vbg_fail(err, VBG_EFORMAT,
+                     "vae config: fewer up_block_out_channels than block_out_channels");
+    if (f.st == VBG_OK)
+        f.st = check_widths(g.width, g.levels, g.groups, err);
+    if (f.st == VBG_OK)
+        f.st = check_widths(g.up_width, g.up_levels, g.groups, err);
     if (f.st == VBG_OK)
         *out = g;
     return vbg_fields_close(&f);
+}
+
+int vbg_vae_down(const vbg_vae_config *cfg)
+{
+    return 1 << (cfg->levels - 1);
+}
+
+int vbg_vae_up(const vbg_vae_config *cfg)
+{
+    return 1 << (cfg->up_levels - 1);
 }
 
 /* ---- binding ---- */
@@ -118,26 +147,26 @@ static void bind_decoder(vbg_bind *b, vbg_vae *m)
 {
     const vbg_vae_config *g = &m->cfg;
     vbg_vae_half *h = &m->decoder;
-    const int last = g->levels - 1;
+    const int last = g->up_levels - 1, *width = g->up_width;
     char p[64];
 
     vbg_bind_layer(b, &h->quant, g->latent, g->latent, 1, 1, VBG_BIND_BIAS,
                    "post_quant_conv");
-    vbg_bind_layer(b, &h->conv_in, g->width[last], g->latent, 3, 3, VBG_BIND_BIAS,
+    vbg_bind_layer(b, &h->conv_in, width[last], g->latent, 3, 3, VBG_BIND_BIAS,
                    "decoder.conv_in");
-    bind_mid(b, h, g->width[last], "decoder", g->attention);
+    bind_mid(b, h, width[last], "decoder", g->attention);
     for (int i = 0; i <= last; i++) {
         vbg_vae_block *k = &h->block[i];
-        int oc = g->width[last - i];
+        int oc = width[last - i];
         k->count = g->layers + 1;
         snprintf(p, sizeof p, "decoder.up_blocks.%d", i);
-        bind_block(b, k, i ? g->width[last - i + 1] : oc, oc, p);
+        bind_block(b, k, i ? width[last - i + 1] : oc, oc, p);
         if (i < last)
             vbg_bind_layer(b, &k->conv, oc, oc, 3, 3, VBG_BIND_BIAS,
                            "%s.upsamplers.0.conv", p);
     }
-    vbg_bind_norm(b, &h->norm_out, g->width[0], "decoder.conv_norm_out");
-    vbg_bind_layer(b, &h->conv_out, g->channels, g->width[0], 3, 3, VBG_BIND_BIAS,
+    vbg_bind_norm(b, &h->norm_out, width[0], "decoder.conv_norm_out");
+    vbg_bind_layer(b, &h->conv_out, g->channels, width[0], 3, 3, VBG_BIND_BIAS,
                    "decoder.conv_out");
 }
 
@@ -161,7 +190,7 @@ vbg_status vbg_vae_bind(vbg_vae *m, const vbg_vae_config *cfg, const vbg_weights
 
 vbg_status vbg_vae_prepare(vbg_vae *m, const vbg_ctx *c, vbg_pool_mem *pool, vbg_err *err)
 {
-    for (int i = 0; i < m->cfg.levels; i++) {
+    for (int i = 0; i < m->cfg.up_levels; i++) {
         vbg_weight *w = &m->decoder.block[i].conv;
         size_t bytes = vbg_weight_phases_bytes(c, w);
         void *p = bytes ? vbg_pool_take(pool, bytes) : NULL;
@@ -293,7 +322,7 @@ vbg_tensor *vbg_vae_decode(vbg_ctx *c, const vbg_vae *m, const vbg_tensor *z,
     h = vbg_conv2d(c, h, &d->conv_in, (vbg_conv_opt){ .pad = 1 });
     trace(&k, h, "conv_in", -1);
     h = middle(&k, d, h);
-    for (int i = 0; i < m->cfg.levels; i++) {
+    for (int i = 0; i < m->cfg.up_levels; i++) {
         for (int j = 0; j < d->block[i].count; j++)
             h = resnet(&k, &d->block[i].resnet[j], h);
         if (d->block[i].conv.data)
@@ -340,10 +369,10 @@ double vbg_vae_decode_macs(const vbg_vae *m, int h, int w)
 
     sum += layer_macs(&d->conv_in) + resnet_macs(&d->mid[0]) + resnet_macs(&d->mid[1]) +
            4 * layer_macs(&d->q) + 2 * pixels * d->q.oc;
-    for (int i = 0; i < m->cfg.levels; i++) {
+    for (int i = 0; i < m->cfg.up_levels; i++) {
         for (int j = 0; j < d->block[i].count; j++)
             sum += resnet_macs(&d->block[i].resnet[j]) * pow(4, i);
         sum += layer_macs(&d->block[i].conv) * pow(4, i + 1);
     }
-    return pixels * (sum + layer_macs(&d->conv_out) * pow(4, m->cfg.levels - 1));
+    return pixels * (sum + layer_macs(&d->conv_out) * pow(4, m->cfg.up_levels - 1));
 }

@@ -5,7 +5,8 @@
  *
  * Levels, widths, layers and groups come from the config and the file.  Stride-2
  * convolutions pad right and bottom only; the middle has one single-head attention or,
- * where the config says so, none.
+ * where the config says so, none.  With `up_block_out_channels` the decoder has widths of
+ * its own; more of them than the encoder's make pictures larger than those that went in.
  * Sources: Esser et al. 2021 (the network), Rombach et al. 2022 (KL variant). */
 #ifndef VBG_MODELS_VAE_H
 #define VBG_MODELS_VAE_H
@@ -17,13 +18,19 @@ enum { VBG_VAE_LEVELS = 6, VBG_VAE_LAYERS = 6 };
 
 typedef struct vbg_vae_config {
     int channels, latent, levels, layers, groups; /* 3, 4, 4, 2, 32 */
-    int width[VBG_VAE_LEVELS];
+    int width[VBG_VAE_LEVELS];                    /* of the encoder */
+    int up_levels, up_width[VBG_VAE_LEVELS];      /* of the decoder, widest last too */
     double scaling; /* latents of the UNet = sample * scaling */
     bool attention; /* in the middle blocks (mid_block_add_attention) */
 } vbg_vae_config;
 
-/* Reads a diffusers config.json.  Errors: VBG_EFORMAT. */
+/* Reads a diffusers config.json; `up_block_out_channels` as diffusers' asymmetric
+ * autoencoder spells it, the last (deepest) as the encoder's.  Errors: VBG_EFORMAT. */
 vbg_status vbg_vae_config_read(vbg_vae_config *out, const char *json, vbg_err *err);
+
+/* Pixels per latent of a side: of what is encoded, of what is decoded. */
+int vbg_vae_down(const vbg_vae_config *cfg);
+int vbg_vae_up(const vbg_vae_config *cfg);
 
 typedef struct vbg_vae_resnet {
     vbg_norm_w norm1, norm2;

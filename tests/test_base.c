@@ -10,9 +10,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine/ops.h"
 #include "engine/picture_io.h"
 #include "models/generate.h"
 #include "models/tokenizer.h"
+#include "models/vae.h"
 #include "tools/train/base.h"
 #include "tests/program.h"
 #include "tools/train/base_tokenizer.h"
@@ -146,6 +148,110 @@ Test(base, vae_continues_bit_for_bit)
                          "--crop 32 --val-crop 32 -b 2 --steps 2",
                          dir, dir, dir),
                  0);
+    remove_folder(dir);
+}
+
+/* ---- a decoder larger than its encoder ---- */
+
+enum { LATENT = 8 };
+
+typedef struct decoding {
+    vbg_vae vae;
+    float z[LATENT * LATENT * 4], *out;
+} decoding;
+
+static vbg_status decode_job(vbg_ctx *c, void *arg, vbg_err *err)
+{
+    decoding *d = arg;
+    vbg_tensor *z = vbg_wrap(c, d->z, VBG_F32, 1, LATENT, LATENT, 4);
+    vbg_tensor *y = vbg_vae_decode(c, &d->vae, z, NULL);
+
+    (void)err;
+    if (!vbg_planning(c))
+        vbg_copy_out(c, d->out, VBG_F32, y);
+    return VBG_OK;
+}
+
+/* A smooth field of latents through the decoder of DIR/name: side x side x 3 to out. */
+static void decode(const char *dir, const char *name, int side, float *out)
+{
+    static const vbg_ctx_opt opt = { .threads = 1, .precision = VBG_F32 };
+    vbg_vae_config cfg;
+    vbg_weights *w;
+    vbg_ctx *c;
+    const char *json;
+    char path[256];
+    vbg_err err = { "" };
+    decoding d = { .out = out };
+
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    for (int i = 0; i < LATENT * LATENT * 4; i++)
+        d.z[i] = sinf((float)(i / 4 % LATENT) / 3 + (float)(i % 4)) *
+                 cosf((float)(i / 4 / LATENT) / 4);
+    cr_assert_eq(vbg_weights_open(&w, path, &err), VBG_OK, "%s", err.text);
+    cr_assert(vbg_weights_string(w, "vae.config", &json));
+    cr_assert_eq(vbg_vae_config_read(&cfg, json, &err), VBG_OK, "%s", err.text);
+    cr_assert_eq(LATENT * vbg_vae_up(&cfg), side);
+    cr_assert_eq(vbg_ctx_new(&c, &opt, &err), VBG_OK, "%s", err.text);
+    cr_assert_eq(vbg_vae_bind(&d.vae, &cfg, w, "vae", &err), VBG_OK, "%s", err.text);
+    cr_assert_eq(vbg_run(c, decode_job, &d, &err), VBG_OK, "%s", err.text);
+    vbg_ctx_free(c);
+    vbg_weights_close(w);
+}
+
+static bool same_tensor(const char *dir, const char *a, const char *b, const char *tensor)
+{
+    vbg_weights *w[2];
+    const char *name[2] = { a, b };
+    uint64_t sum[2];
+    vbg_err err = { "" };
+
+    for (int i = 0; i < 2; i++) {
+        char path[256];
+        snprintf(path, sizeof path, "%s/%s", dir, name[i]);
+        cr_assert_eq(vbg_weights_open(&w[i], path, &err), VBG_OK, "%s", err.text);
+        const vbg_entry *e = vbg_weights_find(w[i], "vae", tensor);
+        cr_assert(e, "no %s", tensor);
+        sum[i] = e->checksum;
+        vbg_weights_close(w[i]);
+    }
+    return sum[0] == sum[1];
+}
+
+/* Begins as the small decoder's picture, smoothly enlarged; the latents stay the same. */
+Test(base, decoder_of_larger_pictures)
+{
+    enum { SMALL = 4 * LATENT, LARGE = 8 * LATENT };
+    static float small[SMALL * SMALL * 3], large[LARGE * LARGE * 3];
+    static const char grown[] =
+        "{\"block_out_channels\":[8,16,16],\"up_block_out_channels\":[8,8,16,16],"
+        "\"latent_channels\":4,\"layers_per_block\":1,\"norm_num_groups\":4,"
+        "\"mid_block_add_attention\":false}";
+    char *dir = make_folder();
+    double error = 0, size = 0;
+
+    train_vae(dir);
+    write_text(dir, "grown.json", grown);
+    cr_assert_eq(command(vbg_train_base_vae, dir,
+                         "-d %s/data -o %s/up --model %s/vae/model.vbg --decoder-only "
+                         "--config %s/grown.json --crop 16 --val-crop 32 -b 2 --steps 1 "
+                         "--lr 0 --shrink 1",
+                         dir, dir, dir, dir),
+                 0);
+    cr_assert(same_tensor(dir, "vae/model.vbg", "up/model.vbg", "quant_conv.weight"));
+    decode(dir, "vae/model.vbg", SMALL, small);
+    decode(dir, "up/model.vbg", LARGE, large);
+    for (int i = 0; i < SMALL * SMALL; i++)
+        for (int k = 0; k < 3; k++) {
+            const int at = (i / SMALL * 2 * LARGE + i % SMALL * 2) * 3 + k;
+            const double mean =
+                (double)(large[at] + large[at + 3] + large[at + 3 * LARGE] +
+                         large[at + 3 * LARGE + 3]) /
+                4;
+            error += pow(mean - (double)small[3 * i + k], 2);
+            size += pow((double)small[3 * i + k], 2);
+        }
+    cr_expect_lt(sqrt(error / size), 0.2, "%g", sqrt(error / size));
     remove_folder(dir);
 }
 

@@ -159,6 +159,44 @@ Test(convert, a_vbg_file_in_another_type)
                    2, "--layout diffusers");
 }
 
+static void in_other_type(const char *in, const char *out, const char *dtype)
+{
+    program_result r = run("vbg-convert", in, "-o", out, dtype, "-q");
+    cr_assert_eq(r.code, 0, "%s", r.text);
+}
+
+/* Another autoencoder in a package; here the same model's, narrower stored. */
+Test(convert, another_autoencoder)
+{
+    char vae[400];
+
+    in_other_type(in_dir("model"), in_dir("a.vbg"), "--dtype=f32");
+    in_other_type(in_dir("model"), in_dir("b.vbg"), "--dtype=bf16");
+    snprintf(vae, sizeof vae, "--vae=%s", in_dir("b.vbg"));
+    program_result r =
+        run("vbg-convert", in_dir("a.vbg"), "-o", in_dir("c.vbg"), "--dtype=f32", vae);
+    cr_assert_eq(r.code, 0, "%s", r.text);
+    vbg_weights *a = open_out("a.vbg"), *c = open_out("c.vbg");
+    cr_assert_eq(vbg_weights_count(a), vbg_weights_count(c));
+    size_t changed = 0;
+    for (size_t i = 0; i < vbg_weights_count(a); i++) {
+        const vbg_entry *e = vbg_weights_at(a, i);
+        const vbg_entry *now = vbg_weights_find(c, e->component, e->name);
+        cr_assert(now, "%s is gone", e->name);
+        if (now->checksum == e->checksum)
+            continue;
+        cr_assert_str_eq(e->component, "vae");
+        changed++;
+    }
+    cr_assert_gt(changed, 0);
+    vbg_weights_close(a);
+    vbg_weights_close(c);
+    assert_refused(run("vbg-convert", in_dir("model"), "-o", in_dir("d.vbg"), vae, "-q"),
+                   2, "--vae is for .vbg files");
+    assert_refused(run("vbg-convert", in_dir("a.vbg"), "-o", in_dir("b.vbg"), vae, "-q"),
+                   2, "same file");
+}
+
 /* f32 keeps every value, f16 too (the source is f16), bf16 rounds to nearest. */
 Test(convert, types)
 {

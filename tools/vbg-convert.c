@@ -33,6 +33,9 @@ static const vbg_option options[] = {
       "folder for configs and tokenizer the file lacks", "input", VBG_OPT_COMMON },
     { "caa", 0, VBG_OPT_STRING, "FILE", NULL, NULL,
       "add the panorama (CAA) blocks of FILE", "input", VBG_OPT_COMMON },
+    { "vae", 0, VBG_OPT_STRING, "FILE", NULL, NULL,
+      "IN is a .vbg file: the autoencoder of FILE, another one, instead of its own",
+      "input", 0 },
     { "prediction", 0, VBG_OPT_CHOICE, "TYPE", NULL, "epsilon|v_prediction",
       "UNet output", "input", VBG_OPT_COMMON },
     { "name", 0, VBG_OPT_STRING, "NAME", NULL, NULL, "model name in metadata", "input",
@@ -228,7 +231,7 @@ static vbg_status retype(const vbg_values *v, const char *in, const char *out,
     vbg_status st = only_retype(v, in, err);
 
     if (st == VBG_OK)
-        st = vbg_retype(in, out, t, &r, err);
+        st = vbg_retype(in, vbg_value(v, "vae"), out, t, &r, err);
 
     if (st == VBG_OK)
         vbg_note("%s: %zu tensors, %.1f million values, %.1f s", out, r.tensors,
@@ -241,6 +244,7 @@ static vbg_status convert(const vbg_values *v, const char *in, vbg_err *err)
     vbg_progress bar = { 0 };
     vbg_convert_result r;
     const char *out = vbg_value(v, "output"), *dtype = vbg_value(v, "dtype");
+    const char *vae = vbg_value(v, "vae");
     double start = vbg_now();
     vbg_convert_opt opt = {
         .package = { .dtype = dtype_of(dtype ? dtype : "bf16"),
@@ -259,7 +263,8 @@ static vbg_status convert(const vbg_values *v, const char *in, vbg_err *err)
     if (strcmp(out, "-") == 0)
         return vbg_fail(err, VBG_EUSAGE, "-o -: a .vbg file cannot go to stdout");
     if (vbg_same_place(out, in) ||
-        (opt.package.caa && vbg_same_place(out, opt.package.caa)))
+        (opt.package.caa && vbg_same_place(out, opt.package.caa)) ||
+        (vae && vbg_same_place(out, vae)))
         return vbg_fail(err, VBG_EUSAGE, "%s: output and input are the same file", out);
     if (inside(out, in) ||
         (opt.package.config_from && inside(out, opt.package.config_from)))
@@ -268,6 +273,10 @@ static vbg_status convert(const vbg_values *v, const char *in, vbg_err *err)
         return vbg_fail(err, VBG_EIO, "%s: exists, and --no-clobber is given", out);
     if (is_vbg(in))
         return retype(v, in, out, opt.package.dtype, err);
+    if (vae)
+        return vbg_fail(err, VBG_EUSAGE,
+                        "--vae is for .vbg files: convert %s first, then the autoencoder",
+                        in);
     vbg_status st = vbg_convert(in, out, &opt, &r, err);
     if (bar.total)
         vbg_progress_end(&bar);

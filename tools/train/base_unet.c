@@ -108,9 +108,9 @@ static vbg_status open_vae(vbg_base *b, vbg_err *err)
     st = vbg_vae_bind(&b->vae, &cfg, b->vae_file, "vae", err);
     if (st == VBG_OK && !b->vae.has_encoder)
         st = vbg_fail(err, VBG_EFORMAT, "%s: an autoencoder without encoder", path);
-    if (st == VBG_OK && vbg_value_int(b->v, "size") % (1 << (cfg.levels - 1)))
+    if (st == VBG_OK && vbg_value_int(b->v, "size") % vbg_vae_down(&cfg))
         st = vbg_fail(err, VBG_EUSAGE, "--size must be a multiple of %d",
-                      1 << (cfg.levels - 1));
+                      vbg_vae_down(&cfg));
     return st;
 }
 

@@ -41,7 +41,7 @@ static void complete_config(vbg_base *b)
     json_t *unet = json_object_get(b->config, "unet");
 
     set_int(unet, "sample_size",
-            (int)vbg_value_int(b->v, "size") >> (b->vae.cfg.levels - 1));
+            (int)vbg_value_int(b->v, "size") / vbg_vae_down(&b->vae.cfg));
     if (!b->own_file || vbg_value_given(b->v, "prediction"))
         json_object_set_new(json_object_get(b->config, "scheduler"), "prediction_type",
                             json_string(vbg_value(b->v, "prediction")));

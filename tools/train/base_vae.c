@@ -39,8 +39,9 @@ static const vbg_option own[] = {
     { "val-share", 0, VBG_OPT_REAL, "SHARE", "0.03", "0..0.5",
       "share of the pictures held out", "data", 0 },
     { "config", 0, VBG_OPT_STRING, "FILE", NULL, NULL,
-      "sizes, a diffusers config.json (default: 16 times smaller, 8 channels)", "model",
-      VBG_OPT_COMMON },
+      "sizes, a diffusers config.json (default: 16 times smaller, 8 channels); "
+      "up_block_out_channels: the decoder's own, one more: twice as large",
+      "model", VBG_OPT_COMMON },
     { "model", 'm', VBG_OPT_STRING, "FILE", NULL, NULL,
       "begin with the weights of a .vbg file", "model", 0 },
     { "decoder-only", 0, VBG_OPT_FLAG, NULL, NULL, NULL,
@@ -106,7 +107,8 @@ static vbg_status read_config(vbg_vae_trainer *t, vbg_vae_config *cfg, vbg_err *
     if (!t->config)
         return vbg_fail(err, VBG_ENOMEM, "not enough memory");
     st = vbg_vae_config_read(cfg, t->config, err);
-    t->factor = 1 << (cfg->levels - 1);
+    t->factor = vbg_vae_down(cfg);
+    t->grow = vbg_vae_up(cfg) / t->factor;
     if (st == VBG_OK && cfg->latent > 64)
         st = vbg_fail(err, VBG_EUSAGE, "more than 64 latent channels");
     if (st == VBG_OK && (t->side % t->factor || t->val_side % t->factor))
@@ -135,13 +137,15 @@ static vbg_status open_model(vbg_vae_trainer *t, vbg_err *err)
         st = vbg_params_new(&l->params, vbg_ctx_act(l->ctx), err);
     if (st != VBG_OK)
         return st;
-    if (!path)
+    if (!path || t->grow > 1)
         vbg_params_declare(l->params, l->opt.seed);
     vbg_params_select(l->params, "vae", "*", true);
     vbg_params_attach(l->params, t->file);
     st = vbg_vae_bind(&t->vae, &cfg, t->file, "vae", err);
     if (st == VBG_OK && !path)
         vbg_vae_start(l->params, &cfg);
+    if (st == VBG_OK && t->grow > 1)
+        vbg_vae_start_grown(l->params, t->file, &cfg);
     if (st == VBG_OK && t->gan > 0) {
         vbg_params_declare(l->params, l->opt.seed);
         vbg_params_select(l->params, "critic", "*", true);
@@ -162,17 +166,20 @@ static vbg_status open_data(vbg_vae_trainer *t, vbg_err *err)
 {
     const char *data = vbg_value(t->v, "data");
     const size_t floats = (size_t)t->batch * 3 * (size_t)t->side * (size_t)t->side;
+    const size_t grown = floats * (size_t)t->grow * (size_t)t->grow;
     vbg_status st;
 
     if (!data)
         return vbg_fail(err, VBG_EUSAGE, "--data DIR is missing");
-    st = vbg_crops_open(&t->crops, data, vbg_max_int(t->side, t->val_side),
+    st = vbg_crops_open(&t->crops, data, t->grow * vbg_max_int(t->side, t->val_side),
                         vbg_value_real(t->v, "val-share"), vbg_value_flag(t->v, "strict"),
                         err);
     for (int i = 0; i < VBG_VAE_DEPTH && st == VBG_OK; i++) {
-        t->slots[i].x = vbg_alloc(floats * sizeof(float));
-        t->slots[i].target = vbg_alloc(floats * sizeof(float));
-        if (!t->slots[i].x || !t->slots[i].target)
+        vbg_vae_slot *s = &t->slots[i];
+        s->whole = vbg_alloc(grown * sizeof(float));
+        s->x = t->grow > 1 ? vbg_alloc(floats * sizeof(float)) : s->whole;
+        s->target = vbg_alloc(grown * sizeof(float));
+        if (!s->whole || !s->x || !s->target)
             st = vbg_fail(err, VBG_ENOMEM, "not enough memory for crops");
     }
     t->loop.jobs_per_epoch =
@@ -191,9 +198,13 @@ static void close_trainer(void *arg)
     vbg_weights_close(t->file);
     vbg_crops_close(&t->crops);
     for (int i = 0; i < VBG_VAE_DEPTH; i++) {
-        vbg_free_mem(t->slots[i].x);
+        if (t->slots[i].x != t->slots[i].whole)
+            vbg_free_mem(t->slots[i].x);
+        vbg_free_mem(t->slots[i].whole);
         vbg_free_mem(t->slots[i].target);
     }
+    if (t->val_x != t->val)
+        vbg_free_mem(t->val_x);
     vbg_free_mem(t->val);
     free(t->config);
     json_decref(t->loop.config);

@@ -11,8 +11,12 @@
 
 enum { VBG_VAE_DEPTH = 3, VBG_VAE_PER_PICTURE = 4, VBG_VAE_VAL_CROPS = 16 };
 
+/* Crops of a micro-batch.  Sides: side of what is encoded, grow times that of what is
+ * decoded. */
 typedef struct vbg_vae_slot {
-    float *x, *target; /* target: the crops shrunk, or NULL */
+    float *whole;  /* [batch][grow * side][grow * side][3] */
+    float *x;      /* encoded: whole, or (grow > 1) whole shrunk */
+    float *target; /* whole shrunk to grow * target_side, where latents are shrunk too */
     int target_side;
 } vbg_vae_slot;
 
@@ -26,15 +30,20 @@ typedef struct vbg_vae_trainer {
     vbg_tape *tape;
     vbg_crops crops;
     vbg_vae_slot slots[VBG_VAE_DEPTH];
-    int batch, side, val_side, factor;
+    int batch, side, val_side;
+    int factor, grow; /* pixels per latent; what comes out is grow times as large */
     double detail, spectrum, shrink, gan, gan_start;
     float kl, noise;
     bool decoder_only;
-    float *val; /* [VAL_CROPS][val_side][val_side][3] */
+    float *val;   /* [VAL_CROPS][grow * val_side][grow * val_side][3] */
+    float *val_x; /* encoded: val, or (grow > 1) val shrunk */
 } vbg_vae_trainer;
 
 /* ---- base_vae_step.c ---- */
 
+/* n crops of from x from pixels shrunk to `to` pixels.  Errors: VBG_ENOMEM. */
+vbg_status vbg_vae_shrink(float *dst, int to, const float *src, int from, int n,
+                          vbg_err *err);
 vbg_status vbg_vae_load(void *arg, uint64_t job, int n, vbg_err *err);
 vbg_status vbg_vae_step(void *arg, uint64_t job, int n, vbg_measure *m, vbg_err *err);
 vbg_status vbg_vae_plan(void *arg, size_t *bytes, vbg_err *err);

@@ -12,30 +12,40 @@ enum { SAMPLES = 8 };
 
 /* ---- held-out pictures ---- */
 
+static size_t val_floats(int side)
+{
+    return 3 * (size_t)side * (size_t)side;
+}
+
 vbg_status vbg_vae_load_val(vbg_vae_trainer *t, vbg_err *err)
 {
-    const size_t each = 3 * (size_t)t->val_side * (size_t)t->val_side;
+    const int side = t->grow * t->val_side;
+    const size_t each = val_floats(side), encoded = val_floats(t->val_side);
     vbg_status st = VBG_OK;
 
     t->val = vbg_alloc(VBG_VAE_VAL_CROPS * each * sizeof *t->val);
-    if (!t->val)
+    t->val_x =
+        t->grow > 1 ? vbg_alloc(VBG_VAE_VAL_CROPS * encoded * sizeof *t->val_x) : t->val;
+    if (!t->val || !t->val_x)
         return vbg_fail(err, VBG_ENOMEM, "not enough memory for held-out crops");
     for (size_t i = 0; i < VBG_VAE_VAL_CROPS && st == VBG_OK; i++) {
         vbg_dice d = vbg_dice_for(1, 0, (uint32_t)i, 3);
         size_t n = t->crops.held_out;
         bool again = i >= n; /* few pictures: other places of the same */
-        st = vbg_crops_take(&t->crops, i % n, true, t->val_side, 1, again ? &d : NULL,
+        st = vbg_crops_take(&t->crops, i % n, true, side, 1, again ? &d : NULL,
                             t->val + i * each, err);
     }
+    if (st == VBG_OK && t->grow > 1)
+        st = vbg_vae_shrink(t->val_x, t->val_side, t->val, side, VBG_VAE_VAL_CROPS, err);
     return st;
 }
 
+/* One held-out crop to latents and back. */
 typedef struct pass_job {
     const vbg_vae_trainer *t;
-    const float *x;
-    int n;
-    float *mean; /* [n][h][w][latent] or NULL */
-    float *y;    /* [n][side][side][3] or NULL */
+    size_t crop;
+    float *mean; /* [h][w][latent] or NULL */
+    float *y;    /* [grow * side][grow * side][3] or NULL */
     vbg_picture_loss loss;
 } pass_job;
 
@@ -44,13 +54,16 @@ static vbg_status pass(vbg_ctx *c, void *arg, vbg_err *err)
     pass_job *j = arg;
     const vbg_vae_trainer *t = j->t;
 
+    const int side = t->val_side, grown = t->grow * side;
+    vbg_tensor *x =
+        vbg_wrap(c, t->val_x + j->crop * val_floats(side), VBG_F32, 1, side, side, 3);
     (void)err;
-    vbg_tensor *x = vbg_wrap(c, j->x, VBG_F32, j->n, t->val_side, t->val_side, 3);
     vbg_tensor *m = vbg_vae_encode(c, &t->vae, x, NULL);
     vbg_tensor *z = vbg_new_typed(c, VBG_F32, m->n, m->h, m->w, m->c / 2);
     if (!vbg_planning(c))
         vbg_vae_moments(&t->vae, m->data, vbg_rows(m), z->data, NULL, NULL);
     vbg_tensor *y = vbg_vae_decode(c, &t->vae, z, NULL);
+    x = vbg_wrap(c, t->val + j->crop * val_floats(grown), VBG_F32, 1, grown, grown, 3);
     j->loss = vbg_loss_picture(c, y, x, t->detail, NULL);
     if (!vbg_planning(c) && j->mean)
         memcpy(j->mean, z->data, vbg_rows(z) * (size_t)z->c * sizeof(float));
@@ -59,19 +72,14 @@ static vbg_status pass(vbg_ctx *c, void *arg, vbg_err *err)
     return VBG_OK;
 }
 
-static size_t val_floats(const vbg_vae_trainer *t)
-{
-    return 3 * (size_t)t->val_side * (size_t)t->val_side;
-}
-
 vbg_status vbg_vae_validate(void *arg, vbg_measure *m, vbg_err *err)
 {
     vbg_vae_trainer *t = arg;
     double l1 = 0, psnr = 0;
     vbg_status st = VBG_OK;
 
-    for (int i = 0; i < VBG_VAE_VAL_CROPS && st == VBG_OK; i++) {
-        pass_job j = { .t = t, .x = t->val + (size_t)i * val_floats(t), .n = 1 };
+    for (size_t i = 0; i < VBG_VAE_VAL_CROPS && st == VBG_OK; i++) {
+        pass_job j = { .t = t, .crop = i };
         st = vbg_run(t->loop.ctx, pass, &j, err);
         m->loss += (j.loss.l1 + t->detail * j.loss.detail) / VBG_VAE_VAL_CROPS;
         l1 += j.loss.l1 / VBG_VAE_VAL_CROPS;
@@ -86,7 +94,8 @@ vbg_status vbg_vae_validate(void *arg, vbg_measure *m, vbg_err *err)
 vbg_status vbg_vae_sample(void *arg, const char *path, vbg_err *err)
 {
     vbg_vae_trainer *t = arg;
-    const size_t each = val_floats(t);
+    const int side = t->grow * t->val_side;
+    const size_t each = val_floats(side);
     float *x = vbg_alloc(2 * SAMPLES * each * sizeof *x);
     vbg_picture p = { 0 };
 
@@ -95,11 +104,11 @@ vbg_status vbg_vae_sample(void *arg, const char *path, vbg_err *err)
     memcpy(x, t->val, SAMPLES * each * sizeof *x);
     vbg_status st = VBG_OK;
     for (size_t i = 0; i < SAMPLES && st == VBG_OK; i++) {
-        pass_job j = { .t = t, .x = x + i * each, .n = 1, .y = x + (SAMPLES + i) * each };
+        pass_job j = { .t = t, .crop = i, .y = x + (SAMPLES + i) * each };
         st = vbg_run(t->loop.ctx, pass, &j, err);
     }
     if (st == VBG_OK)
-        st = vbg_tiles(&p, x, t->val_side, SAMPLES, 2, err);
+        st = vbg_tiles(&p, x, side, SAMPLES, 2, err);
     if (st == VBG_OK)
         st = vbg_picture_save(path, &p, NULL, 90, err);
     vbg_picture_free(&p);
@@ -123,10 +132,8 @@ static vbg_status measure(vbg_vae_trainer *t, spread_of *s, vbg_err *err)
     vbg_status st = z ? VBG_OK : vbg_fail(err, VBG_ENOMEM, "not enough memory");
 
     *s = (spread_of){ { 0 }, { 0 } };
-    for (int i = 0; i < VBG_VAE_VAL_CROPS && st == VBG_OK; i++) {
-        pass_job j = {
-            .t = t, .x = t->val + (size_t)i * val_floats(t), .n = 1, .mean = z
-        };
+    for (size_t i = 0; i < VBG_VAE_VAL_CROPS && st == VBG_OK; i++) {
+        pass_job j = { .t = t, .crop = i, .mean = z };
         st = vbg_run(t->loop.ctx, pass, &j, err);
         for (size_t k = 0; k < n * (size_t)l; k++) {
             s->mean[k % (size_t)l] += (double)z[k] / (double)n / VBG_VAE_VAL_CROPS;
@@ -138,6 +145,14 @@ static vbg_status measure(vbg_vae_trainer *t, spread_of *s, vbg_err *err)
         s->std[k] = sqrt(fmax(square[k] - s->mean[k] * s->mean[k], 1e-12));
     vbg_free_mem(z);
     return st;
+}
+
+static void as_they_are(spread_of *s)
+{
+    for (int i = 0; i < 64; i++) {
+        s->mean[i] = 0;
+        s->std[i] = 1;
+    }
 }
 
 /* quant_conv: means become (mean - m) / s, log variances lose 2 log s. */
@@ -213,7 +228,11 @@ vbg_status vbg_vae_export(void *arg, const char *path, vbg_err *err)
     spread_of s;
     char *config = final_config(t);
 
-    vbg_status st = measure(t, &s, err);
+    vbg_status st = VBG_OK;
+    if (t->decoder_only) /* latents stay what networks have learned from */
+        as_they_are(&s);
+    else
+        st = measure(t, &s, err);
     if (st == VBG_OK)
         st = vbg_export_new(&e, path, VBG_BF16, err);
     if (st != VBG_OK) {

@@ -19,20 +19,20 @@ static int target_side(const vbg_vae_trainer *t, uint64_t job)
     return (vbg_dice_chance(&d, 0.5) ? latent / 2 : latent * 3 / 4) * t->factor;
 }
 
-static vbg_status shrink_crops(const vbg_vae_trainer *t, vbg_vae_slot *s, vbg_err *err)
+vbg_status vbg_vae_shrink(float *dst, int to, const float *src, int from, int n,
+                          vbg_err *err)
 {
-    const int a = t->side, b = s->target_side;
+    const size_t big_floats = 3 * (size_t)from * (size_t)from;
+    const size_t small_floats = 3 * (size_t)to * (size_t)to;
     vbg_status st = VBG_OK;
 
-    for (int i = 0; i < t->batch && st == VBG_OK; i++) {
+    for (int i = 0; i < n && st == VBG_OK; i++) {
         vbg_picture big = { 0 }, small = { 0 };
-        const size_t from = (size_t)i * 3 * (size_t)a * (size_t)a;
-        float *to = s->target + (size_t)i * 3 * (size_t)b * (size_t)b;
-        st = vbg_tiles(&big, s->x + from, a, 1, 1, err);
+        st = vbg_tiles(&big, src + (size_t)i * big_floats, from, 1, 1, err);
         if (st == VBG_OK)
-            st = vbg_picture_new(&small, b, b, 3, err);
+            st = vbg_picture_new(&small, to, to, 3, err);
         if (st == VBG_OK)
-            st = vbg_shrink_to_floats(to, &small, &big, err);
+            st = vbg_shrink_to_floats(dst + (size_t)i * small_floats, &small, &big, err);
         vbg_picture_free(&big);
         vbg_picture_free(&small);
     }
@@ -43,19 +43,23 @@ vbg_status vbg_vae_load(void *arg, uint64_t job, int n, vbg_err *err)
 {
     vbg_vae_trainer *t = arg;
     vbg_vae_slot *s = &t->slots[n];
+    const int side = t->grow * t->side;
     vbg_dice d = vbg_dice_for(t->loop.opt.seed, (uint32_t)(job >> 32), (uint32_t)job, 1);
     vbg_status st = VBG_OK;
 
     for (int i = 0; i < t->batch && st == VBG_OK; i += VBG_VAE_PER_PICTURE) {
         size_t picture = vbg_dice_word(&d) % vbg_crops_count(&t->crops);
-        size_t at = (size_t)i * 3 * (size_t)t->side * (size_t)t->side;
-        st = vbg_crops_take(&t->crops, picture, false, t->side,
-                            vbg_min_int(VBG_VAE_PER_PICTURE, t->batch - i), &d, s->x + at,
-                            err);
+        size_t at = (size_t)i * 3 * (size_t)side * (size_t)side;
+        st = vbg_crops_take(&t->crops, picture, false, side,
+                            vbg_min_int(VBG_VAE_PER_PICTURE, t->batch - i), &d,
+                            s->whole + at, err);
     }
+    if (st == VBG_OK && t->grow > 1)
+        st = vbg_vae_shrink(s->x, t->side, s->whole, side, t->batch, err);
     s->target_side = target_side(t, job);
     if (st == VBG_OK && s->target_side != t->side)
-        st = shrink_crops(t, s, err);
+        st = vbg_vae_shrink(s->target, t->grow * s->target_side, s->whole, side, t->batch,
+                            err);
     return st;
 }
 
@@ -113,7 +117,8 @@ static vbg_status step_forward(vbg_ctx *c, void *arg, vbg_err *err)
     const step_job *j = arg;
     vbg_vae_trainer *t = j->t;
     const bool whole = j->s->target_side == t->side;
-    const int side = j->s->target_side, latent = side / t->factor;
+    const int side = t->grow * j->s->target_side;
+    const int latent = j->s->target_side / t->factor;
     const vbg_draw_opt draw = { t->loop.opt.seed ^ (j->job + 1) * 0x9E3779B97F4A7C15u,
                                 t->noise, t->kl };
     vbg_tensor *last = NULL;
@@ -127,10 +132,9 @@ static vbg_status step_forward(vbg_ctx *c, void *arg, vbg_err *err)
     vbg_tensor *z = vbg_draw_latents(c, vbg_vae_encode(c, &t->vae, x, NULL), draw, &kl);
     if (t->decoder_only)
         vbg_tape_start(t->tape, true);
-    if (!whole) {
-        x = vbg_wrap(c, j->s->target, VBG_F32, t->batch, side, side, 3);
+    if (!whole)
         z = vbg_resize(c, z, latent, latent, VBG_RESIZE_BILINEAR);
-    }
+    x = vbg_wrap(c, whole ? j->s->whole : j->s->target, VBG_F32, t->batch, side, side, 3);
     vbg_tensor *y = vbg_vae_decode(c, &t->vae, z, t->gan > 0 ? &trace : NULL);
     vbg_tensor *dy = vbg_new_typed(c, VBG_F32, y->n, y->h, y->w, y->c);
     vbg_picture_loss l = vbg_loss_picture(c, y, x, t->detail, dy);
@@ -160,9 +164,10 @@ vbg_status vbg_vae_plan(void *arg, size_t *bytes, vbg_err *err)
 {
     vbg_vae_trainer *t = arg;
     vbg_measure m = { 0 };
-    vbg_vae_slot s = { .x = t->slots[0].x, .target_side = t->side };
+    vbg_vae_slot s = t->slots[0];
     step_job j = { .t = t, .s = &s, .m = &m, .latest = true };
 
+    s.target_side = t->side;
     return vbg_plan(t->loop.ctx, step_forward, &j, bytes, err);
 }
 

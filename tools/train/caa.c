@@ -484,7 +484,7 @@ static vbg_status bind_frozen(trainer *t, const char *path, vbg_err *err)
 
 static vbg_status check_size(trainer *t, vbg_err *err)
 {
-    const int factor = 1 << (t->vae.cfg.levels - 1);
+    const int factor = vbg_vae_down(&t->vae.cfg);
     const int least = 2 << (t->m.unet.cfg.levels - 1);
 
     t->data.side = vbg_value_given(t->v, "size") ? (int)vbg_value_int(t->v, "size")

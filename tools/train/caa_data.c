@@ -19,7 +19,7 @@ enum { VERSION = 1, HEAD = 16 };
 
 static int latent_side(const vbg_pano_latents *l)
 {
-    return l->side >> (l->vae->cfg.levels - 1);
+    return l->side / vbg_vae_down(&l->vae->cfg);
 }
 
 size_t vbg_pano_pixels(const vbg_pano_latents *l)

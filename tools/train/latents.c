@@ -313,7 +313,7 @@ vbg_status vbg_latents_open(vbg_latents *out, vbg_ctx *c, const vbg_vae *vae,
 
     *out = (vbg_latents){ 0 };
     m.key = key_of(weights, list, opt);
-    m.side = opt->picture >> (vae->cfg.levels - 1);
+    m.side = opt->picture / vbg_vae_down(&vae->cfg);
     if (open_cache(out, &m))
         return VBG_OK;
     vbg_status st = make_cache(&m, err);

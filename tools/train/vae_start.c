@@ -79,12 +79,13 @@ static void keep_lanes_in_resnet(vbg_params *p, const char *where)
     }
 }
 
+/* The encoder's kernel looks at its pixel, right and below: means of 2x2. */
+static const float down[9] = { .25f, .25f, 0, .25f, .25f, 0, 0, 0, 0 };
+static const float up[9] = { .0625f, .125f,  .0625f, .125f, .25f,
+                             .125f,  .0625f, .125f,  .0625f };
+
 static void keep_lanes_in_block(vbg_params *p, const char *half, const char *block)
 {
-    /* the encoder's kernel looks at its pixel, right and below; means of 2x2 */
-    static const float down[9] = { .25f, .25f, 0, .25f, .25f, 0, 0, 0, 0 };
-    static const float up[9] = { .0625f, .125f,  .0625f, .125f, .25f,
-                                 .125f,  .0625f, .125f,  .0625f };
     const bool encoder = strcmp(half, "encoder") == 0;
     const char *sampler = encoder ? "downsamplers" : "upsamplers";
     char where[96];
@@ -185,6 +186,12 @@ static void start_lanes(vbg_params *p, const vbg_vae_config *cfg)
              cfg->latent);
 }
 
+static void all_changed(vbg_params *p)
+{
+    for (size_t i = 0; i < vbg_params_count(p); i++)
+        vbg_param_changed(vbg_params_at(p, i));
+}
+
 void vbg_vae_start(vbg_params *p, const vbg_vae_config *cfg)
 {
     vbg_param *bias = find(p, "quant_conv.bias");
@@ -193,6 +200,42 @@ void vbg_vae_start(vbg_params *p, const vbg_vae_config *cfg)
         bias->value[cfg->latent + i] = -6; /* log of the variance */
     if (has_room(cfg))
         start_lanes(p, cfg);
-    for (size_t i = 0; i < vbg_params_count(p); i++)
-        vbg_param_changed(vbg_params_at(p, i));
+    all_changed(p);
+}
+
+/* ---- a decoder that grows ---- */
+
+/* Block i of the decoder passes on the channels that come, as many as it has. */
+static void pass_block(vbg_params *p, int i, int channels)
+{
+    static const float one[1] = { 1 };
+    char where[64];
+
+    for (int j = 0;; j++) {
+        snprintf(where, sizeof where, "decoder.up_blocks.%d.resnets.%d", i, j);
+        vbg_param *conv = find(p, "%s.conv2.weight", where);
+        vbg_param *shortcut = find(p, "%s.conv_shortcut.weight", where);
+        if (!conv)
+            return;
+        clear_rows(conv, (int)conv->entry.dim[0]);
+        if (shortcut)
+            pass(shortcut, channels, one);
+    }
+}
+
+void vbg_vae_start_grown(vbg_params *p, const vbg_weights *file,
+                         const vbg_vae_config *cfg)
+{
+    char name[96];
+
+    for (int i = 1; i < cfg->up_levels; i++) {
+        const int before = cfg->up_width[cfg->up_levels - i];
+        const int channels = vbg_min_int(before, cfg->up_width[cfg->up_levels - 1 - i]);
+        snprintf(name, sizeof name, "decoder.up_blocks.%d.resnets.0.conv1.weight", i);
+        if (vbg_weights_find(file, "vae", name))
+            continue;
+        pass_block(p, i, channels);
+        pass(find(p, "decoder.up_blocks.%d.upsamplers.0.conv.weight", i - 1), before, up);
+    }
+    all_changed(p);
 }

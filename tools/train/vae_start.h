@@ -18,4 +18,11 @@
  * Nothing is changed but the deviation where groups or widths leave no room for that. */
 void vbg_vae_start(vbg_params *p, const vbg_vae_config *cfg);
 
+/* The same for blocks of the decoder that cfg has and file lacks: they pass on what
+ * comes, the sampler before them enlarges smoothly, so that the decoder of the file shows
+ * its pictures at twice the size from the first step.  The parameters of these blocks
+ * must have been declared and bound. */
+void vbg_vae_start_grown(vbg_params *p, const vbg_weights *file,
+                         const vbg_vae_config *cfg);
+
 #endif
