@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine/map_guard.h"
+
 vbg_status vbg_map_open(vbg_map *out, const char *path, uint64_t max_bytes, vbg_err *err)
 {
     return vbg_map_open_at(out, AT_FDCWD, path, path, max_bytes, err);
@@ -49,7 +51,9 @@ vbg_status vbg_map_open_at(vbg_map *out, int dir, const char *name, const char *
     *out = (vbg_map){ .data = p,
                       .bytes = (size_t)info.st_size,
                       .device = (uint64_t)info.st_dev,
-                      .inode = (uint64_t)info.st_ino };
+                      .inode = (uint64_t)info.st_ino,
+                      .guard =
+                          p ? vbg_map_guard_add(p, (size_t)info.st_size, shown) + 1 : 0 };
 done:
     if (fd >= 0)
         close(fd);
@@ -70,6 +74,7 @@ vbg_status vbg_map_zero(vbg_map *out, uint64_t bytes, vbg_err *err)
 
 void vbg_map_close(vbg_map *m)
 {
+    vbg_map_guard_remove(m->guard - 1);
     if (m->data)
         munmap((void *)(uintptr_t)m->data, m->bytes);
     *m = (vbg_map){ 0 };

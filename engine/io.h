@@ -14,6 +14,7 @@ typedef struct vbg_map {
     const unsigned char *data;
     size_t bytes;
     uint64_t device, inode; /* which file this is */
+    int guard;              /* place in engine/map_guard.h, and one more; 0: none */
 } vbg_map;
 
 /* Maps path.  Anything but a regular file is refused without blocking on it.

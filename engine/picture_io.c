@@ -7,6 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "engine/map_guard.h"
+
 /* ---- bytes ---- */
 
 void vbg_bytes_add(vbg_bytes *b, const void *data, size_t bytes)
@@ -298,6 +300,12 @@ vbg_status vbg_picture_load(vbg_picture *out, vbg_picture_info *info, const char
         return st;
     st = vbg_picture_load_memory(out, info, map.data ? map.data : (const void *)"",
                                  map.bytes, path, channels, err);
+    if (st == VBG_OK && (st = vbg_map_guard_check(err)) != VBG_OK) {
+        if (out)
+            vbg_picture_free(out);
+        if (info)
+            vbg_picture_info_free(info);
+    }
     vbg_map_close(&map);
     return st;
 }

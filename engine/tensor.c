@@ -5,8 +5,9 @@
  * beside the work of one op. */
 #define _GNU_SOURCE
 #include "engine/tensor.h"
-#include "engine/tensor_internal.h"
+#include "engine/map_guard.h"
 #include "engine/team.h"
+#include "engine/tensor_internal.h"
 
 #include <sched.h>
 #include <stdlib.h>
@@ -478,7 +479,7 @@ vbg_status vbg_run(vbg_ctx *c, vbg_job *job, void *arg, vbg_err *err)
         st = reserve(c, err);
     if (st == VBG_OK)
         st = pass(c, job, arg, err);
-    return st;
+    return st == VBG_OK ? vbg_map_guard_check(err) : st;
 }
 
 void vbg_parallel(vbg_ctx *c, size_t count, vbg_task *fn, void *arg)

@@ -13,6 +13,7 @@
 #include <xxhash.h>
 
 #include "engine/io.h"
+#include "engine/map_guard.h"
 #include "engine/weights_format.h"
 #include "kernels/gemm.h"
 
@@ -424,7 +425,12 @@ vbg_status vbg_weights_open(vbg_weights **out, const char *path, vbg_err *err)
         vbg_weights_close(w);
         return st;
     }
-    return open_mapped(out, w, err);
+    st = open_mapped(out, w, err);
+    if (st == VBG_OK && (st = vbg_map_guard_check(err)) != VBG_OK) {
+        vbg_weights_close(*out);
+        *out = NULL;
+    }
+    return st;
 }
 
 vbg_status vbg_weights_open_preview(vbg_weights **out, vbg_map *map, vbg_err *err)
@@ -584,7 +590,11 @@ vbg_status vbg_weights_verify(const vbg_weights *w, vbg_err *err)
 
     for (size_t i = 0; i < w->count; i++) {
         const vbg_entry *e = &w->entry[i];
-        if (XXH3_64bits(e->file, e->file_bytes) != e->checksum)
+        const bool right = XXH3_64bits(e->file, e->file_bytes) == e->checksum;
+        vbg_status st = vbg_map_guard_check(err);
+        if (st != VBG_OK)
+            return st;
+        if (!right)
             return vbg_fail(err, VBG_EFORMAT,
                             "%s: checksum of %s/%s is wrong; convert the model again",
                             w->path, e->component,

@@ -12,6 +12,7 @@
 #include <xxhash.h>
 
 #include "engine/io.h"
+#include "engine/map_guard.h"
 #include "engine/weights_format.h"
 #include "kernels/gemm.h"
 
@@ -411,6 +412,8 @@ vbg_status vbg_writer_finish(vbg_writer *w, vbg_err *err)
 {
     vbg_status st = place(w, err);
 
+    if (st == VBG_OK)
+        st = vbg_map_guard_check(err); /* the values may be zeros */
     if (st != VBG_OK)
         return st;
     for (size_t i = 0; i < w->count; i++)

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/map_guard.h"
 #include "engine/weights.h"
 #include "models/segmenter.h"
 
@@ -355,6 +356,32 @@ Test(segment, every_architecture_names_what_it_lacks)
         refused(path, VBG_EFORMAT, archs[i].word);
         unlink(path);
     }
+}
+
+/* What zeros in place of weights would say is never shown. */
+Test(segment, weights_cut_short_while_in_use)
+{
+    const net n = little_selfie();
+    const vbg_ctx_opt opt = { .isa = VBG_ISA_BEST };
+    static float alpha[64 * 64];
+    vbg_segmenter *s = NULL;
+    vbg_err err = { "" };
+    char path[64];
+    int w, h;
+
+    vbg_map_guard_install();
+    write_net(&n, path);
+    cr_assert_eq(vbg_segmenter_open(&s, path, &opt, 0, 0, &err), VBG_OK, "%s", err.text);
+    vbg_segmenter_size(s, &w, &h);
+    vbg_picture p = test_picture(w, h);
+    cr_assert_eq(vbg_segmenter_run(s, &p, alpha, &err), VBG_OK, "%s", err.text);
+    cr_assert_eq(truncate(path, 64), 0);
+    for (int i = 0; i < 2; i++)
+        cr_assert_eq(vbg_segmenter_run(s, &p, alpha, &err), VBG_EIO);
+    cr_assert(strstr(err.text, "cut short"), "%s", err.text);
+    vbg_picture_free(&p);
+    vbg_segmenter_close(s);
+    unlink(path);
 }
 
 Test(segment, picture_of_another_size)

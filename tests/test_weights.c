@@ -9,11 +9,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <signal.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
 
 #include "engine/bind.h"
+#include "engine/map_guard.h"
+#include "engine/tensor.h"
 #include "engine/weights_format.h"
 #include "kernels/gemm.h"
 
@@ -542,6 +546,79 @@ Test(weights, not_a_file)
 }
 
 /* Sizes at the edges of the integer types: exact or refused, never wrapped. */
+/* ---- a file that is cut short while it is mapped ---- */
+
+static vbg_status add_up(vbg_ctx *c, void *arg, vbg_err *err)
+{
+    const vbg_entry *e = arg;
+    const unsigned char *p = e->data;
+    double sum = 0;
+
+    (void)err;
+    for (size_t i = 0; i < e->bytes && !vbg_planning(c); i++)
+        sum += p[i];
+    return isfinite(sum) ? VBG_OK : VBG_EFORMAT;
+}
+
+Test(weights, cut_short_while_in_use)
+{
+    enum { VALUES = 1 << 16 };
+    static float values[VALUES];
+    const int64_t dim[1] = { VALUES };
+    vbg_weights *w = NULL, *other = NULL;
+    vbg_writer *out;
+    vbg_ctx *c;
+    vbg_err err = { "" };
+    char path[200], copy[200];
+
+    vbg_map_guard_install();
+    for (int i = 0; i < VALUES; i++)
+        values[i] = (float)(i % 7);
+    cr_assert_eq(vbg_writer_new(&out, temp_path(path, "cut"), &err), VBG_OK);
+    cr_assert_eq(
+        vbg_writer_declare(out, "a", "x", VBG_F32, VBG_LAYOUT_PLAIN, 1, dim, &err),
+        VBG_OK);
+    cr_assert_eq(vbg_writer_data(out, "a", "x", values, &err), VBG_OK);
+    cr_assert_eq(vbg_writer_finish(out, &err), VBG_OK, "%s", err.text);
+    cr_assert_eq(vbg_weights_open(&w, path, &err), VBG_OK, "%s", err.text);
+    cr_assert_eq(vbg_ctx_new(&c, &(vbg_ctx_opt){ .threads = 1 }, &err), VBG_OK);
+    const vbg_entry *e = vbg_weights_find(w, "a", "x");
+    cr_assert_eq(vbg_run(c, add_up, (void *)(uintptr_t)e, &err), VBG_OK, "%s", err.text);
+    cr_assert_eq(truncate(path, 4096), 0);
+    cr_assert_eq(vbg_run(c, add_up, (void *)(uintptr_t)e, &err), VBG_EIO);
+    cr_assert(strstr(err.text, "cut short") && strstr(err.text, path), "%s", err.text);
+    cr_assert_eq(vbg_weights_verify(w, &err), VBG_EIO, "%s", err.text);
+    cr_assert_eq(vbg_writer_new(&out, temp_path(copy, "copy"), &err), VBG_OK);
+    cr_assert_eq(
+        vbg_writer_declare(out, "a", "x", VBG_F32, VBG_LAYOUT_PLAIN, 1, dim, &err),
+        VBG_OK);
+    cr_assert_eq(vbg_writer_data(out, "a", "x", e->data, &err), VBG_OK);
+    cr_assert_eq(vbg_writer_finish(out, &err), VBG_EIO);
+    vbg_writer_abort(out);
+    cr_assert_neq(access(copy, F_OK), 0);
+    vbg_weights_close(w);
+    /* gone with its mapping: others are as good as before */
+    cr_assert_neq(vbg_weights_open(&other, path, &err), VBG_OK);
+    cr_assert_eq(vbg_run(c, add_up, &(vbg_entry){ .data = values, .bytes = 8 }, &err),
+                 VBG_OK);
+    vbg_ctx_free(c);
+    unlink(path);
+}
+
+/* Any other SIGBUS still ends the program. */
+Test(weights, other_bus_errors_end_the_program, .signal = SIGBUS)
+{
+    char path[200];
+    int fd = open(temp_path(path, "bus"), O_RDWR | O_CREAT | O_TRUNC, 0600);
+
+    vbg_map_guard_install();
+    cr_assert(fd >= 0 && ftruncate(fd, 8192) == 0);
+    unlink(path);
+    volatile char *p = mmap(NULL, 8192, PROT_READ, MAP_SHARED, fd, 0);
+    cr_assert(p != MAP_FAILED && ftruncate(fd, 0) == 0);
+    cr_assert_eq(p[5000], 1);
+}
+
 Test(weights, size_arithmetic)
 {
     static const int64_t edge[] = { 0,

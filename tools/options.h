@@ -143,7 +143,7 @@ int vbg_exit_code(vbg_status st, const vbg_err *err);
 
 /* SIGINT and SIGTERM: the first asks the program to finish (vbg_stop_signal
  * returns its number), a second one ends it at once.  SIGPIPE and SIGXFSZ are
- * ignored. */
+ * ignored; SIGBUS is engine/map_guard.h's. */
 void vbg_signals_setup(void);
 int vbg_stop_signal(void);
 
