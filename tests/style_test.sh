@@ -42,9 +42,10 @@ bad=$(for h in $(sources | grep '\.h$' | grep -vE '_tmpl|kernels/x86/'); do
 done)
 report "every header compiles alone" "$bad"
 
-# .data and .bss of the library hold nothing that changes (const pointers are relro)
+# .data and .bss of the library hold nothing that changes (const pointers are relro);
+# but for the table of mappings: a signal handler has nothing else to look into
 report "no mutable globals" "$(for o in $(find "$O/engine" "$O/kernels" "$O/models" "$O/convert" "$O/video" -name '*.o' 2>/dev/null); do
     objdump -t "$o" | awk -v f="$o" '$2 == "O" || $3 == "O" { for (i = 1; i <= NF; i++) if ($i ~ /^\.(data|bss)(\.[A-Za-z_].*)?$/ && $i !~ /rel\.ro/) print f, $NF }'
-done | grep -v '__gcov\|__sancov\|__tsan\|__asan')"
+done | grep -v '__gcov\|__sancov\|__tsan\|__asan\|engine/map_guard.o')"
 
 exit $code
