@@ -267,3 +267,44 @@ vbg_status vbg_png_encode(vbg_file *f, const vbg_picture *p, const vbg_picture_m
     vbg_bytes_free(&xmp);
     return s.status;
 }
+
+/* ---- maps ---- */
+
+static void encode_map(png_structp png, png_infop info, writer *s, const uint8_t *data,
+                       int w, int h, int bits)
+{
+    const size_t row = (size_t)w * (size_t)bits / 8;
+
+    png_set_write_fn(png, s, write_bytes, flush_bytes);
+    png_set_compression_level(png, 1);
+    png_set_filter(png, 0, bits == 16 ? PNG_FILTER_SUB : PNG_FILTER_NONE);
+    png_set_IHDR(png, info, (png_uint_32)w, (png_uint_32)h, bits, PNG_COLOR_TYPE_GRAY,
+                 PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
+                 PNG_FILTER_TYPE_DEFAULT);
+    png_write_info(png, info);
+    for (int y = 0; y < h; y++)
+        png_write_row(png, data + (size_t)y * row);
+    png_write_end(png, NULL);
+}
+
+vbg_status vbg_png_save_map(const char *path, const uint8_t *data, int w, int h, int bits,
+                            vbg_err *err)
+{
+    writer s = { .err = err };
+
+    s.status = vbg_file_create(&s.file, path, err);
+    if (s.status != VBG_OK)
+        return s.status;
+    png_structp png =
+        png_create_write_struct(PNG_LIBPNG_VER_STRING, &s, on_write_error, on_warning);
+    png_infop info = png ? png_create_info_struct(png) : NULL;
+    if (!info)
+        s.status = vbg_fail(err, VBG_ENOMEM, "%s: out of memory", path);
+    else if (setjmp(png_jmpbuf(png)) == 0)
+        encode_map(png, info, &s, data, w, h, bits);
+    png_destroy_write_struct(&png, &info);
+    if (s.status == VBG_OK)
+        return vbg_file_commit(s.file, err);
+    vbg_file_abort(s.file);
+    return s.status;
+}

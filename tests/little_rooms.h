@@ -43,9 +43,9 @@ static inline void write_truth(const char *dir, int i)
         depth[2 * k + 1] = (uint8_t)(above ? 0 : mm & 255);
     }
     snprintf(path, sizeof path, "%s/q%d.label.png", dir, i);
-    cr_assert(vr_png_gray(path, label, W, H, 8, &err) == VBG_OK, "%s", err.text);
+    cr_assert(vbg_png_save_map(path, label, W, H, 8, &err) == VBG_OK, "%s", err.text);
     snprintf(path, sizeof path, "%s/q%d.depth.png", dir, i);
-    cr_assert(vr_png_gray(path, depth, W, H, 16, &err) == VBG_OK, "%s", err.text);
+    cr_assert(vbg_png_save_map(path, depth, W, H, 16, &err) == VBG_OK, "%s", err.text);
 }
 
 static inline void write_panorama(const char *dir, int i)

@@ -13,7 +13,7 @@
 #include "models/camera.h"
 #include "models/matting.h"
 #include "models/overlap.h"
-#include "program.h"
+#include "tests/json_answer.h"
 
 /* ---- metrics ---- */
 
@@ -147,23 +147,6 @@ Test(overlap, the_seam_of_a_turn_is_one_and_of_a_ramp_is_not)
 }
 
 /* ---- the program ---- */
-
-/* vbg-eval's JSON, or the end of the test. */
-static json_t *answer(said s)
-{
-    cr_assert_eq(s.code, 0, "%s", s.err);
-    json_t *j = json_loads(s.out, 0, NULL);
-    cr_assert(j, "%s", s.out);
-    return j;
-}
-
-static double number(const json_t *j, const char *key)
-{
-    json_t *v = json_object_get(j, key);
-
-    cr_assert(json_is_number(v), "no %s", key);
-    return json_number_value(v);
-}
 
 static const char *feature_file(const char *name, size_t n, size_t d, double shift)
 {

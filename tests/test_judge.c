@@ -8,6 +8,7 @@
 #include "models/judge.h"
 #include "models/metrics.h"
 #include "tests/judge_rooms.h"
+#include "tests/json_answer.h"
 #include "tests/program.h"
 #include "tools/judge/facts.h"
 #include "tools/judge/verdict.h"
@@ -188,22 +189,6 @@ Test(variety, pairs_of_a_triangle)
 }
 
 /* ---- training and judging ---- */
-
-static json_t *answer(said s)
-{
-    cr_assert_eq(s.code, 0, "%s", s.err);
-    json_t *j = json_loads(s.out, 0, NULL);
-    cr_assert(j, "%s", s.out);
-    return j;
-}
-
-static double number(const json_t *j, const char *key)
-{
-    json_t *v = json_object_get(j, key);
-
-    cr_assert(json_is_number(v), "no %s", key);
-    return json_number_value(v);
-}
 
 static void write_text(const char *path, const char *text)
 {

@@ -25,7 +25,7 @@ vbg_status vr_still_write(const char *dir, long index, const vbg_picture *rgb,
         memcpy(flat + (size_t)y * (size_t)alpha->w,
                alpha->data + (size_t)y * alpha->stride, (size_t)alpha->w);
     snprintf(path, sizeof path, "%s/%06ld.mask.png", dir, index);
-    vbg_status st = vr_png_gray(path, flat, alpha->w, alpha->h, 8, err);
+    vbg_status st = vbg_png_save_map(path, flat, alpha->w, alpha->h, 8, err);
     free(flat);
     snprintf(path, sizeof path, "%s/%06ld.jpg", dir, index);
     return st == VBG_OK ? vbg_picture_save(path, rgb, &meta, jpeg, err) : st;

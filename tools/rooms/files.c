@@ -1,7 +1,6 @@
 /* Writing what was rendered; every file appears whole or not at all. */
 #include "tools/rooms/files.h"
 
-#include <png.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,73 +8,6 @@
 
 #include "engine/io.h"
 #include "engine/picture_io.h"
-
-typedef struct sink {
-    vbg_file *file;
-    vbg_err *err;
-    vbg_status st;
-} sink;
-
-static void on_error(png_structp png, png_const_charp text)
-{
-    sink *k = png_get_error_ptr(png);
-
-    if (k->st == VBG_OK)
-        k->st = vbg_fail(k->err, VBG_EIO, "PNG: %s", text);
-    png_longjmp(png, 1);
-}
-
-static void on_data(png_structp png, png_bytep data, size_t n)
-{
-    sink *k = png_get_io_ptr(png);
-
-    k->st = vbg_file_write(k->file, data, n, k->err);
-    if (k->st != VBG_OK)
-        png_longjmp(png, 1);
-}
-
-static void on_flush(png_structp png)
-{
-    (void)png;
-}
-
-static void encode(png_structp png, png_infop info, sink *k, const uint8_t *data, int w,
-                   int h, int bits)
-{
-    const size_t row = (size_t)w * (size_t)bits / 8;
-
-    png_set_write_fn(png, k, on_data, on_flush);
-    png_set_compression_level(png, 1);
-    png_set_filter(png, 0, bits == 16 ? PNG_FILTER_SUB : PNG_FILTER_NONE);
-    png_set_IHDR(png, info, (png_uint_32)w, (png_uint_32)h, bits, PNG_COLOR_TYPE_GRAY,
-                 PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
-                 PNG_FILTER_TYPE_DEFAULT);
-    png_write_info(png, info);
-    for (int y = 0; y < h; y++)
-        png_write_row(png, data + (size_t)y * row);
-    png_write_end(png, NULL);
-}
-
-vbg_status vr_png_gray(const char *path, const uint8_t *data, int w, int h, int bits,
-                       vbg_err *err)
-{
-    sink k = { .err = err };
-
-    k.st = vbg_file_create(&k.file, path, err);
-    if (k.st != VBG_OK)
-        return k.st;
-    png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &k, on_error, NULL);
-    png_infop info = png ? png_create_info_struct(png) : NULL;
-    if (!info)
-        k.st = vbg_fail(err, VBG_ENOMEM, "%s: out of memory", path);
-    else if (setjmp(png_jmpbuf(png)) == 0)
-        encode(png, info, &k, data, w, h, bits);
-    png_destroy_write_struct(&png, &info);
-    if (k.st == VBG_OK)
-        return vbg_file_commit(k.file, err);
-    vbg_file_abort(k.file);
-    return k.st;
-}
 
 static void name_of(char *path, size_t size, const room_files *f, const char *suffix)
 {
@@ -132,11 +64,11 @@ static vbg_status write_truth(const room_files *f, const scene *s, const canvas 
     }
     if (st == VBG_OK) {
         name_of(path, sizeof path, f, ".depth.png");
-        st = vr_png_gray(path, depth, c->w, c->h, 16, err);
+        st = vbg_png_save_map(path, depth, c->w, c->h, 16, err);
     }
     if (st == VBG_OK) {
         name_of(path, sizeof path, f, ".label.png");
-        st = vr_png_gray(path, label, c->w, c->h, 8, err);
+        st = vbg_png_save_map(path, label, c->w, c->h, 8, err);
     }
     free(depth);
     free(label);

@@ -17,8 +17,4 @@ bool vr_files_done(const room_files *f, int camera);
 vbg_status vr_files_write(const room_files *f, const scene *s, const canvas *c,
                           const render_stats *st, vbg_err *err);
 
-/* A PNG of 8 (bytes) or 16 bits (big-endian pairs) gray.  Errors: VBG_EIO, VBG_ENOMEM. */
-vbg_status vr_png_gray(const char *path, const uint8_t *data, int w, int h, int bits,
-                       vbg_err *err);
-
 #endif
