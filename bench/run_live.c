@@ -4,11 +4,10 @@
  *     live_p50, live_p95   frame in hand to frame written, 30 frames/s
  *     live_cpu             processor time of the whole process per frame (33.3 ms would
  *                          be one core at 30 frames/s); the fake's copying included
- *     live_rss_mb          memory of the whole process, in MB: bench, clip and cycle of JPEGs
- *                          included
- *     live_period          time per frame with a camera that is never waited for
- * The mask is the segmenter's (--segmenter) on frames of a recorded clip, where the test
- * data is at hand and libav reads it; else frames are drawn and keyed by colour. */
+ *     live_rss_mb          memory of the whole process, in MB: bench, clip and cycle of
+ * JPEGs included live_period          time per frame with a camera that is never waited
+ * for The mask is the segmenter's (--segmenter) on frames of a recorded clip, where the
+ * test data is at hand and libav reads it; else frames are drawn and keyed by colour. */
 #define _GNU_SOURCE
 #include "bench/bench.h"
 
@@ -108,6 +107,7 @@ static vbg_status start(rig *g, const bench *b, const char *model, double fps,
                           .mask = { .threshold = -1,
                                     .feather = 2,
                                     .smooth = 0.95,
+                                    .islands = 0.03,
                                     .max_cover = 0.97,
                                     .chroma = !model,
                                     .key = { 0, 255, 0 } },

@@ -120,6 +120,7 @@ static void start(rig *g, bool latest, uint32_t fourcc, double fps)
                                    .threshold = -1,
                                    .feather = 2,
                                    .smooth = 0.95,
+                                   .islands = 0.03,
                                    .max_cover = 0.97,
                                    .max_age = latest ? 15 : 0 },
                          .fov_x = 1.2,

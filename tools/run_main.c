@@ -99,6 +99,8 @@ static const vbg_option options[] = {
       VBG_OPT_CONFIG | VBG_OPT_LIVE },
     { "mask-smooth", 0, VBG_OPT_REAL, "X", "0.95", "0..1",
       "steady the mask over time (0: not at all)", "mask", LIVE },
+    { "islands", 0, VBG_OPT_REAL, "SHARE", "0.03", "0..1",
+      "drop patches smaller than this share of the largest (0: none)", "mask", LIVE },
     { "despill", 0, VBG_OPT_REAL, "X", "0.5", "0..1",
       "take the old room's colour off the edge", "mask", LIVE },
     { "light-wrap", 0, VBG_OPT_REAL, "X", "0.2", "0..1",

@@ -127,6 +127,7 @@ vbg_status vbg_run_read(vbg_run_setup *s, const vbg_values *v, vbg_err *err)
     if (s->alpha) /* nothing shines around an edge */
         s->relight.wrap = s->relight.match = 0;
     s->mask_opt.smooth = vbg_value_real(v, "mask-smooth");
+    s->mask_opt.islands = vbg_value_real(v, "islands");
     s->flip_h = strchr(flip, 'h') != NULL;
     s->flip_v = strchr(flip, 'v') != NULL;
     s->mask_opt.threshold =

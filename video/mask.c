@@ -8,6 +8,7 @@
 #include "video/colour.h"
 #include "video/feather.h"
 #include "video/guided.h"
+#include "video/islands.h"
 #include "video/morphology.h"
 #include "video/resize.h"
 #include "video/steady.h"
@@ -23,7 +24,8 @@ struct vbg_masker {
     vbg_resizer *widen; /* plain widening of prob, or of a given mask */
     int given_w, given_h;
     vbg_feather *feather;
-    vbg_steady *steady; /* networks only */
+    vbg_steady *steady;   /* networks only */
+    vbg_islands *islands; /* networks only */
 };
 
 static bool is_network(const vbg_mask_opt *o)
@@ -110,6 +112,7 @@ vbg_status vbg_masker_set(vbg_masker *m, const vbg_mask_opt *opt, vbg_err *err)
     }
     m->opt.feather = opt->feather;
     m->opt.smooth = opt->smooth;
+    m->opt.islands = opt->islands;
     m->opt.threshold = opt->threshold;
     m->opt.close = opt->close;
     m->opt.grow = opt->grow;
@@ -131,6 +134,8 @@ vbg_status vbg_masker_new(vbg_masker **out, const vbg_mask_opt *opt, vbg_err *er
             st = open_widening(m, true, err);
         if (st == VBG_OK)
             st = vbg_steady_new(&m->steady, opt->w, opt->h, m->prob.w, m->prob.h, err);
+        if (st == VBG_OK)
+            st = vbg_islands_new(&m->islands, m->prob.w, m->prob.h, err);
     } else if (opt->chroma) {
         st = vbg_image_new(&m->prob, (opt->w + 1) / 2, (opt->h + 1) / 2, 1, err);
         if (st == VBG_OK)
@@ -161,6 +166,7 @@ void vbg_masker_free(vbg_masker *m)
     vbg_resizer_free(m->widen);
     vbg_feather_free(m->feather);
     vbg_steady_free(m->steady);
+    vbg_islands_free(m->islands);
     free(m);
 }
 
@@ -384,6 +390,8 @@ vbg_status vbg_masker_run(vbg_masker *m, vbg_ctx *c, const vbg_raw_frame *raw,
             cut(&m->prob, m->opt.threshold);
         else if (is_network(&m->opt))
             cut_veil(&m->prob);
+        if (m->islands && m->opt.islands > 0)
+            vbg_islands_drop(m->islands, &m->prob, 0, m->opt.islands);
         if (m->refiner) {
             vbg_picture luma = plane_of(&raw->frame.yuv, 0);
             vbg_refiner_run(m->refiner, k, alpha, &luma, &m->prob, 4, 1e-4f,

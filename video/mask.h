@@ -1,7 +1,7 @@
 /* Masks for frames: from a network, from a colour, or given; then the clean-up.
  *
- *   network probability (its size) -> steadied over time -> threshold -> edge-aware
- * widening to frame size
+ *   network probability (its size) -> steadied over time -> threshold -> patches that
+ * stand apart dropped -> edge-aware widening to frame size
  *       -> close -> grow -> feather                                  (alpha, 8 bits)
  */
 #ifndef VBG_VIDEO_MASK_H
@@ -32,6 +32,8 @@ typedef struct vbg_mask_opt {
     int close, grow;  /* pixels of the frame; grow below 0 shrinks          */
     double feather;   /* width of the soft edge in pixels, 0: none          */
     double smooth;    /* 0..1: help from the mask before, see video/steady.h   */
+    double islands;   /* a network's patches of a smaller share of the largest
+                       * are dropped, see video/islands.h; 0: none             */
     bool plain;       /* no edge-aware refinement                           */
 } vbg_mask_opt;
 
@@ -40,8 +42,8 @@ typedef struct vbg_masker vbg_masker;
 /* All memory for one size.  Errors: VBG_ENOMEM, VBG_EUSAGE. */
 vbg_status vbg_masker_new(vbg_masker **out, const vbg_mask_opt *opt, vbg_err *err);
 void vbg_masker_free(vbg_masker *m); /* accepts NULL */
-/* Takes over smooth, threshold, close, grow and feather.  Errors: VBG_ENOMEM (nothing
- * changed).
+/* Takes over smooth, islands, threshold, close, grow and feather.  Errors: VBG_ENOMEM
+ * (nothing changed).
  */
 vbg_status vbg_masker_set(vbg_masker *m, const vbg_mask_opt *opt, vbg_err *err);
 
