@@ -2,11 +2,13 @@
 #include "convert/retype.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "convert/package.h"
 #include "engine/weights_format.h"
 #include "kernels/gemm.h"
+#include "models/unet.h"
 #include "models/vae.h"
 
 static bool is_float(vbg_dtype t)
@@ -32,16 +34,22 @@ static bool fits(const float *v, size_t count, vbg_dtype t)
     return true;
 }
 
-/* Where the tensors come from: two files, the second for the autoencoder alone. */
+/* Where the tensors come from: the file itself, and others for single components. */
+enum { OWN, VAE, CAA, SOURCES };
+
+static const char *const component_of[SOURCES] = { "", "vae", "caa" };
+
 typedef struct sources {
-    vbg_weights *file[2]; /* the second may be NULL */
+    const char *path[SOURCES];
+    vbg_weights *file[SOURCES]; /* all but the first may be NULL */
 } sources;
 
-static bool is_taken(const sources *s, int file, const vbg_entry *e)
+static bool is_taken(const sources *s, int source, const vbg_entry *e)
 {
-    const bool vae = strcmp(e->component, "vae") == 0;
-
-    return file == 1 ? vae : !(vae && s->file[1]);
+    for (int i = OWN + 1; i < SOURCES; i++)
+        if (strcmp(e->component, component_of[i]) == 0 && s->file[i])
+            return i == source;
+    return source == OWN;
 }
 
 /* Calls fn for every tensor that is taken. */
@@ -52,8 +60,9 @@ static vbg_status each_tensor(const sources *s,
 {
     vbg_status st = VBG_OK;
 
-    for (int f = 0; f < 2 && s->file[f]; f++)
-        for (size_t i = 0; i < vbg_weights_count(s->file[f]) && st == VBG_OK; i++) {
+    for (int f = 0; f < SOURCES; f++)
+        for (size_t i = 0;
+             s->file[f] && i < vbg_weights_count(s->file[f]) && st == VBG_OK; i++) {
             const vbg_entry *e = vbg_weights_at(s->file[f], i);
             if (is_taken(s, f, e))
                 st = fn(arg, e, err);
@@ -98,33 +107,54 @@ static vbg_status write_values(void *arg, const vbg_entry *e, vbg_err *err)
                            err);
 }
 
-/* ---- another autoencoder ---- */
+/* ---- components of another file ---- */
 
-static vbg_status read_vae(const vbg_weights *w, const char *path, vbg_vae_config *cfg,
+static vbg_status read_vae(const sources *s, int source, vbg_vae_config *cfg,
                            vbg_err *err)
 {
     const char *json = NULL;
 
-    if (!vbg_weights_string(w, "vae.config", &json))
-        return vbg_fail(err, VBG_EFORMAT, "%s: no autoencoder", path);
+    if (!vbg_weights_string(s->file[source], "vae.config", &json))
+        return vbg_fail(err, VBG_EFORMAT, "%s: no autoencoder", s->path[source]);
     return vbg_vae_config_read(cfg, json, err);
 }
 
 /* Both must speak of latents of the same kind. */
-static vbg_status check_vae(const sources *s, const char *in, const char *vae,
-                            vbg_err *err)
+static vbg_status check_vae(const sources *s, vbg_err *err)
 {
     vbg_vae_config a, b;
-    vbg_status st = read_vae(s->file[0], in, &a, err);
+    vbg_status st = read_vae(s, OWN, &a, err);
 
     if (st == VBG_OK)
-        st = read_vae(s->file[1], vae, &b, err);
+        st = read_vae(s, VAE, &b, err);
     if (st == VBG_OK && (a.latent != b.latent || a.levels != b.levels))
         st =
             vbg_fail(err, VBG_EUNSUPPORTED,
                      "%s: latents of %d channels, %d times smaller; those of %s have %d, "
                      "%d times smaller",
-                     vae, b.latent, vbg_vae_down(&b), in, a.latent, vbg_vae_down(&a));
+                     s->path[VAE], b.latent, vbg_vae_down(&b), s->path[OWN], a.latent,
+                     vbg_vae_down(&a));
+    return st;
+}
+
+/* One block for every level of the UNet, as wide as the level. */
+static vbg_status check_caa(const sources *s, vbg_err *err)
+{
+    const char *json = NULL;
+    vbg_unet_config cfg;
+
+    if (!vbg_weights_string(s->file[OWN], "unet.config", &json))
+        return vbg_fail(err, VBG_EFORMAT, "%s: no UNet", s->path[OWN]);
+    vbg_status st = vbg_unet_config_read(&cfg, json, err);
+    for (int i = 0; i < cfg.levels && st == VBG_OK; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "cp_blocks_encoder.%d.transformer.norm1.weight", i);
+        const vbg_entry *e = vbg_weights_find(s->file[CAA], "caa", name);
+        if (!e || e->rank != 1 || e->dim[0] != cfg.width[i])
+            st = vbg_fail(err, VBG_EUNSUPPORTED,
+                          "%s: no CAA blocks for a UNet with %d channels in level %d",
+                          s->path[CAA], cfg.width[i], i);
+    }
     return st;
 }
 
@@ -133,32 +163,35 @@ static vbg_status copy_meta(vbg_writer *w, const sources *s, vbg_err *err)
     const char *config = NULL;
     vbg_status st = VBG_OK;
 
-    if (s->file[1] && vbg_weights_string(s->file[1], "vae.config", &config))
+    if (s->file[VAE] && vbg_weights_string(s->file[VAE], "vae.config", &config))
         st = vbg_writer_string(w, "vae.config", config, err);
-    return st == VBG_OK ? vbg_writer_copy_meta(w, s->file[0], err) : st;
+    return st == VBG_OK ? vbg_writer_copy_meta(w, s->file[OWN], err) : st;
 }
 
 /* ---- the whole ---- */
 
-static vbg_status open_sources(sources *s, const char *in, const char *vae, vbg_err *err)
+static vbg_status open_sources(sources *s, vbg_err *err)
 {
-    vbg_status st = vbg_weights_open(&s->file[0], in, err);
+    vbg_status st = VBG_OK;
 
-    if (st == VBG_OK)
-        st = vbg_weights_verify(s->file[0], err);
-    if (st == VBG_OK && vae)
-        st = vbg_weights_open(&s->file[1], vae, err);
-    if (st == VBG_OK && vae)
-        st = vbg_weights_verify(s->file[1], err);
-    return st == VBG_OK && vae ? check_vae(s, in, vae, err) : st;
+    for (int i = 0; i < SOURCES && st == VBG_OK; i++) {
+        if (!s->path[i])
+            continue;
+        st = vbg_weights_open(&s->file[i], s->path[i], err);
+        if (st == VBG_OK)
+            st = vbg_weights_verify(s->file[i], err);
+    }
+    if (st == VBG_OK && s->file[VAE])
+        st = check_vae(s, err);
+    return st == VBG_OK && s->file[CAA] ? check_caa(s, err) : st;
 }
 
-vbg_status vbg_retype(const char *in, const char *vae, const char *out, vbg_dtype t,
-                      vbg_retype_result *result, vbg_err *err)
+vbg_status vbg_retype(const char *in, const vbg_retype_parts *parts, const char *out,
+                      vbg_dtype t, vbg_retype_result *result, vbg_err *err)
 {
-    sources s = { { NULL } };
+    sources s = { .path = { in, parts->vae, parts->caa } };
     retyping r = { .type = t, .result = result };
-    vbg_status st = open_sources(&s, in, vae, err);
+    vbg_status st = open_sources(&s, err);
 
     *result = (vbg_retype_result){ 0 };
     if (st == VBG_OK)
@@ -176,7 +209,7 @@ vbg_status vbg_retype(const char *in, const char *vae, const char *out, vbg_dtyp
     if (st != VBG_OK)
         vbg_writer_abort(r.w);
     vbg_free_mem(r.values);
-    vbg_weights_close(s.file[0]);
-    vbg_weights_close(s.file[1]);
+    for (int i = 0; i < SOURCES; i++)
+        vbg_weights_close(s.file[i]);
     return st;
 }

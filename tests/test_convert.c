@@ -197,6 +197,30 @@ Test(convert, another_autoencoder)
                    2, "same file");
 }
 
+/* The coupling of one package in another of the same shape. */
+Test(convert, another_package_s_coupling)
+{
+    char caa[400], from[400];
+
+    snprintf(caa, sizeof caa, "--caa=%s", in_dir("model/caa.safetensors"));
+    snprintf(from, sizeof from, "--caa=%s", in_dir("m.vbg"));
+    in_other_type(in_dir("model"), in_dir("a.vbg"), "--dtype=bf16");
+    in_other_type(in_dir("model"), in_dir("m.vbg"), caa);
+    in_other_type(in_dir("a.vbg"), in_dir("c.vbg"), from);
+    vbg_weights *m = open_out("m.vbg"), *c = open_out("c.vbg");
+    cr_assert_eq(vbg_weights_count(m), vbg_weights_count(c));
+    for (size_t i = 0; i < vbg_weights_count(m); i++) {
+        const vbg_entry *e = vbg_weights_at(m, i);
+        const vbg_entry *now = vbg_weights_find(c, e->component, e->name);
+        cr_assert(now && now->checksum == e->checksum, "%s/%s", e->component, e->name);
+    }
+    vbg_weights_close(m);
+    vbg_weights_close(c);
+    snprintf(from, sizeof from, "--caa=%s", in_dir("a.vbg"));
+    assert_refused(run("vbg-convert", in_dir("a.vbg"), "-o", in_dir("d.vbg"), from, "-q"),
+                   1, "no CAA blocks");
+}
+
 /* f32 keeps every value, f16 too (the source is f16), bf16 rounds to nearest. */
 Test(convert, types)
 {

@@ -32,7 +32,8 @@ static const vbg_option options[] = {
     { "config-from", 0, VBG_OPT_STRING, "DIR", NULL, NULL,
       "folder for configs and tokenizer the file lacks", "input", VBG_OPT_COMMON },
     { "caa", 0, VBG_OPT_STRING, "FILE", NULL, NULL,
-      "add the panorama (CAA) blocks of FILE", "input", VBG_OPT_COMMON },
+      "add the panorama (CAA) blocks of FILE (a .vbg file, where IN is one)", "input",
+      VBG_OPT_COMMON },
     { "vae", 0, VBG_OPT_STRING, "FILE", NULL, NULL,
       "IN is a .vbg file: the autoencoder of FILE, another one, instead of its own",
       "input", 0 },
@@ -210,8 +211,9 @@ static bool is_vbg(const char *path)
 /* Options about checkpoints say nothing about a .vbg file, which is complete. */
 static vbg_status only_retype(const vbg_values *v, const char *in, vbg_err *err)
 {
-    static const char *const no[] = { "caa", "config-from", "prediction", "name",
+    static const char *const no[] = { "config-from", "prediction", "name",
                                       "skip-unknown" };
+    const char *caa = vbg_value(v, "caa");
 
     for (size_t i = 0; i < sizeof no / sizeof *no; i++)
         if (vbg_value_given(v, no[i]))
@@ -219,6 +221,12 @@ static vbg_status only_retype(const vbg_values *v, const char *in, vbg_err *err)
                             "--%s is for checkpoints, %s is a .vbg file already: export "
                             "it (--layout diffusers) and convert that folder",
                             no[i], in);
+    if (caa && !is_vbg(caa))
+        return vbg_fail(
+            err, VBG_EUSAGE,
+            "--caa %s: %s is a .vbg file, its blocks come from another one: "
+            "export it (--layout diffusers) and convert that folder with them",
+            caa, in);
     return VBG_OK;
 }
 
@@ -226,12 +234,13 @@ static vbg_status only_retype(const vbg_values *v, const char *in, vbg_err *err)
 static vbg_status retype(const vbg_values *v, const char *in, const char *out,
                          vbg_dtype t, vbg_err *err)
 {
+    const vbg_retype_parts parts = { vbg_value(v, "vae"), vbg_value(v, "caa") };
     vbg_retype_result r;
     double start = vbg_now();
     vbg_status st = only_retype(v, in, err);
 
     if (st == VBG_OK)
-        st = vbg_retype(in, vbg_value(v, "vae"), out, t, &r, err);
+        st = vbg_retype(in, &parts, out, t, &r, err);
 
     if (st == VBG_OK)
         vbg_note("%s: %zu tensors, %.1f million values, %.1f s", out, r.tensors,
