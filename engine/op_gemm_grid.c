@@ -11,7 +11,8 @@ enum {
     LEAST = 512,
     CHUNK_BYTES = 1000 << 10, /* operands of a chunk that stay in L2 */
     SUM_BYTES = 600 << 10,    /* sums that stay there beside them    */
-    FEW = 8                   /* strips among which an odd one costs more than borders */
+    AHEAD = 512, /* bytes of a pixel that are worth prefetching */
+    FEW = 8      /* strips among which an odd one costs more than borders */
 };
 
 static int floor_div(int a, int b)
@@ -96,6 +97,12 @@ static void flat_cut(vbg_grid *g, size_t target)
     g->chunks = vbg_divide_up(pixels, g->m);
 }
 
+/* At least m positions, so many that blocks of channels lie in different sets. */
+static size_t odd_runs(size_t m)
+{
+    return m / VBG_TURN % 2 ? m : m + VBG_TURN;
+}
+
 void vbg_grid_shape(vbg_grid *g)
 {
     const vbg_conv_args *a = g->a;
@@ -119,9 +126,10 @@ void vbg_grid_shape(vbg_grid *g)
     else
         grid_cut(g, target);
     g->len = vbg_round_up(g->len, VBG_TURN);
-    g->ld = g->m / VBG_TURN % 2 ? g->m : g->m + VBG_TURN; /* rows in different sets */
-    g->dy_bytes = vbg_round_up(g->oc_blocks * BLOCK * g->ld * g->size, 64);
-    g->x_bytes = g->phases * g->c_blocks * g->len * BLOCK * g->size;
+    g->dy_block = odd_runs(g->m) * BLOCK;
+    g->block = odd_runs(g->len) * BLOCK;
+    g->dy_bytes = g->oc_blocks * g->dy_block * g->size;
+    g->x_bytes = g->phases * g->c_blocks * g->block * g->size;
 }
 
 /* ---- turning ---- */
@@ -236,51 +244,82 @@ static void flat_positions(const vbg_grid *g, const side *s, size_t pixel,
         px[i] = pixel < pixels ? s->data + pixel * s->pixel : g->zeros;
 }
 
-/* Blocks [t0, t1) of dy^T. */
-void vbg_grid_turn_dy(const vbg_grid *g, size_t chunk, char *work, size_t t0, size_t t1)
+/* One side's blocks of positions on their way to where they are multiplied. */
+typedef struct turning {
+    const vbg_grid *g;
+    side s;
+    size_t chunk;
+    void (*turn)(void *dst, size_t block, const void *const *px, size_t cols,
+                 vbg_dtype t);
+    char *dst;
+    size_t block, cols;
+} turning;
+
+/* Lines of the next block's pixels, in their order: turning reads 32 pixels side by side,
+ * which no prefetcher follows.  It does follow the long rows of many channels. */
+static void look_ahead(const void *const *px, size_t bytes)
 {
-    const side s = side_of_dy(g);
+    if (bytes > AHEAD)
+        return;
+    for (size_t i = 0; i < VBG_TURN; i++)
+        for (size_t at = 0; at < bytes; at += 64)
+            __builtin_prefetch((const char *)px[i] + at);
+}
+
+static void turn_blocks(const turning *j, size_t t0, size_t t1)
+{
+    const vbg_grid *g = j->g;
+    const void *px[2][VBG_TURN];
     place p = { 0 };
 
     if (!g->flat)
-        p = place_of(g, &s, chunk, t0);
-    for (size_t t = t0; t < t1; t++) {
-        const void *px[VBG_TURN];
-        if (g->flat)
-            flat_positions(g, &s, chunk * g->m + t * VBG_TURN, px);
-        else
-            next_positions(g, &s, chunk, &p, px);
-        g->k->transpose(work + t * VBG_TURN * g->size, g->ld, px, (size_t)g->a->oc,
-                        g->a->xt);
+        p = place_of(g, &j->s, j->chunk, t0);
+    for (size_t t = t0; t <= t1; t++) {
+        if (t < t1 && g->flat)
+            flat_positions(g, &j->s, j->chunk * g->m + t * VBG_TURN, px[t % 2]);
+        else if (t < t1)
+            next_positions(g, &j->s, j->chunk, &p, px[t % 2]);
+        if (t < t1)
+            look_ahead(px[t % 2], j->cols * g->size);
+        if (t > t0)
+            j->turn(j->dst + (t - 1) * VBG_TURN * BLOCK * g->size, j->block,
+                    px[(t - 1) % 2], j->cols, g->a->xt);
     }
+}
+
+/* Blocks [t0, t1) of dy^T. */
+void vbg_grid_turn_dy(const vbg_grid *g, size_t chunk, char *work, size_t t0, size_t t1)
+{
+    turn_blocks(&(turning){ .g = g,
+                            .s = side_of_dy(g),
+                            .chunk = chunk,
+                            .turn = g->k->transpose,
+                            .dst = work,
+                            .block = g->dy_block,
+                            .cols = (size_t)g->a->oc },
+                t0, t1);
 }
 
 /* Blocks [t0, t1) of one phase of x. */
 void vbg_grid_turn_x(const vbg_grid *g, size_t chunk, size_t phase, char *work, size_t t0,
                      size_t t1)
 {
-    const side s = side_of_x(g, (int)phase);
-    place p = { 0 };
-
-    if (!g->flat)
-        p = place_of(g, &s, chunk, t0);
-    char *dst = work + g->dy_bytes + phase * g->c_blocks * g->len * BLOCK * g->size;
-    for (size_t t = t0; t < t1; t++) {
-        const void *px[VBG_TURN];
-        if (g->flat)
-            flat_positions(g, &s, chunk * g->m + t * VBG_TURN, px);
-        else
-            next_positions(g, &s, chunk, &p, px);
-        g->k->interleave(dst + t * VBG_TURN * BLOCK * g->size, g->len * BLOCK, px,
-                         (size_t)g->a->c, g->a->xt);
-    }
+    turn_blocks(
+        &(turning){ .g = g,
+                    .s = side_of_x(g, (int)phase),
+                    .chunk = chunk,
+                    .turn = g->k->interleave,
+                    .dst = work + g->dy_bytes + phase * g->c_blocks * g->block * g->size,
+                    .block = g->block,
+                    .cols = (size_t)g->a->c },
+        t0, t1);
 }
 
 void vbg_grid_operands_at(const vbg_grid *g, vbg_grid_operands *o, const char *work)
 {
     const vbg_conv_args *v = g->a;
     const char *x = work + g->dy_bytes;
-    const size_t bytes = g->c_blocks * g->len * BLOCK * g->size;
+    const size_t bytes = g->c_blocks * g->block * g->size;
 
     for (size_t k = 0; k < g->taps; k++) {
         const int ty = (int)k / v->kw * v->dil_y - v->pad_top;
@@ -292,9 +331,9 @@ void vbg_grid_operands_at(const vbg_grid *g, vbg_grid_operands *o, const char *w
         o->x[k] = x + (size_t)phase * bytes + at * BLOCK * g->size;
     }
     o->a = (vbg_tap_args){ .dy = work,
-                           .ld = g->ld,
+                           .dy_block = g->dy_block,
                            .x = o->x,
-                           .block = g->len * BLOCK,
+                           .block = g->block,
                            .m = g->m,
                            .oc = (size_t)v->oc,
                            .c = (size_t)v->c,

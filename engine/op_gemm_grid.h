@@ -49,7 +49,8 @@ typedef struct vbg_grid {
     int rows, width;    /* of a layer of strips on the grid, in pixels */
     int strips, layers; /* of a chunk: strips, layers of `lanes` of them */
     size_t chunks;
-    size_t m, len, ld; /* positions of a chunk; with what taps reach; of a row of dy^T */
+    size_t m, len;          /* positions of a chunk; with what taps reach */
+    size_t dy_block, block; /* elements from a block of 16 channels to the next: dy, x */
     size_t phases, taps, size; /* size: bytes of an element */
     size_t oc_blocks, c_blocks;
     size_t dy_bytes, x_bytes; /* of the operands of a chunk, x behind dy */

@@ -22,8 +22,10 @@ enum {
     TURNS = 8, /* blocks of 32 positions of a task */
     PARTS = 8,
     ROUND_BYTES = 16 << 20, /* operands of a round */
-    O_STEP = 8,             /* blocks of sums of a task: 128 rows x 32 columns */
-    C_STEP = 2
+    O_STEP = 8, /* blocks of sums of a task: 128 rows x 32 columns of each tap, */
+    C_STEP = 2,
+    ONE_STEP = 16,   /* 256 x 256 of a single one, whose operands count for more */
+    ONE_DIRECT = 512 /* positions after which sums of one tap leave L2 for the gradient */
 };
 
 /* What is done with the sums of a grid. */
@@ -133,7 +135,7 @@ static void add_bias_sums(const wgrad *w, const char *work, size_t part)
     const size_t oc = (size_t)g->a->oc;
 
     if (w->bias)
-        g->k->row_sums(w->bias + part * oc, work, g->ld, oc, g->m, g->a->xt);
+        g->k->row_sums(w->bias + part * oc, work, g->dy_block, oc, g->m, g->a->xt);
 }
 
 static void add_bias(const wgrad *w, float *grad)
@@ -207,7 +209,8 @@ static void run_parts(wgrad *w)
 
 typedef struct round_job {
     const wgrad *w;
-    size_t first, count, o_step; /* chunks of the round */
+    size_t first, count;   /* chunks of the round */
+    size_t o_step, c_step; /* blocks of sums of a task */
 } round_job;
 
 static size_t turns_of_dy(const vbg_grid *g)
@@ -260,7 +263,7 @@ static void rectangle(const round_job *j, size_t o0, size_t o1, size_t b0, size_
 
     for (size_t i = 0; i < j->count; i++) {
         vbg_grid_operands_at(g, &o, w->work + i * operand_bytes(g));
-        o.a.dy = (const char *)o.a.dy + o0 * BLOCK * g->ld * g->size;
+        o.a.dy = (const char *)o.a.dy + o0 * g->dy_block * g->size;
         for (size_t k = 0; k < g->taps; k++)
             o.x[k] = (const char *)o.x[k] + b0 * o.a.block * g->size;
         o.a.sum = s.at;
@@ -288,25 +291,28 @@ static void product_task(void *arg, size_t index, int thread)
     }
     index--;
     const size_t o_tasks = vbg_divide_up(g->oc_blocks, j->o_step);
-    const size_t o0 = index % o_tasks * j->o_step, b0 = index / o_tasks * C_STEP;
+    const size_t o0 = index % o_tasks * j->o_step, b0 = index / o_tasks * j->c_step;
     rectangle(j, o0, least(o0 + j->o_step, g->oc_blocks), b0,
-              least(b0 + C_STEP, g->c_blocks), vbg_scratch(g->c, thread));
+              least(b0 + j->c_step, g->c_blocks), vbg_scratch(g->c, thread));
 }
 
 static void run_rounds(const wgrad *w)
 {
     const vbg_grid *g = &w->g;
     const size_t turns = turns_of_dy(g) + g->phases * turns_of_x(g);
-    const size_t pairs = vbg_divide_up(g->c_blocks, C_STEP);
-    round_job j = { .w = w, .o_step = O_STEP };
+    const bool one = g->taps == 1;
+    round_job j = { .w = w,
+                    .o_step = one ? ONE_STEP : O_STEP,
+                    .c_step = one ? ONE_STEP : C_STEP };
+    const size_t columns = vbg_divide_up(g->c_blocks, j.c_step);
 
-    while (j.o_step > 2 && pairs * vbg_divide_up(g->oc_blocks, j.o_step) <
+    while (j.o_step > 2 && columns * vbg_divide_up(g->oc_blocks, j.o_step) <
                                4 * (size_t)vbg_ctx_threads(g->c))
         j.o_step /= 2;
     for (; j.first < g->chunks; j.first += j.count) {
         j.count = least(w->round, g->chunks - j.first);
         vbg_parallel(g->c, j.count * turns, turn_task, &j);
-        vbg_parallel(g->c, 1 + pairs * vbg_divide_up(g->oc_blocks, j.o_step),
+        vbg_parallel(g->c, 1 + columns * vbg_divide_up(g->oc_blocks, j.o_step),
                      product_task, &j);
     }
 }
@@ -343,8 +349,8 @@ static void reserve(wgrad *w)
         w->round = ROUND_BYTES / operands;
         w->round = w->round < 1 ? 1 : least(w->round, g->chunks);
         w->work = vbg_room(g->c, VBG_U8, w->round * operands);
-        vbg_scratch_reserve(g->c,
-                            g->taps * O_STEP * C_STEP * BLOCK * BLOCK * sizeof(float));
+        const size_t blocks = g->taps == 1 ? ONE_STEP * ONE_STEP : O_STEP * C_STEP;
+        vbg_scratch_reserve(g->c, g->taps * blocks * BLOCK * BLOCK * sizeof(float));
         return;
     }
     if (!w->direct)
@@ -361,7 +367,8 @@ static void run(wgrad *w, float *bias)
     vbg_grid_shape(g);
     w->k = vbg_ctx_kernels(g->c);
     w->parts = g->shared ? 1 : least(g->chunks, PARTS);
-    w->direct = g->taps == 1 && w->parts == 1 && c % BLOCK == 0 && oc % BLOCK == 0;
+    w->direct = g->taps == 1 && w->parts == 1 && c % BLOCK == 0 && oc % BLOCK == 0 &&
+                g->m * g->chunks <= ONE_DIRECT;
     g->zeros = zeros(g->c, VBG_U8, (c > oc ? c : oc) * g->size);
     w->bias = bias ? zeros(g->c, VBG_F64, w->parts * oc) : NULL;
     reserve(w);

@@ -16,6 +16,14 @@
 
 enum { VBG_TURN = 32 }; /* pixels of a block */
 
+/* Element of channel o, position p of a turned operand: runs of 32 positions of 16
+ * channels lie together, as a tile wants them; block: elements from one block of 16
+ * channels to the next. */
+static inline size_t vbg_turned_at(size_t o, size_t p, size_t block)
+{
+    return o / 16 * block + (p / VBG_TURN * 16 + o % 16) * VBG_TURN + p % VBG_TURN;
+}
+
 /* Packed weights (pack16) from f32 values in any order: output channel o, input channel i
  * and tap k of the packed form are
  *     w[o / group * sg + o % group * so + i * si + tap[k]],
@@ -50,13 +58,14 @@ typedef struct vbg_depthwise_grad_args {
 } vbg_depthwise_grad_args;
 
 /* sum[k][o][i] += sum over p < m of dy[o][p] * x[k][p][i], for weight gradients: dy is
- * turned (o rows, ld apart), x[k] interleaved (blocks of 16 channels, block elements
- * apart) and shifted as tap k wants it; all of type t (f32 or bf16).  m is a multiple of
+ * turned (blocks of 16 rows, dy_block elements apart: vbg_turned_at), x[k] interleaved
+ * (blocks of 16 channels, block elements apart) and shifted as tap k wants it; all of
+ * type t (f32 or bf16).  m is a multiple of
  * 32.  sum has rows of ld_sum and taps tap_sum elements apart, with room for whole blocks
  * of 16 both ways, and so has dy: what is computed there means nothing. */
 typedef struct vbg_tap_args {
     const void *dy;
-    size_t ld;
+    size_t dy_block;
     const void *const *x;
     size_t block;
     float *sum;
@@ -78,8 +87,8 @@ typedef struct vbg_add_args {
 } vbg_add_args;
 
 typedef struct vbg_train_kernels {
-    /* dst[j*ldd + i] = px[i][j] for i < 32, j < cols; t: f32 or bf16 */
-    void (*transpose)(void *dst, size_t ldd, const void *const *px, size_t cols,
+    /* dst[vbg_turned_at(j, i, block)] = px[i][j] for i < 32, j < cols; t: f32 or bf16 */
+    void (*transpose)(void *dst, size_t block, const void *const *px, size_t cols,
                       vbg_dtype t);
     /* The 32 pixels as 32 values of k of weights with cols output channels: those of
      * block b are written from element b*block on, [32][16] or [16][16][2]; channels
@@ -93,9 +102,9 @@ typedef struct vbg_train_kernels {
     /* Rows of blocks [o0, o1) and columns of blocks [b0, b1) of 16; the result of an
      * element does not depend on the cut. */
     void (*taps)(const vbg_tap_args *a, size_t o0, size_t o1, size_t b0, size_t b1);
-    /* sum[o] += sum over p < m of rows[o*ld + p], o < count; t: f32 or bf16.  m is a
+    /* sum[o] += sum over p < m of turned rows, o < count; t: f32 or bf16.  m is a
      * multiple of 32; sums are f32 within a row. */
-    void (*row_sums)(double *sum, const void *rows, size_t ld, size_t count, size_t m,
+    void (*row_sums)(double *sum, const void *rows, size_t block, size_t count, size_t m,
                      vbg_dtype t);
     void (*add_taps)(const vbg_add_args *a);
     /* y[r][i*times + q] = x[r][i], q < times; y of x's type */

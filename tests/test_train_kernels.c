@@ -21,17 +21,18 @@ static void same(const guarded *got, const guarded *want, const char *what, int 
 static void turnings(const vbg_train_kernels *k, const vbg_train_kernels *ref, int isa,
                      size_t cols, vbg_dtype t)
 {
-    const size_t ld = cols + 5, blocks = (cols + 15) / 16, ldd = 37;
+    const size_t ld = cols + 5, blocks = (cols + 15) / 16;
     guarded x = guard_filled(t, 40, cols, ld, 0, 1, 7);
-    guarded a = guard_new(t, cols, VBG_TURN, ldd), b = guard_new(t, cols, VBG_TURN, ldd);
+    guarded a = guard_new(t, blocks, 32 * 16, 33 * 16);
+    guarded b = guard_new(t, blocks, 32 * 16, 33 * 16);
     guarded c = guard_new(t, blocks, 32 * 16, 33 * 16);
     guarded d = guard_new(t, blocks, 32 * 16, 33 * 16);
     const void *px[VBG_TURN];
 
     for (size_t i = 0; i < VBG_TURN; i++)
         px[i] = (char *)guard_data(&x) + i * 11 % 40 * ld * vbg_dtype_size(t);
-    k->transpose(guard_data(&a), ldd, px, cols, t);
-    ref->transpose(guard_data(&b), ldd, px, cols, t);
+    k->transpose(guard_data(&a), a.ld, px, cols, t);
+    ref->transpose(guard_data(&b), b.ld, px, cols, t);
     same(&a, &b, "transpose", isa, cols);
     k->interleave(guard_data(&c), c.ld, px, cols, t);
     ref->interleave(guard_data(&d), d.ld, px, cols, t);
@@ -179,9 +180,9 @@ static void tapping(const vbg_train_kernels *k, const vbg_train_kernels *ref, in
     const bool swapped = m == 64;
     size_t from[64];
     const size_t ob = (oc + 15) / 16, cb = (c + 15) / 16, half = ob / 2;
-    const size_t ld = m + 32, len = m + 2 * taps, count = oc * c * taps;
+    const size_t ld = m * 16 + 32, len = m + 2 * taps, count = oc * c * taps;
     const size_t tap_sum = ob * 16 * (cb * 16 + 3);
-    guarded dy = guard_filled(t, ob * 16, m, ld, 0, 1, 8);
+    guarded dy = guard_filled(t, ob, m * 16, ld, 0, 1, 8);
     guarded x = guard_filled(t, cb, len * 16, len * 16, 0, 1, 9);
     guarded a = guard_filled(VBG_F32, taps, tap_sum, tap_sum, 0, 1, 5);
     guarded b = guard_filled(VBG_F32, taps, tap_sum, tap_sum, 0, 1, 5);
@@ -194,7 +195,7 @@ static void tapping(const vbg_train_kernels *k, const vbg_train_kernels *ref, in
     for (size_t i = 0; i < taps; i++)
         at[i] = (char *)guard_data(&x) + 2 * i * 16 * vbg_dtype_size(t);
     vbg_tap_args args = { .dy = guard_data(&dy),
-                          .ld = ld,
+                          .dy_block = ld,
                           .x = at,
                           .block = len * 16,
                           .sum = guard_data(&a),
@@ -235,7 +236,7 @@ static void tapping(const vbg_train_kernels *k, const vbg_train_kernels *ref, in
 static void row_summing(const vbg_train_kernels *k, const vbg_train_kernels *ref, int isa,
                         size_t rows, size_t m, vbg_dtype t)
 {
-    guarded x = guard_filled(t, rows, m, m + 32, 0, 1, 8);
+    guarded x = guard_filled(t, (rows + 15) / 16, m * 16, m * 16 + 32, 0, 1, 8);
     double a[33] = { 1 }, b[33] = { 1 };
 
     k->row_sums(a, guard_data(&x), x.ld, rows, m, t);

@@ -7,15 +7,15 @@
 
 enum { BLOCK = 16 };
 
-static void transpose(void *dst, size_t ldd, const void *const *px, size_t cols,
+static void transpose(void *dst, size_t block, const void *const *px, size_t cols,
                       vbg_dtype t)
 {
     const size_t size = vbg_dtype_size(t);
 
     for (size_t i = 0; i < VBG_TURN; i++)
         for (size_t j = 0; j < cols; j++)
-            memcpy((char *)dst + (j * ldd + i) * size, (const char *)px[i] + j * size,
-                   size);
+            memcpy((char *)dst + vbg_turned_at(j, i, block) * size,
+                   (const char *)px[i] + j * size, size);
 }
 
 /* Element index of value k of column j of a block. */
@@ -90,7 +90,7 @@ static double tap_sum(const vbg_tap_args *a, size_t k, size_t o, size_t i)
 
     for (size_t p = 0; p < a->m; p++) {
         size_t at = i / BLOCK * a->block + place(a->t, i % BLOCK, p);
-        sum += (double)vbg_ref_get(a->dy, a->t, o * a->ld + p) *
+        sum += (double)vbg_ref_get(a->dy, a->t, vbg_turned_at(o, p, a->dy_block)) *
                (double)vbg_ref_get(a->x[k], a->t, at);
     }
     return sum;
@@ -106,12 +106,12 @@ void vbg_taps_ref(const vbg_tap_args *a, size_t o0, size_t o1, size_t b0, size_t
             }
 }
 
-static void row_sums(double *sum, const void *rows, size_t ld, size_t count, size_t m,
+static void row_sums(double *sum, const void *rows, size_t block, size_t count, size_t m,
                      vbg_dtype t)
 {
     for (size_t o = 0; o < count; o++)
         for (size_t p = 0; p < m; p++)
-            sum[o] += (double)vbg_ref_get(rows, t, o * ld + p);
+            sum[o] += (double)vbg_ref_get(rows, t, vbg_turned_at(o, p, block));
 }
 
 static void add_taps(const vbg_add_args *a)

@@ -13,7 +13,7 @@
 #include "kernels/train.h"
 #include "kernels/x86/tiles.h"
 
-enum { TILE = 16, DEPTH = 32, SUB_TAPS = 8 * DEPTH, SUB_ONE = 12 * DEPTH };
+enum { TILE = 16, DEPTH = 32, ROW = 64, SUB_TAPS = 8 * DEPTH, SUB_ONE = 12 * DEPTH };
 
 /* The sums of two tiles of rows times two blocks. */
 typedef struct place {
@@ -24,7 +24,7 @@ typedef struct place {
 /* One pair of tiles times one pair of blocks. */
 typedef struct pair {
     const char *dy, *x;
-    size_t pitch, block; /* bytes between rows of dy, blocks of x */
+    size_t dy_block, block; /* bytes between blocks of dy, of x */
     size_t steps;
     place to, old, next; /* sums; those still in the tiles, which leave; prefetched */
     bool zero;
@@ -65,21 +65,21 @@ INLINE void look_ahead(const place *p, size_t step)
 INLINE void step(const pair *q, size_t i, bool two_a, bool two_b, bool first)
 {
     const bool full = two_a && two_b;
-    const char *a = q->dy + i * 2 * DEPTH, *b = q->x + i * 1024;
+    const char *a = q->dy + i * TILE * ROW, *b = q->x + i * TILE * ROW;
 
-    _tile_loadd(4, a, q->pitch);
-    _tile_loadd(6, b, 64);
+    _tile_loadd(4, a, ROW);
+    _tile_loadd(6, b, ROW);
     if (first)
         EXCHANGE(0);
     _tile_dpbf16ps(0, 4, 6);
     if (two_a) {
-        _tile_loadd(5, a + TILE * q->pitch, q->pitch);
+        _tile_loadd(5, a + q->dy_block, ROW);
         if (first)
             EXCHANGE(2);
         _tile_dpbf16ps(2, 5, 6);
     }
     if (two_b) {
-        _tile_loadd(7, b + q->block, 64);
+        _tile_loadd(7, b + q->block, ROW);
         if (first)
             EXCHANGE(1);
         _tile_dpbf16ps(1, 4, 7);
@@ -130,8 +130,8 @@ static void pair_taps(const vbg_tap_args *a, size_t o, size_t b, const size_t en
                       size_t p0, size_t steps, float *next, place *old)
 {
     const bool two_a = o + 1 < end[0], two_b = b + 1 < end[1], full = two_a && two_b;
-    pair q = { .dy = (const char *)a->dy + (o * TILE * a->ld + p0) * 2,
-               .pitch = a->ld * 2,
+    pair q = { .dy = (const char *)a->dy + (o * a->dy_block + p0 * TILE) * 2,
+               .dy_block = a->dy_block * 2,
                .block = a->block * 2,
                .steps = steps,
                .zero = a->first && p0 == 0 };

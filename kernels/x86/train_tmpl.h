@@ -64,7 +64,7 @@ VF_INLINE vf pick_n(const float *p, const int32_t *at, size_t n)
 #endif
 
 /* Pixels first.. (for bf16: pairs of them) of up to VF channels from j on, as rows of
- * lanes; then turned. */
+ * lanes; then turned, rows ldd bytes apart. */
 VF_INLINE void turn_square(char *dst, size_t ldd, const void *const *px, size_t j,
                            size_t n, vbg_dtype t)
 {
@@ -93,22 +93,67 @@ VF_INLINE void turn_square(char *dst, size_t ldd, const void *const *px, size_t 
         memcpy(dst + i * ldd, rows[i], sizeof rows[i]);
 }
 
-static void transpose(void *dst, size_t ldd, const void *const *px, size_t cols,
+#ifdef __AVX512F__
+/* Eight channels from j on of all 32 pixels.  Register i holds pixels i, 8+i, 16+i, 24+i,
+ * a quarter each, so turning eight by eight within the quarters is all. */
+VF_INLINE void turn_eight(char *dst, const void *const *px, size_t j)
+{
+    __m512i r[8], s[8];
+
+    VF_UNROLL
+    for (size_t i = 0; i < 8; i++) {
+        __m128i q[4];
+        VF_UNROLL
+        for (size_t l = 0; l < 4; l++)
+            q[l] = _mm_loadu_si128(
+                (const __m128i *)(const void *)((const uint16_t *)px[8 * l + i] + j));
+        r[i] = _mm512_castsi128_si512(q[0]);
+        r[i] = _mm512_mask_broadcast_i32x4(r[i], 0x00f0, q[1]);
+        r[i] = _mm512_mask_broadcast_i32x4(r[i], 0x0f00, q[2]);
+        r[i] = _mm512_mask_broadcast_i32x4(r[i], 0xf000, q[3]);
+    }
+    VF_UNROLL
+    for (size_t i = 0; i < 8; i += 2) { /* channels 0-3 and 4-7 of two pixels */
+        s[i] = _mm512_unpacklo_epi16(r[i], r[i + 1]);
+        s[i + 1] = _mm512_unpackhi_epi16(r[i], r[i + 1]);
+    }
+    VF_UNROLL
+    for (size_t i = 0; i < 8; i += 4) /* two channels of four */
+        for (size_t h = 0; h < 2; h++) {
+            r[i + 2 * h] = _mm512_unpacklo_epi32(s[i + h], s[i + 2 + h]);
+            r[i + 2 * h + 1] = _mm512_unpackhi_epi32(s[i + h], s[i + 2 + h]);
+        }
+    VF_UNROLL
+    for (size_t i = 0; i < 4; i++) { /* one channel of eight */
+        _mm512_storeu_si512(dst + 2 * i * VBG_TURN * 2,
+                            _mm512_unpacklo_epi64(r[i], r[i + 4]));
+        _mm512_storeu_si512(dst + (2 * i + 1) * VBG_TURN * 2,
+                            _mm512_unpackhi_epi64(r[i], r[i + 4]));
+    }
+}
+#endif
+
+static void transpose(void *dst, size_t block, const void *const *px, size_t cols,
                       vbg_dtype t)
 {
-    const size_t size = vbg_dtype_size(t);
-    char *to = dst;
+    const size_t size = vbg_dtype_size(t), row = VBG_TURN * size;
 
     for (size_t j = 0; j < cols; j += VF) {
         const size_t n = cols - j < VF ? cols - j : VF;
-        char *row = to + j * ldd * size;
+        char *to = (char *)dst + vbg_turned_at(j, 0, block) * size;
+#ifdef __AVX512F__
+        if (t == VBG_BF16 && n == VF) {
+            turn_eight(to, px, j);
+            turn_eight(to + 8 * row, px, j + 8);
+            continue;
+        }
+#endif
         if (t == VBG_F32)
             for (size_t s = 0; s < SIDES; s++)
-                turn_square(row + s * VF * 4, ldd * size, px + s * VF, j, n, VBG_F32);
+                turn_square(to + s * VF * 4, row, px + s * VF, j, n, VBG_F32);
         else
             for (size_t s = 0; s < SIDES / 2; s++)
-                turn_square(row + s * VF * 4, ldd * size, px + s * 2 * VF, j, n,
-                            VBG_BF16);
+                turn_square(to + s * VF * 4, row, px + s * 2 * VF, j, n, VBG_BF16);
     }
 }
 
@@ -293,26 +338,26 @@ static void turn_weights(const vbg_turn_args *a, size_t b0, size_t b1)
 
 /* ---- sums ---- */
 
-/* ROWS rows of dy times one block of x: the sums stay in registers over SUB positions. */
+/* ROWS rows of dy, of one block, times one block of x: the sums stay in registers over
+ * SUB positions. */
 #ifdef __AVX512F__
-enum { ROWS = 12 };
+enum { ROWS = 16 };
 #else
-enum { ROWS = 6 };
+enum { ROWS = 4 };
 #endif
 enum { SUB = 256, NV = BLOCK / VF };
 
-/* acc += rows of dy times x, f32. */
-VF_INLINE void tap_steps_f32(vf acc[ROWS][NV], const float *dy, size_t ld, const float *x,
-                             size_t count, int rows)
+/* acc += rows of dy times x, 32 positions, f32. */
+VF_INLINE void tap_steps_f32(vf acc[ROWS][NV], const float *dy, const float *x, int rows)
 {
-    for (size_t p = 0; p < count; p++, x += BLOCK) {
+    for (size_t p = 0; p < VBG_TURN; p++, x += BLOCK) {
         vf b[NV];
         VF_UNROLL
         for (int v = 0; v < NV; v++)
             b[v] = vf_load(x + v * VF);
         VF_UNROLL
         for (int r = 0; r < rows; r++) {
-            const vf a = vf_set1(dy[(size_t)r * ld + p]);
+            const vf a = vf_set1(dy[(size_t)r * VBG_TURN + p]);
             VF_UNROLL
             for (int v = 0; v < NV; v++)
                 acc[r][v] = vf_fma(a, b[v], acc[r][v]);
@@ -322,15 +367,15 @@ VF_INLINE void tap_steps_f32(vf acc[ROWS][NV], const float *dy, size_t ld, const
 
 #ifdef __AVX512BF16__
 /* Pairs of positions, bf16. */
-VF_INLINE void tap_steps_bf16(vf acc[ROWS][NV], const uint16_t *dy, size_t ld,
-                              const uint16_t *x, size_t count, int rows)
+VF_INLINE void tap_steps_bf16(vf acc[ROWS][NV], const uint16_t *dy, const uint16_t *x,
+                              int rows)
 {
-    for (size_t p = 0; p < count; p += 2, x += 2 * BLOCK) {
+    for (size_t p = 0; p < VBG_TURN; p += 2, x += 2 * BLOCK) {
         const __m512i b = _mm512_loadu_si512(x);
         VF_UNROLL
         for (int r = 0; r < rows; r++) {
             int pair;
-            memcpy(&pair, dy + (size_t)r * ld + p, sizeof pair);
+            memcpy(&pair, dy + (size_t)r * VBG_TURN + p, sizeof pair);
             acc[r][0] = _mm512_dpbf16_ps(acc[r][0], (__m512bh)_mm512_set1_epi32(pair),
                                          (__m512bh)b);
         }
@@ -343,7 +388,7 @@ VF_INLINE void tap_tile(const vbg_tap_args *a, size_t k, size_t o, size_t b, siz
                         size_t p1, int rows)
 {
     float *sum = a->sum + k * a->tap_sum + o * a->ld_sum + b * BLOCK;
-    const size_t at = b * a->block + p0 * BLOCK, from = o * a->ld + p0;
+    size_t at = b * a->block + p0 * BLOCK, from = vbg_turned_at(o, p0, a->dy_block);
     vf acc[ROWS][NV];
 
     VF_UNROLL
@@ -354,14 +399,18 @@ VF_INLINE void tap_tile(const vbg_tap_args *a, size_t k, size_t o, size_t b, siz
                             ? vf_zero()
                             : vf_load(sum + (size_t)r * a->ld_sum + v * VF);
     }
+    for (size_t p = p0; p < p1; p += VBG_TURN) {
 #ifdef __AVX512BF16__
-    if (a->t == VBG_BF16)
-        tap_steps_bf16(acc, (const uint16_t *)a->dy + from, a->ld,
-                       (const uint16_t *)a->x[k] + at, p1 - p0, rows);
-    else
+        if (a->t == VBG_BF16)
+            tap_steps_bf16(acc, (const uint16_t *)a->dy + from,
+                           (const uint16_t *)a->x[k] + at, rows);
+        else
 #endif
-        tap_steps_f32(acc, (const float *)a->dy + from, a->ld,
-                      (const float *)a->x[k] + at, p1 - p0, rows);
+            tap_steps_f32(acc, (const float *)a->dy + from, (const float *)a->x[k] + at,
+                          rows);
+        at += VBG_TURN * BLOCK;
+        from += VBG_TURN * BLOCK;
+    }
     VF_UNROLL
     for (int r = 0; r < rows; r++) {
         VF_UNROLL
@@ -387,6 +436,7 @@ static void taps_fast(const vbg_tap_args *a, size_t o0, size_t o1, size_t b0, si
     }
 }
 
+/* Of a row at `at`, its runs of 32 positions a block of 16 rows apart. */
 VF_INLINE float row_sum_of(const void *row, size_t at, size_t m, vbg_dtype t)
 {
     vf s[SIDES];
@@ -394,21 +444,23 @@ VF_INLINE float row_sum_of(const void *row, size_t at, size_t m, vbg_dtype t)
     VF_UNROLL
     for (size_t v = 0; v < SIDES; v++)
         s[v] = vf_zero();
-    for (size_t p = at; p < at + m; p += VBG_TURN)
+    for (size_t p = 0; p < m; p += VBG_TURN, at += VBG_TURN * BLOCK)
         VF_UNROLL
     for (size_t v = 0; v < SIDES; v++)
-        s[v] = vf_add(s[v], vf_get(row, t, p + v * VF));
+        s[v] = vf_add(s[v], vf_get(row, t, at + v * VF));
     for (size_t v = 1; v < SIDES; v++)
         s[0] = vf_add(s[0], s[v]);
     return vf_sum(s[0]);
 }
 
-static void row_sums(double *sum, const void *rows, size_t ld, size_t count, size_t m,
+static void row_sums(double *sum, const void *rows, size_t block, size_t count, size_t m,
                      vbg_dtype t)
 {
-    for (size_t o = 0; o < count; o++)
-        sum[o] += (double)(t == VBG_BF16 ? row_sum_of(rows, o * ld, m, VBG_BF16)
-                                         : row_sum_of(rows, o * ld, m, VBG_F32));
+    for (size_t o = 0; o < count; o++) {
+        const size_t at = vbg_turned_at(o, 0, block);
+        sum[o] += (double)(t == VBG_BF16 ? row_sum_of(rows, at, m, VBG_BF16)
+                                         : row_sum_of(rows, at, m, VBG_F32));
+    }
 }
 
 /* Added in grad's order: taps of neighbouring channels are picked from their sums. */
