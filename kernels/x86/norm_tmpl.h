@@ -182,9 +182,12 @@ static void scale_shift(const vbg_row_io *io, const float *scale, const float *s
                         const void *res, size_t ldres, vbg_act act)
 {
     const float *const f[2] = { scale, shift };
-    const bool fast = io->xt == VBG_BF16 && io->yt == VBG_BF16 && !res;
+    const bool bf16 = io->xt == VBG_BF16 && io->yt == VBG_BF16, fast = bf16 && !res;
 
-    if (fast && act == VBG_ACT_SILU)
+    if (bf16 && res && act == VBG_ACT_RELU)
+        scale_rows_as(io, f, res, ldres,
+                      (norm_kind){ VBG_BF16, VBG_BF16, VBG_ACT_RELU, true });
+    else if (fast && act == VBG_ACT_SILU)
         scale_rows_as(io, f, NULL, 0,
                       (norm_kind){ VBG_BF16, VBG_BF16, VBG_ACT_SILU, false });
     else if (fast && act == VBG_ACT_RELU)
@@ -292,36 +295,50 @@ VF_INLINE void back_sums_as(double *sum, double *sumx, const vbg_norm_back *b,
 
 static bool all_bf16(const vbg_norm_back *b)
 {
-    return b->xt == VBG_BF16 && b->yt == VBG_BF16 && !b->res;
+    return b->xt == VBG_BF16 && b->yt == VBG_BF16;
 }
 
+/* The kinds that networks have, and any other. */
 static void back_sums(double *sum, double *sumx, const vbg_norm_back *b, size_t piece)
 {
-    if (all_bf16(b) && b->act == VBG_ACT_SILU)
-        back_sums_as(sum, sumx, b,
-                     (norm_kind){ VBG_BF16, VBG_BF16, VBG_ACT_SILU, false }, piece);
+    const vbg_dtype h = VBG_BF16;
+    const bool bf16 = all_bf16(b), fast = bf16 && !b->res;
+
+    if (fast && b->act == VBG_ACT_SILU)
+        back_sums_as(sum, sumx, b, (norm_kind){ h, h, VBG_ACT_SILU, false }, piece);
+    else if (fast && b->act == VBG_ACT_RELU)
+        back_sums_as(sum, sumx, b, (norm_kind){ h, h, VBG_ACT_RELU, false }, piece);
+    else if (fast && b->act == VBG_ACT_NONE)
+        back_sums_as(sum, sumx, b, (norm_kind){ h, h, VBG_ACT_NONE, false }, piece);
+    else if (bf16 && b->res && b->act == VBG_ACT_RELU)
+        back_sums_as(sum, sumx, b, (norm_kind){ h, h, VBG_ACT_RELU, true }, piece);
     else
         back_sums_as(sum, sumx, b,
                      (norm_kind){ b->xt, b->yt, b->act, b->res != NULL }, piece);
 }
 
-VF_INLINE void map_lanes(const vbg_norm_back *b, norm_kind k, const float *const f[3],
-                         size_t r, size_t j, size_t n)
+/* What a map does beside dx = fz dz: statistics that depend on x, sums, dz for res. */
+typedef struct map_kind {
+    bool dx, dres, stats, plus;
+} map_kind;
+
+VF_INLINE void map_lanes(const vbg_norm_back *b, norm_kind k, map_kind does,
+                         const float *const f[3], size_t r, size_t j, size_t n)
 {
     vf x = get_lanes(b->x, k.xt, r * b->ldx + j, n), dz = back_dz(b, k, r, j, n, x);
 
-    if (b->dres)
+    if (does.dres)
         vf_put_n(b->dres, k.yt, r * b->lddres + j, dz, n);
-    if (!b->dx)
+    if (!does.dx)
         return;
     vf dx = vf_mul(dz, load_lanes(f[0] + j, n));
-    if (b->centre)
-        x = vf_sub(x, load_lanes(b->centre + j, n));
-    if (f[1])
+    if (does.stats) {
+        if (b->centre)
+            x = vf_sub(x, load_lanes(b->centre + j, n));
         dx = vf_fma(x, load_lanes(f[1] + j, n), dx);
-    if (f[2])
         dx = vf_add(dx, load_lanes(f[2] + j, n));
-    if (b->plus)
+    }
+    if (does.plus)
         dx = vf_add(dx, get_lanes(b->plus, k.xt, r * b->ldplus + j, n));
     if (n == VF)
         vf_put(b->dx, k.xt, r * b->lddx + j, dx);
@@ -329,26 +346,51 @@ VF_INLINE void map_lanes(const vbg_norm_back *b, norm_kind k, const float *const
         vf_put_n(b->dx, k.xt, r * b->lddx + j, dx, n);
 }
 
-VF_INLINE void back_map_as(const vbg_norm_back *b, norm_kind k, const float *const f[3])
+VF_INLINE void back_map_as(const vbg_norm_back *b, norm_kind k, map_kind does,
+                           const float *const f[3])
 {
     for (size_t r = 0; r < b->rows; r++) {
         size_t j = 0;
         for (; j + VF <= b->cols; j += VF)
-            map_lanes(b, k, f, r, j, VF);
+            map_lanes(b, k, does, f, r, j, VF);
         if (j < b->cols)
-            map_lanes(b, k, f, r, j, b->cols - j);
+            map_lanes(b, k, does, f, r, j, b->cols - j);
     }
+}
+
+/* bf16 of one act, with statistics, without res. */
+VF_INLINE void back_map_act(const vbg_norm_back *b, vbg_act act, const float *const f[3])
+{
+    const norm_kind k = { VBG_BF16, VBG_BF16, act, false };
+
+    if (b->plus)
+        back_map_as(b, k, (map_kind){ .dx = true, .stats = true, .plus = true }, f);
+    else
+        back_map_as(b, k, (map_kind){ .dx = true, .stats = true }, f);
 }
 
 static void back_map(const vbg_norm_back *b, const float *fz, const float *fx,
                      const float *f1)
 {
     const float *const f[3] = { fz, fx, f1 };
+    const bool fast = all_bf16(b) && b->dx && fx && f1 && (!b->res == !b->dres);
 
-    if (all_bf16(b) && b->act == VBG_ACT_SILU)
-        back_map_as(b, (norm_kind){ VBG_BF16, VBG_BF16, VBG_ACT_SILU, false }, f);
+    if (fast && !b->res && b->act == VBG_ACT_SILU)
+        back_map_act(b, VBG_ACT_SILU, f);
+    else if (fast && !b->res && b->act == VBG_ACT_RELU)
+        back_map_act(b, VBG_ACT_RELU, f);
+    else if (fast && !b->res && b->act == VBG_ACT_NONE)
+        back_map_act(b, VBG_ACT_NONE, f);
+    else if (fast && b->res && !b->plus && b->act == VBG_ACT_RELU)
+        back_map_as(b, (norm_kind){ VBG_BF16, VBG_BF16, VBG_ACT_RELU, true },
+                    (map_kind){ .dx = true, .dres = true, .stats = true }, f);
     else
-        back_map_as(b, (norm_kind){ b->xt, b->yt, b->act, b->res != NULL }, f);
+        back_map_as(b, (norm_kind){ b->xt, b->yt, b->act, b->res != NULL },
+                    (map_kind){ .dx = b->dx != NULL,
+                                .dres = b->dres != NULL,
+                                .stats = fx != NULL,
+                                .plus = b->plus != NULL },
+                    f);
 }
 
 /* A row of layer norm: what its lanes share. */

@@ -157,8 +157,27 @@ static void gather_back(const vbg_gather_back_args *a)
                            i * a->lddy, a->c, a->weight[k]);
 }
 
+/* One channel, a value at a time: masks on logits. */
+static void bilinear_row_back_single(const vbg_bilinear_back_args *a)
+{
+    for (size_t i = 0; i < a->ow; i++) {
+        const float d = a->t == VBG_BF16
+                            ? vbg_bf16_to_f32(((const uint16_t *)a->dy)[i * a->lddy])
+                            : ((const float *)a->dy)[i * a->lddy];
+        const float right = a->weight * a->fx[i], left = a->weight * (1 - a->fx[i]);
+        float *first = a->dx + a->x0[i], *second = a->dx + a->x1[i];
+        *first = __builtin_fmaf(d, left, *first);
+        if (right != 0)
+            *second = __builtin_fmaf(d, right, *second);
+    }
+}
+
 static void bilinear_row_back(const vbg_bilinear_back_args *a)
 {
+    if (a->c == 1) {
+        bilinear_row_back_single(a);
+        return;
+    }
     for (size_t i = 0; i < a->ow; i++) {
         float right = a->weight * a->fx[i], left = a->weight * (1 - a->fx[i]);
         add_scaled(a->dx + (size_t)a->x0[i] * a->c, a->dy, a->t, i * a->lddy, a->c, left);

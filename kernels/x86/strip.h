@@ -225,6 +225,17 @@ static inline void copy_run(const strips *s, char *dst, const char *image, int i
     }
 }
 
+/* n values: a masked move where they are few, which a call of memcpy would cost more. */
+static inline void copy_values(char *dst, const char *src, size_t n)
+{
+    if (n > DEPTH) {
+        memcpy(dst, src, 2 * n);
+        return;
+    }
+    const __mmask32 m = (__mmask32)(((uint64_t)1 << n) - 1);
+    _mm512_mask_storeu_epi16(dst, m, _mm512_maskz_loadu_epi16(m, src));
+}
+
 /* Whole patches of n*oh*ow pixels first..: tap after tap, c channels each. */
 static inline void copy_patches(const strips *s, char *dst, const segment *g,
                                 const char *image)
@@ -238,7 +249,8 @@ static inline void copy_patches(const strips *s, char *dst, const segment *g,
         for (int x = g->x0; x < g->x1; x++, dst += s->pitch) {
             char *p = dst;
             int ix0 = x * a->stride_x - a->pad_left;
-            memset(dst, 0, s->k * 2);
+            for (size_t k = 0; k < s->k; k += DEPTH)
+                _mm512_storeu_si512(dst + 2 * k, _mm512_setzero_si512());
             for (int ky = 0; ky < a->kh; ky++) {
                 int iy = y * a->stride_y - a->pad_top + ky * a->dil_y;
                 size_t tap_row = s->c * 2 * (size_t)a->kw;
@@ -248,7 +260,7 @@ static inline void copy_patches(const strips *s, char *dst, const segment *g,
                 const char *row =
                     image + (size_t)(iy >> up) * (size_t)a->w_in * a->ldx * 2;
                 if (together && ix0 >= 0 && ix0 + a->kw <= a->w_in) {
-                    memcpy(p, row + (size_t)ix0 * s->c * 2, tap_row);
+                    copy_values(p, row + (size_t)ix0 * s->c * 2, tap_row / 2);
                     continue;
                 }
                 for (int kx = 0; kx < a->kw; kx++, p += s->c * 2) {
