@@ -32,7 +32,7 @@ static const vbg_option options[] = {
     { "config-from", 0, VBG_OPT_STRING, "DIR", NULL, NULL,
       "folder for configs and tokenizer the file lacks", "input", VBG_OPT_COMMON },
     { "caa", 0, VBG_OPT_STRING, "FILE", NULL, NULL,
-      "add the panorama (CAA) blocks of FILE (a .vbg file, where IN is one)", "input",
+      "add the panorama (CAA) blocks of FILE", "input",
       VBG_OPT_COMMON },
     { "vae", 0, VBG_OPT_STRING, "FILE", NULL, NULL,
       "IN is a .vbg file: the autoencoder of FILE, another one, instead of its own",
