@@ -7,26 +7,10 @@
 
 #include "engine/picture_io.h"
 #include "tests/program.h"
+#include "tests/texts.h"
 #include "tools/rooms/files.h"
 
 enum { W = 256, H = 128, PANOS = 6, REGION = 32 /* columns of a region */ };
-
-static const char vae_config[] =
-    "{\"block_out_channels\":[8,16,16],\"latent_channels\":4,\"layers_per_block\":1,"
-    "\"norm_num_groups\":4,\"mid_block_add_attention\":false}";
-static const char unet_config[] =
-    "{\"unet\":{\"block_out_channels\":[16,32],\"attention_head_dim\":[1,1],"
-    "\"norm_num_groups\":4,\"cross_attention_dim\":16,\"down_block_types\":"
-    "[\"DownBlock2D\",\"CrossAttnDownBlock2D\"],\"up_block_types\":"
-    "[\"CrossAttnUpBlock2D\",\"UpBlock2D\"]},\"text\":{\"hidden_size\":16,"
-    "\"num_hidden_layers\":1,\"num_attention_heads\":1,\"intermediate_size\":32}}";
-
-static inline void write_text(const char *path, const char *text)
-{
-    FILE *f = fopen(path, "w");
-
-    cr_assert(f && fputs(text, f) >= 0 && fclose(f) == 0, "%s", path);
-}
 
 /* Region u / REGION, half a metre further each; the upper rows are the sky. */
 static inline void write_truth(const char *dir, int i)

@@ -17,27 +17,17 @@
 #include "models/vae.h"
 #include "tools/train/base.h"
 #include "tests/program.h"
+#include "tests/texts.h"
 #include "tools/train/base_tokenizer.h"
 
 enum { PICTURES = 10, SIDE = 64 };
 
-static const char vae_config[] =
-    "{\"block_out_channels\":[8,16,16],\"latent_channels\":4,\"layers_per_block\":1,"
-    "\"norm_num_groups\":4,\"mid_block_add_attention\":false}";
-static const char unet_config[] =
-    "{\"unet\":{\"block_out_channels\":[16,32],\"attention_head_dim\":[1,1],"
-    "\"norm_num_groups\":4,\"cross_attention_dim\":16,\"down_block_types\":"
-    "[\"DownBlock2D\",\"CrossAttnDownBlock2D\"],\"up_block_types\":"
-    "[\"CrossAttnUpBlock2D\",\"UpBlock2D\"]},\"text\":{\"hidden_size\":16,"
-    "\"num_hidden_layers\":1,\"num_attention_heads\":1,\"intermediate_size\":32}}";
-
-static void write_text(const char *dir, const char *name, const char *text)
+static void write_in(const char *dir, const char *name, const char *text)
 {
     char path[256];
 
     snprintf(path, sizeof path, "%s/%s", dir, name);
-    FILE *f = fopen(path, "w");
-    cr_assert(f && fputs(text, f) >= 0 && fclose(f) == 0);
+    write_text(path, text);
 }
 
 static void write_picture(const char *dir, int i)
@@ -60,7 +50,7 @@ static void write_picture(const char *dir, int i)
     vbg_picture_free(&p);
     snprintf(path, sizeof path, "data/p%d.txt", i);
     snprintf(text, sizeof text, "a %s room, a lamp on the left, number %d", colour, i);
-    write_text(dir, path, text);
+    write_in(dir, path, text);
 }
 
 static char *make_folder(void)
@@ -110,7 +100,7 @@ static int command(int (*run)(int, char **), const char *dir, const char *fmt, .
 
 static void train_vae(const char *dir)
 {
-    write_text(dir, "vae.json", vae_config);
+    write_in(dir, "vae.json", vae_config);
     cr_assert_eq(
         command(vbg_train_base_vae, dir,
                 "-d %s/data -o %s/vae --config %s/vae.json --crop 32 --val-crop 32 "
@@ -135,7 +125,7 @@ Test(base, vae_continues_bit_for_bit)
         "--steps %d --warmup 2 --shrink 0.5 --lr 0.003 --schedule constant "
         "--resume";
 
-    write_text(dir, "vae.json", vae_config);
+    write_in(dir, "vae.json", vae_config);
     cr_assert_eq(command(vbg_train_base_vae, dir, fmt, dir, dir, dir, 9), 0);
     char move[256];
     snprintf(move, sizeof move, "mv %s/part %s/whole", dir, dir);
@@ -231,7 +221,7 @@ Test(base, decoder_of_larger_pictures)
     double error = 0, size = 0;
 
     train_vae(dir);
-    write_text(dir, "grown.json", grown);
+    write_in(dir, "grown.json", grown);
     cr_assert_eq(command(vbg_train_base_vae, dir,
                          "-d %s/data -o %s/up --model %s/vae/model.vbg --decoder-only "
                          "--config %s/grown.json --crop 16 --val-crop 32 -b 2 --steps 1 "
@@ -277,7 +267,7 @@ Test(base, vae_with_a_critic)
         "--warmup 2 --lr 0.003 --schedule constant --gan 0.2 --gan-start 0.3 "
         "--log-every 1 --keep-every 5%s%s";
 
-    write_text(dir, "vae.json", vae_config);
+    write_in(dir, "vae.json", vae_config);
     cr_assert_eq(command(vbg_train_base_vae, dir, fmt, dir, dir, "whole", dir, "", ""),
                  0);
     cr_assert(has_critic(dir, "whole/last.vbg") && !has_critic(dir, "whole/model.vbg"));
@@ -305,7 +295,7 @@ Test(base, text_and_unet_make_a_package)
     vbg_err err = { 0 };
 
     train_vae(dir);
-    write_text(dir, "unet.json", unet_config);
+    write_in(dir, "unet.json", unet_config);
     for (int eps = 0; eps < 2; eps++)
         cr_assert_eq(command(vbg_train_base_unet, dir,
                              "-d %s/data -o %s/room%d --vae %s/vae/model.vbg --size 64 "
@@ -342,7 +332,7 @@ Test(base, panoramas_are_views)
         cr_assert(vbg_picture_save(path, &p, NULL, 90, &err) == VBG_OK);
         vbg_picture_free(&p);
         snprintf(path, sizeof path, "data/q%d.txt", i);
-        write_text(dir, path, "all\nv0\nv1\nv2\nv3\nv4\nv5\nv6\nv7\n");
+        write_in(dir, path, "all\nv0\nv1\nv2\nv3\nv4\nv5\nv6\nv7\n");
     }
     snprintf(path, sizeof path, "%s/data", dir);
     cr_assert(vbg_samples_open(&s, path, &(vbg_samples_opt){ .strict = true }, &err) ==
@@ -393,7 +383,7 @@ Test(base, two_ranks_are_one_with_twice_the_batch)
                                  "--lr 0.003 --schedule constant --precision f32 -t 1 "
                                  "--optimizer sgd";
 
-    write_text(dir, "vae.json", vae_config);
+    write_in(dir, "vae.json", vae_config);
     snprintf(line, sizeof line,
              "%s/vbg-train base vae -d %s/data --config %s/vae.json -o %s/one "
              "--accumulate 2 %s",

@@ -10,6 +10,7 @@
 #include "tests/judge_rooms.h"
 #include "tests/json_answer.h"
 #include "tests/program.h"
+#include "tests/texts.h"
 #include "tools/judge/facts.h"
 #include "tools/judge/verdict.h"
 #include "tools/judge/views.h"
@@ -189,15 +190,6 @@ Test(variety, pairs_of_a_triangle)
 }
 
 /* ---- training and judging ---- */
-
-static void write_text(const char *path, const char *text)
-{
-    FILE *f = fopen(path, "w");
-
-    cr_assert(f);
-    fputs(text, f);
-    fclose(f);
-}
 
 static const char prompts[] =
     "{\"prompts\":["

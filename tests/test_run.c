@@ -10,6 +10,7 @@
 #include "engine/picture_io.h"
 #include "tests/malformed.h"
 #include "tests/program.h"
+#include "tests/texts.h"
 #include "video/reader.h"
 
 enum { W = 64, H = 48, FRAMES = 6 };
@@ -305,15 +306,6 @@ static void refused(const char *const *argv, int code, const char *word)
 
 #define REFUSED(code, word, ...)                                                         \
     refused((const char *const[]){ "vbg-run", __VA_ARGS__, NULL }, code, word)
-
-static void write_text(const char *path, const char *text)
-{
-    FILE *f = fopen(path, "wb");
-
-    cr_assert(f);
-    fputs(text, f);
-    fclose(f);
-}
 
 Test(run, refuses, .fini = remove_scratch, .timeout = 100)
 {
