@@ -388,6 +388,19 @@ Test(loop, no_number_stops_and_names_the_sample)
     remove_folder(dir);
 }
 
+/* Nothing is promised that is not there. */
+Test(loop, no_number_before_any_checkpoint)
+{
+    char *dir = folder();
+    line_model m = { .nan_at = 1 };
+    vbg_err err;
+
+    cr_assert(run(&m, ARGS("-o", dir, "--save-every", "10"), &err) == VBG_EFORMAT);
+    cr_assert(strstr(err.text, "there is no checkpoint yet"), "%s", err.text);
+    cr_assert(!strstr(err.text, "last.vbg"), "%s", err.text);
+    remove_folder(dir);
+}
+
 Test(loop, one_trainer_a_folder)
 {
     char *dir = folder();

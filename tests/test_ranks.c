@@ -213,3 +213,36 @@ Test(ranks, a_process_that_dies_ends_all)
     command(line, sizeof line, "", "dies", more);
     cr_assert(system(line) == 0, "it goes on alone");
 }
+
+/* How often a word stands in what was said. */
+static int times_said(const char *word)
+{
+    char text[2000];
+    int times = 0;
+    FILE *f = fopen(in_scratch("said"), "r");
+
+    cr_assert(f);
+    while (fgets(text, sizeof text, f))
+        times += strstr(text, word) != NULL;
+    fclose(f);
+    return times;
+}
+
+Test(ranks, say_everything_once)
+{
+    char line[2400], *quiet;
+
+    if (!have_ranks()) {
+        cr_log_warn("skipped: no Open MPI here or not in this build");
+        return;
+    }
+    write_people("people", 4);
+    command(line, sizeof line, MPIRUN, "once", "--batch 2 --steps 1 2>");
+    quiet = strstr(line, " -q ");
+    cr_assert(quiet != NULL);
+    memset(quiet, ' ', 4);
+    strcat(line, in_scratch("said"));
+    cr_assert(system(line) == 0);
+    cr_assert_eq(times_said("pairs to train on"), 1);
+    cr_assert_eq(times_said("values and moments"), 1);
+}

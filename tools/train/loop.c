@@ -65,7 +65,7 @@ static double rate_at(const vbg_course *c)
 static vbg_status refuse(vbg_course *c, const char *what, uint64_t job, int slot,
                          vbg_err *err)
 {
-    char samples[400] = "";
+    char samples[400] = "", good[4300];
     json_t *e = vbg_log_event("train", c->step + 1);
 
     if (c->l->calls->describe && slot >= 0)
@@ -74,11 +74,10 @@ static vbg_status refuse(vbg_course *c, const char *what, uint64_t job, int slot
     vbg_log_write(c->log, e);
     vbg_log_warn(c->log, c->step + 1, "%s is not a number at step %ld%s%s", what,
                  c->step + 1, samples[0] ? ", samples: " : "", samples);
-    return vbg_fail(
-        err, VBG_EFORMAT,
-        "%s is not a number at step %ld%s%s%s; the last good state is %s/last.vbg", what,
-        c->step + 1, samples[0] ? " (" : "", samples, samples[0] ? ")" : "",
-        c->l->opt.out);
+    vbg_course_last_good(c, good, sizeof good);
+    return vbg_fail(err, VBG_EFORMAT, "%s is not a number at step %ld%s%s%s; %s", what,
+                    c->step + 1, samples[0] ? " (" : "", samples, samples[0] ? ")" : "",
+                    good);
 }
 
 /* Ranks take the jobs in turn. */
@@ -330,10 +329,12 @@ static void lost(void *arg, int rank)
 {
     vbg_course *c = arg;
     vbg_err err = { "" };
+    char good[4300];
 
+    vbg_course_last_good(c, good, sizeof good);
     if (c->ranks.rank == 0 || vbg_lock_take(&c->lock, c->l->opt.out, &err) == VBG_OK)
-        vbg_error("process %d of %d died at step %ld; the last good state is %s/last.vbg",
-                  rank, c->ranks.count, c->step + 1, c->l->opt.out);
+        vbg_error("process %d of %d died at step %ld; %s", rank, c->ranks.count,
+                  c->step + 1, good);
 }
 
 vbg_status vbg_loop_run(vbg_loop *l, vbg_err *err)

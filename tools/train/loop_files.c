@@ -123,6 +123,17 @@ void vbg_course_close(vbg_course *c)
 
 /* ---- checkpoints ---- */
 
+void vbg_course_last_good(const vbg_course *c, char *text, size_t size)
+{
+    char path[4200];
+
+    vbg_course_path(c, path, sizeof path, "last.vbg");
+    if (access(path, F_OK) == 0)
+        snprintf(text, size, "the last good state is %s", path);
+    else
+        snprintf(text, size, "there is no checkpoint yet");
+}
+
 void vbg_course_averages(vbg_course *c)
 {
     if (c->l->opt.optim.ema > 0)

@@ -1,5 +1,6 @@
 /* The options that every training has; see tools/train/loop.h. */
 #include "tools/train/loop.h"
+#include "tools/train/ranks.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -130,6 +131,8 @@ int vbg_trainer_main(const vbg_trainer *t, void *arg, int argc, char **argv)
     if (code >= 0)
         return code;
     vbg_message_setup(v);
+    if (vbg_ranks_follows())
+        vbg_message_quiet();
     vbg_signals_setup();
     code = vbg_exit_code(t->train(arg, &program, v, &err), &err);
     t->close(arg);

@@ -42,6 +42,8 @@ void vbg_course_path(const vbg_course *c, char *path, size_t size, const char *f
 /* Folders, lock, log; reads the checkpoint to go on from. */
 vbg_status vbg_course_open(vbg_course *c, vbg_err *err);
 void vbg_course_close(vbg_course *c);
+/* Where a training that fails now can go on from, as the end of a sentence. */
+void vbg_course_last_good(const vbg_course *c, char *text, size_t size);
 /* last.vbg, every-N and compact checkpoints, model.vbg; last: the training ends.  A
  * failure is a warning and remembered. */
 void vbg_course_save(vbg_course *c, bool last);

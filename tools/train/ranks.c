@@ -10,6 +10,14 @@ static bool under_mpirun(void)
     return getenv("OMPI_COMM_WORLD_SIZE") || getenv("PMI_RANK");
 }
 
+bool vbg_ranks_follows(void)
+{
+    const char *open_mpi = getenv("OMPI_COMM_WORLD_RANK"), *other = getenv("PMI_RANK");
+    const char *rank = open_mpi ? open_mpi : other;
+
+    return rank && strtol(rank, NULL, 10) > 0;
+}
+
 #ifdef VBG_HAVE_MPI
 
 #include <errno.h>

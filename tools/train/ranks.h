@@ -19,6 +19,10 @@ typedef struct vbg_ranks {
     void *arg;
 } vbg_ranks;
 
+/* Whether mpirun began this process as another than the first: such a one says nothing
+ * but errors, from its very beginning. */
+bool vbg_ranks_follows(void);
+
 /* Joins the other processes.  Errors: VBG_EUNSUPPORTED (mpirun, but a build without
  * MPI). */
 vbg_status vbg_ranks_start(vbg_ranks *r, vbg_err *err);
