@@ -428,12 +428,11 @@ static void shoot(rig *g, const vbg_camera_mode *mode, vbg_raw_frame shot[FAKE_C
     cr_assert_eq(vbg_frame_new(&f, mode->w, mode->h, NULL), VBG_OK);
     for (int i = 0; i < FAKE_CYCLE; i++) {
         cr_assert_eq(vbg_frame_new(&shot[i].frame, W, H, NULL), VBG_OK);
+        cr_assert_eq(vbg_camera_next(camera, vbg_ctx_kernels(g->ctx), &f, 1000, &err),
+                     VBG_CAMERA_FRAME, "%s", err.text);
         cr_assert_eq(
-            vbg_camera_next(camera, vbg_ctx_kernels(g->ctx), &f, 1000, &err),
-            VBG_CAMERA_FRAME, "%s", err.text);
-        cr_assert_eq(vbg_frame_scale(scaler, vbg_ctx_kernels(g->ctx), &shot[i].frame, &f,
-                                     NULL),
-                     VBG_OK);
+            vbg_frame_scale(scaler, vbg_ctx_kernels(g->ctx), &shot[i].frame, &f, NULL),
+            VBG_OK);
     }
     vbg_frame_free(&f);
     vbg_frame_scaler_free(scaler);
@@ -481,8 +480,7 @@ static void all_old_masks(const vbg_camera_mode *mode, int step)
         now->index = 10;
         cr_assert(
             vbg_compose(g.ctx, out, now, vbg_carry_run(k, g.ctx, now, &mask), &back));
-        const int n =
-            count_room(&vbg_out_frame_pixels(out)->yuv, i % FAKE_CYCLE, step);
+        const int n = count_room(&vbg_out_frame_pixels(out)->yuv, i % FAKE_CYCLE, step);
         cr_expect_eq(n, 0, "%s %dx%d, step %d, mask of frame %d in frame %d: %d pixels",
                      vbg_fourcc_text(name, mode->fourcc), mode->w, mode->h, step,
                      i / FAKE_CYCLE, i % FAKE_CYCLE, n);
