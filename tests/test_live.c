@@ -407,6 +407,18 @@ static int count_room(const vbg_yuv *v, int n, int step)
     return count;
 }
 
+/* Pixels of person n, 16 and more from his rim, that are not or not wholly taken for him.
+ */
+static int count_holes(const vbg_picture *alpha, int n, int step)
+{
+    int count = 0;
+
+    for (int y = 0; y < H; y++)
+        for (int x = 0; x < W; x++)
+            count += vbg_picture_row(alpha, y)[x] < 230 && inside(x, y, n, step, -16);
+    return count;
+}
+
 /* The frames of a camera's cycle, as a session gets them. */
 static void shoot(rig *g, const vbg_camera_mode *mode, vbg_raw_frame shot[FAKE_CYCLE])
 {
@@ -441,8 +453,8 @@ static void shoot(rig *g, const vbg_camera_mode *mode, vbg_raw_frame shot[FAKE_C
 }
 
 /* Whatever frame (of the eight there are) a mask of mode "latest" was made from: nothing
- * of the room in whatever frame it is used for.  All there is, without a session and its
- * clock. */
+ * of the room in whatever frame it is used for, and at the soak's pace no hole in the
+ * person.  All there is, without a session and its clock. */
 static void all_old_masks(const vbg_camera_mode *mode, int step)
 {
     const vbg_ctx_opt one = { .threads = 1, .isa = VBG_ISA_BEST };
@@ -478,12 +490,15 @@ static void all_old_masks(const vbg_camera_mode *mode, int step)
         vbg_carry_run(k, g.ctx, then, &mask);
         now->epoch = i;
         now->index = 10;
-        cr_assert(
-            vbg_compose(g.ctx, out, now, vbg_carry_run(k, g.ctx, now, &mask), &back));
+        const vbg_mask *carried = vbg_carry_run(k, g.ctx, now, &mask);
+        cr_assert(vbg_compose(g.ctx, out, now, carried, &back));
         const int n = count_room(&vbg_out_frame_pixels(out)->yuv, i % FAKE_CYCLE, step);
-        cr_expect_eq(n, 0, "%s %dx%d, step %d, mask of frame %d in frame %d: %d pixels",
-                     vbg_fourcc_text(name, mode->fourcc), mode->w, mode->h, step,
-                     i / FAKE_CYCLE, i % FAKE_CYCLE, n);
+        const int holes = count_holes(&carried->alpha, i % FAKE_CYCLE, step);
+        cr_expect(n == 0 && (step > 2 || 1000 * holes <= W * H),
+                  "%s %dx%d, step %d, mask of frame %d in frame %d: %d pixels of the "
+                  "room, %d of the person missing",
+                  vbg_fourcc_text(name, mode->fourcc), mode->w, mode->h, step,
+                  i / FAKE_CYCLE, i % FAKE_CYCLE, n, holes);
     }
     for (int i = 0; i < FAKE_CYCLE; i++)
         vbg_frame_free(&shot[i].frame);

@@ -3,9 +3,11 @@
  *     alpha'(x) = alpha(x - flow(x))
  *
  * The flow is that of the person: measured from the mask's frame to this one, at a
- * quarter of the size, on cells that he covers, and spread to the cells around him.
- * Where the present picture then does not look like what the flow says, he is not believed
- * to be (video/doubt.h).
+ * quarter of the size, on cells that he covers, and spread to the cells around him.  Ways
+ * that do not lead back, or that the neighbours do not share, are not believed: on plain
+ * cloth, noise (of a JPEG, say) looks like a motion of any length.
+ * Where the present picture then does not look like what the flow says, he is not
+ * believed to be (video/doubt.h).
  * Source: Bouguet 2000 for the flow. */
 #ifndef VBG_VIDEO_CARRY_H
 #define VBG_VIDEO_CARRY_H

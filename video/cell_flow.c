@@ -22,9 +22,12 @@ vbg_status vbg_cell_flow_open(vbg_cell_flow *f, int w, int h, int least, vbg_err
     f->cell = vbg_alloc(n * sizeof *f->cell);
     f->from = vbg_alloc(n * sizeof *f->from);
     f->to = vbg_alloc(n * sizeof *f->to);
+    f->back = vbg_alloc(n * sizeof *f->back);
     f->ok = vbg_alloc(n);
+    f->back_ok = vbg_alloc(n);
     f->unlike = vbg_alloc(n * sizeof *f->unlike);
-    if (st == VBG_OK && (!f->cell || !f->from || !f->to || !f->ok || !f->unlike))
+    if (st == VBG_OK && (!f->cell || !f->from || !f->to || !f->back || !f->ok ||
+                         !f->back_ok || !f->unlike))
         st = vbg_fail(err, VBG_ENOMEM, "out of memory");
     if (st != VBG_OK)
         vbg_cell_flow_close(f);
@@ -39,7 +42,9 @@ void vbg_cell_flow_close(vbg_cell_flow *f)
     vbg_free_mem(f->cell);
     vbg_free_mem(f->from);
     vbg_free_mem(f->to);
+    vbg_free_mem(f->back);
     vbg_free_mem(f->ok);
+    vbg_free_mem(f->back_ok);
     vbg_free_mem(f->unlike);
     *f = (vbg_cell_flow){ .count = 0 };
 }
@@ -86,7 +91,7 @@ void vbg_cell_flow_add(vbg_cell_flow *f, int cell)
     f->cell[f->count++] = cell;
 }
 
-void vbg_cell_flow_track(vbg_cell_flow *f, vbg_ctx *c, int from)
+static void track(vbg_cell_flow *f, vbg_ctx *c, int from, const vbg_flow_points *points)
 {
     static const vbg_flow_opt opt = { .win_w = WINDOW,
                                       .win_h = WINDOW,
@@ -95,12 +100,28 @@ void vbg_cell_flow_track(vbg_cell_flow *f, vbg_ctx *c, int from)
                                       .epsilon = 0.03f,
                                       .min_eigenvalue = 1e-4f };
 
-    vbg_flow_track(c, &f->pyramid[from], &f->pyramid[!from], &opt,
-                   &(vbg_flow_points){ .count = f->count,
-                                       .from = f->from,
-                                       .to = f->to,
-                                       .status = f->ok,
-                                       .err = f->unlike });
+    vbg_flow_track(c, &f->pyramid[from], &f->pyramid[!from], &opt, points);
+}
+
+void vbg_cell_flow_track(vbg_cell_flow *f, vbg_ctx *c, int from)
+{
+    track(f, c, from,
+          &(vbg_flow_points){ .count = f->count,
+                              .from = f->from,
+                              .to = f->to,
+                              .status = f->ok,
+                              .err = f->unlike });
+}
+
+void vbg_cell_flow_check(vbg_cell_flow *f, vbg_ctx *c, int from)
+{
+    track(f, c, !from,
+          &(vbg_flow_points){
+              .count = f->count, .from = f->to, .to = f->back, .status = f->back_ok });
+    for (int i = 0; i < f->count; i++) {
+        const float dx = f->back[i].x - f->from[i].x, dy = f->back[i].y - f->from[i].y;
+        f->ok[i] = f->ok[i] && f->back_ok[i] && dx * dx + dy * dy <= 1;
+    }
 }
 
 float vbg_cell_flow_trust(const vbg_cell_flow *f, int i)

@@ -25,9 +25,9 @@ typedef struct vbg_cell_flow {
     /* of the listed cells */
     int count;
     int *cell; /* y * cells_w + x */
-    vbg_point *from, *to;
-    uint8_t *ok;   /* found in the other picture */
-    float *unlike; /* mean difference of levels there */
+    vbg_point *from, *to, *back;
+    uint8_t *ok, *back_ok; /* found in the other picture, and back */
+    float *unlike;         /* mean difference of levels there */
 } vbg_cell_flow;
 
 /* For frames of w x h; the small picture has at least `least` pixels on either side.
@@ -52,6 +52,10 @@ vbg_point vbg_cell_flow_middle(const vbg_cell_flow *f, int cell);
 void vbg_cell_flow_add(vbg_cell_flow *f, int cell);
 /* Fills to, ok and unlike of the listed cells: from pyramid `from` into the other. */
 void vbg_cell_flow_track(vbg_cell_flow *f, vbg_ctx *c, int from);
+/* After that: follows what was found back again.  ok becomes 0 where the way back ends
+ * more than a pixel from where it began, as it does where there is nothing to follow but
+ * noise. */
+void vbg_cell_flow_check(vbg_cell_flow *f, vbg_ctx *c, int from);
 /* Is the i-th listed cell's way to be believed?  0: no, 1: the same levels there. */
 float vbg_cell_flow_trust(const vbg_cell_flow *f, int i);
 
