@@ -63,10 +63,14 @@ static void compute(const square *s, vbg_picture *to, const vbg_picture *from, i
                     int y0, int x1, int y1)
 {
     for (int y = y0; y < y1; y++) {
+        const shift left = shift_at(s, s->x0, y), right = shift_at(s, s->x0 + s->side, y);
+        const float grow_x = (right.dx - left.dx) * s->part;
+        const float grow_y = (right.dy - left.dy) * s->part;
         uint8_t *d = vbg_picture_row(to, y);
         for (int x = x0; x < x1; x++) {
-            const shift v = shift_at(s, x, y);
-            d[x] = sample(from, (float)x - v.dx, (float)y - v.dy);
+            const float at = (float)(x - s->x0);
+            d[x] = sample(from, (float)x - left.dx - at * grow_x,
+                          (float)y - left.dy - at * grow_y);
         }
     }
 }

@@ -89,9 +89,10 @@ static int compare(vbg_doubt *d, const vbg_picture *expected, const vbg_picture 
     return level - LEVELS / 2;
 }
 
-static uint8_t judge(const vbg_doubt *d, const vbg_picture *expected, int i, int light)
+static uint8_t judge(const vbg_doubt *d, const vbg_picture *expected, int x, int y,
+                     int light)
 {
-    const int x = i % d->w, y = i / d->w;
+    const int i = y * d->w + x;
     const int level = d->change[i] - light + vbg_picture_row(expected, y)[x];
     int low = 255, high = 0;
 
@@ -112,13 +113,15 @@ static int start(vbg_doubt *d, const vbg_picture *expected, const vbg_picture *a
 {
     int n = 0;
 
-    for (int i = 0; i < d->w * d->h; i++) {
-        const int a = alpha_at(alpha, i % d->w, i / d->w, scale);
-        d->doubt[i] = a > 0 ? judge(d, expected, i, light) : ALIKE;
-        d->open[i] = a > 0 && (a < PERSON || d->doubt[i] != ALIKE);
-        vbg_picture_row(&d->keep, i / d->w)[i % d->w] = 255;
-        if (a == 0)
-            d->queue[n++] = i;
+    for (int y = 0; y < d->h; y++) {
+        memset(vbg_picture_row(&d->keep, y), 255, (size_t)d->w);
+        for (int x = 0; x < d->w; x++) {
+            const int a = alpha_at(alpha, x, y, scale), i = y * d->w + x;
+            d->doubt[i] = a > 0 ? judge(d, expected, x, y, light) : ALIKE;
+            d->open[i] = a > 0 && (a < PERSON || d->doubt[i] != ALIKE);
+            if (a == 0)
+                d->queue[n++] = i;
+        }
     }
     return n;
 }
