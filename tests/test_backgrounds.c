@@ -258,8 +258,8 @@ Test(streams, slow_and_gone, .timeout = 60)
     vbg_ctx_free(c);
 }
 
-/* A window on SDL's driver without a screen; without SDL2 one line says what to install.
- */
+/* A window on SDL's driver without a screen; without SDL2 one line says what to install,
+ * without a screen one says so. */
 Test(streams, preview, .timeout = 60)
 {
     vbg_ctx *c = context();
@@ -267,6 +267,11 @@ Test(streams, preview, .timeout = 60)
     vbg_err err = { "" };
     bool dropped;
 
+    unsetenv("SDL_VIDEODRIVER");
+    unsetenv("DISPLAY");
+    unsetenv("WAYLAND_DISPLAY");
+    cr_expect_eq(vbg_sink_preview(&s, "test", &err), VBG_EUNSUPPORTED);
+    cr_expect(strstr(err.text, "display") || strstr(err.text, "SDL2"), "%s", err.text);
     setenv("SDL_VIDEODRIVER", "dummy", 1);
     if (vbg_sink_preview(&s, "test", &err) != VBG_OK) {
         cr_expect(strstr(err.text, "SDL2"), "%s", err.text);

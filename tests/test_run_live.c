@@ -428,10 +428,15 @@ Test(run_live, refusals, .fini = remove_scratch, .timeout = 60)
         { "/dev/video0", "out.txt", "virtual camera", 2, "#404040", false },
         { "/dev/video0", "/dev/video10", "carries no alpha", 2, .back = "alpha" },
         { "/dev/video0", "/dev/video10", "usermod", 1, "#404040", true },
-        { "/dev/video0", "/dev/video10", "broken", 1, "broken", false }
+        { "/dev/video0", "/dev/video10", "broken", 1, "broken", false },
+        { "Logitech", "/dev/video10", "no camera is called 'Logitech'; there are 'Fake",
+          2, "#404040", false },
+        { "Logitech", "pipewire", "no camera is called", 2, "#404040", false },
+        { "/dev/video0", "pipewire", "PipeWire", 1, "#404040", false },
     };
     char folder[300], name[320];
 
+    setenv("XDG_RUNTIME_DIR", "/nowhere", 1); /* no PipeWire there */
     snprintf(folder, sizeof folder, "%s", in_scratch("broken"));
     mkdir(folder, 0700);
     for (int i = 0; i < 3; i++) {
@@ -479,6 +484,18 @@ Test(run_live, refusals, .fini = remove_scratch, .timeout = 60)
     said r = RUN("vbg-run", "-i", "/dev/video0", "-o", "/dev/video1", "-b", "blur",
                  "--chroma", "green", "--socket", longest);
     cr_expect(r.code != 0 && r.err_lines == 1, "%s", r.err);
+}
+
+/* The template says how flags are set; no camera is no mystery. */
+Test(run_live, says_what_to_do)
+{
+    said r = RUN("vbg-run", "--generate", "config");
+    cr_expect(r.code == 0 && strstr(r.out, "(yes|no)\n# wait = \"no\"\n"), "%s", r.out);
+    r = RUN("vbg-run", "--check");
+    cr_expect(strstr(r.out, "virtual camera"), "%s%s", r.out, r.err);
+    r = RUN("vbg-run", "--list-cameras");
+    cr_expect(r.code == 0 && (strstr(r.out, "/dev/video") || strstr(r.out, "doctor")),
+              "%s", r.out);
 }
 
 /* What vbg-run doctor says of four machines. */

@@ -331,10 +331,15 @@ static void print_config(FILE *f, const vbg_program *p)
             p->name);
     for (int t = 0; t < 2; t++)
         for (const vbg_option *o = tables[t]; o->name; o++)
-            if (o->flags & VBG_OPT_CONFIG)
-                fprintf(f, "\n# %s%s%s%s\n# %s = \"%s\"\n", o->help, o->range ? " (" : "",
-                        o->range ? o->range : "", o->range ? ")" : "", o->name,
-                        o->value ? o->value : "");
+            if (o->flags & VBG_OPT_CONFIG) {
+                const bool flag = o->type == VBG_OPT_FLAG;
+                const char *range = flag ? "yes|no" : o->range;
+                fprintf(f, "\n# %s%s%s%s\n# %s = \"%s\"\n", o->help, range ? " (" : "",
+                        range ? range : "", range ? ")" : "", o->name,
+                        flag       ? "no"
+                        : o->value ? o->value
+                                   : "");
+            }
 }
 
 void vbg_print_generated(FILE *f, const vbg_program *p, const char *kind)

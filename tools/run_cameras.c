@@ -82,7 +82,7 @@ void vbg_run_list_cameras(const vbg_device *d, const vbg_camera_want *want)
         d->close(d->u, fd);
     }
     if (cameras == 0)
-        printf("no camera was found\n");
+        printf("no camera was found; vbg-run doctor tells what may be missing\n");
 }
 
 /* ---- doctor ---- */

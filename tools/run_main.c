@@ -19,8 +19,7 @@ static const vbg_option options[] = {
     { "input", 'i', VBG_OPT_STRING, "FILE", NULL, NULL,
       "camera, video, picture, folder, or - (y4m)", "input", VBG_OPT_COMMON | LIVE },
     { "output", 'o', VBG_OPT_STRING, "FILE", NULL, NULL,
-      "camera, pipewire, video, picture, folder, or -", "output",
-      VBG_OPT_COMMON | CONF },
+      "camera, pipewire, video, picture, folder, or -", "output", VBG_OPT_COMMON | CONF },
     { "input-size", 0, VBG_OPT_SIZE, "WxH", NULL, "16..16384",
       "size asked of the camera (720p)", "input", CONF },
     { "input-fps", 0, VBG_OPT_REAL, "N", "30", "1..1000", "rate asked of the camera",
@@ -144,6 +143,7 @@ static const vbg_program program = {
     .extra =
         "vbg-run sheet VIDEO   pictures from all along a video, side by side\n"
         "vbg-run doctor        what a virtual camera still needs, and how to get it\n"
+        "                      (also vbg-run --check)\n"
         "vbg-run ctl COMMAND   change a running one (vbg-run ctl --help)\n"
         "Where the mask fails the background alone is shown, never the raw frame.\n",
     .options = options,
@@ -230,6 +230,18 @@ static bool is_device(const char *path)
     return stat(path, &info) == 0 && S_ISCHR(info.st_mode);
 }
 
+bool vbg_run_is_pipewire(const char *output)
+{
+    return strcmp(output, "pipewire") == 0 || strncmp(output, "pipewire:", 9) == 0;
+}
+
+/* Does the picture go where only a camera's may? */
+static bool for_cameras(const vbg_run_setup *s)
+{
+    return !s->output || strncmp(s->output, "/dev/", 5) == 0 ||
+           vbg_run_is_pipewire(s->output);
+}
+
 /* A path below /dev, a number, or a part of a camera's name that is no file.  s->camera
  * gets the path. */
 static vbg_status find_camera(vbg_run_setup *s, const vbg_device *d, bool *is,
@@ -248,12 +260,9 @@ static vbg_status find_camera(vbg_run_setup *s, const vbg_device *d, bool *is,
     if (n > 0 && strcmp(in, "-") != 0 && access(in, F_OK) != 0 && !strchr(in, '/') &&
         !strchr(in, '.'))
         *is = vbg_camera_find(s->camera, d, in, &none) == VBG_OK;
+    if (!*is && none.text[0] && for_cameras(s)) /* no clip could go there either */
+        return vbg_fail(err, VBG_EUSAGE, "%s", none.text);
     return VBG_OK;
-}
-
-bool vbg_run_is_pipewire(const char *output)
-{
-    return strcmp(output, "pipewire") == 0 || strncmp(output, "pipewire:", 9) == 0;
 }
 
 /* An alpha goes only where it can be kept. */
@@ -376,6 +385,9 @@ static vbg_status run(vbg_run_setup *s, const vbg_device *device, int *code, vbg
     s->mask = vbg_value(s->v, "mask");
     s->mask_out = vbg_value(s->v, "mask-out");
     s->motion_log = vbg_value(s->v, "motion-log");
+    if (vbg_value_given(s->v, "output-format") && s->output &&
+        strcmp(s->output, "-") != 0)
+        vbg_warning("--output-format is for --output -; %s goes by its name", s->output);
     st = find_camera(s, device, &camera, err);
     if (st == VBG_OK)
         st = camera ? check_live(s, err) : route(s, &stills, &folder, err);
@@ -399,7 +411,7 @@ int vbg_run_main(int argc, char **argv, const vbg_device *device)
         return vbg_control_client(argc - 2, argv + 2);
     if (argc > 1 && strcmp(argv[1], "sheet") == 0)
         return vbg_run_sheet(argc - 1, argv + 1);
-    if (argc == 2 && strcmp(argv[1], "doctor") == 0)
+    if (argc == 2 && (strcmp(argv[1], "doctor") == 0 || strcmp(argv[1], "--check") == 0))
         return vbg_run_doctor(device, "");
     vbg_signals_setup();
     int code = read_options(&s.v, argc, argv);

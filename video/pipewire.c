@@ -12,6 +12,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 /* The headers' macros are GNU C. */
 #pragma GCC diagnostic ignored "-Wpedantic"
@@ -22,6 +23,7 @@ enum { CONNECT_S = 3 };
 
 typedef struct functions {
     void (*init)(int *, char ***);
+    void (*log_level)(enum spa_log_level);
     struct pw_thread_loop *(*loop_new)(const char *, const struct spa_dict *);
     void (*loop_destroy)(struct pw_thread_loop *);
     struct pw_loop *(*loop_get)(struct pw_thread_loop *);
@@ -69,6 +71,7 @@ static bool bind(source *s)
         const char *name;
         void *to;
     } names[] = { { "pw_init", &f->init },
+                  { "pw_log_set_level", &f->log_level },
                   { "pw_thread_loop_new", &f->loop_new },
                   { "pw_thread_loop_destroy", &f->loop_destroy },
                   { "pw_thread_loop_get_loop", &f->loop_get },
@@ -342,6 +345,8 @@ vbg_status vbg_sink_pipewire(vbg_sink **out, const char *name, int w, int h, dou
                                    "apt install libpipewire-0.3-0)");
     if (st == VBG_OK) {
         s->f.init(NULL, NULL);
+        if (!getenv("PIPEWIRE_DEBUG")) /* what is wrong is told in our own words */
+            s->f.log_level(SPA_LOG_LEVEL_NONE);
         st = join(s, err);
     }
     if (st == VBG_OK) {

@@ -3,6 +3,7 @@
 
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #ifdef VBG_HAVE_SDL2
@@ -165,6 +166,21 @@ static void preview_close(vbg_sink *s)
     vbg_free_mem(p);
 }
 
+/* Without one SDL draws into memory, and nobody sees it.  Who names a driver knows why.
+ */
+static bool has_display(void)
+{
+    static const char *const names[] = { "WAYLAND_DISPLAY", "DISPLAY",
+                                         "SDL_VIDEODRIVER" };
+
+    for (int i = 0; i < 3; i++) {
+        const char *value = getenv(names[i]);
+        if (value && *value)
+            return true;
+    }
+    return false;
+}
+
 vbg_status vbg_sink_preview(vbg_sink **out, const char *title, vbg_err *err)
 {
     static const vbg_sink_class class = { .write = preview_write,
@@ -174,6 +190,12 @@ vbg_status vbg_sink_preview(vbg_sink **out, const char *title, vbg_err *err)
     *out = NULL;
     if (!p)
         return vbg_fail(err, VBG_ENOMEM, "out of memory");
+    if (!has_display()) {
+        vbg_free_mem(p);
+        return vbg_fail(err, VBG_EUNSUPPORTED,
+                        "a preview needs a display: neither WAYLAND_DISPLAY nor DISPLAY "
+                        "is set");
+    }
     p->base = (vbg_sink){ .class = &class, .name = "preview" };
     p->title = title;
     p->library = dlopen("libSDL2-2.0.so.0", RTLD_NOW);
