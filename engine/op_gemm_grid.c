@@ -11,8 +11,8 @@ enum {
     LEAST = 512,
     CHUNK_BYTES = 1000 << 10, /* operands of a chunk that stay in L2 */
     SUM_BYTES = 600 << 10,    /* sums that stay there beside them    */
-    AHEAD = 512, /* bytes of a pixel that are worth prefetching */
-    FEW = 8      /* strips among which an odd one costs more than borders */
+    AHEAD = 512,              /* bytes of a pixel that are worth prefetching */
+    FEW = 8                   /* strips among which an odd one costs more than borders */
 };
 
 static int floor_div(int a, int b)

@@ -197,8 +197,7 @@ static void scale_shift(const vbg_row_io *io, const float *scale, const float *s
         scale_rows_as(io, f, NULL, 0,
                       (norm_kind){ VBG_BF16, VBG_BF16, VBG_ACT_NONE, false });
     else
-        scale_rows_as(io, f, res, ldres,
-                      (norm_kind){ io->xt, io->yt, act, res != NULL });
+        scale_rows_as(io, f, res, ldres, (norm_kind){ io->xt, io->yt, act, res != NULL });
 }
 
 static float row_top(const void *x, vbg_dtype t, size_t at, size_t cols)
@@ -313,8 +312,8 @@ static void back_sums(double *sum, double *sumx, const vbg_norm_back *b, size_t 
     else if (bf16 && b->res && b->act == VBG_ACT_RELU)
         back_sums_as(sum, sumx, b, (norm_kind){ h, h, VBG_ACT_RELU, true }, piece);
     else
-        back_sums_as(sum, sumx, b,
-                     (norm_kind){ b->xt, b->yt, b->act, b->res != NULL }, piece);
+        back_sums_as(sum, sumx, b, (norm_kind){ b->xt, b->yt, b->act, b->res != NULL },
+                     piece);
 }
 
 /* What a map does beside dx = fz dz: statistics that depend on x, sums, dz for res. */
