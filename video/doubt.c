@@ -144,12 +144,11 @@ static bool search(vbg_doubt *d, int n)
     static const int step_x[4] = { 1, -1, 0, 0 }, step_y[4] = { 0, 0, 1, -1 };
     bool any = false;
 
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
+        const int from = d->queue[i], x = from % d->w, y = from / d->w;
         for (int k = 0; k < 4; k++) {
-            const int x = d->queue[i] % d->w + step_x[k];
-            const int y = d->queue[i] / d->w + step_y[k];
-            const int at = y * d->w + x;
-            if (x < 0 || y < 0 || x >= d->w || y >= d->h || !d->open[at])
+            const int u = x + step_x[k], v = y + step_y[k], at = v * d->w + u;
+            if (u < 0 || v < 0 || u >= d->w || v >= d->h || !d->open[at])
                 continue;
             d->open[at] = false;
             d->queue[n++] = at;
@@ -158,6 +157,7 @@ static bool search(vbg_doubt *d, int n)
                 any = true;
             }
         }
+    }
     return any;
 }
 
@@ -194,8 +194,8 @@ void vbg_doubt_run(vbg_doubt *d, const vbg_picture *expected, const vbg_picture 
     if (!search(d, start(d, expected, alpha, scale, light)))
         return;
     for (int i = 0; i < d->w * d->h; i++) {
-        const int x0 = i % d->w * scale, y0 = i / d->w * scale;
-        if (!near_doubt(d, i % d->w, i / d->w))
+        const int u = i % d->w, v = i / d->w, x0 = u * scale, y0 = v * scale;
+        if (!near_doubt(d, u, v))
             continue;
         for (int y = y0; y < y0 + scale; y++)
             for (int x = x0; x < x0 + scale; x++) {
