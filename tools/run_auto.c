@@ -8,8 +8,8 @@
 enum { TRIES = 3 };
 
 /* Better ones first: what they reach on photos (vbg-eval iou). */
-static const char *const names[] = { "bisenet", "person", "selfie", "deeplab",
-                                     "bodypix" };
+static const char *const names[] = { "selfie", "deeplab", "person", "bodypix",
+                                     "bisenet" };
 enum { NAMES = sizeof names / sizeof *names };
 
 int vbg_pick_by_speed(const double *seconds, int n, double budget_s)
