@@ -377,6 +377,21 @@ static void write_file(const char *path, const char *text)
     fclose(f);
 }
 
+/* The next line's word is not the value. */
+Test(run_live, key_without_a_value, .fini = remove_scratch, .timeout = 60)
+{
+    const char *path = in_scratch("run.conf");
+
+    write_file(path, "blur = 4\nfeather = # soft\nbackground = green\n");
+    said r = RUN("vbg-run", "--config", path, "--list-cameras");
+    cr_expect_eq(r.code, 2, "%d %s", r.code, r.err);
+    cr_expect(r.err_lines == 1 && strstr(r.err, "run.conf:2: feather has no value"), "%s",
+              r.err);
+    write_file(path, "blur = 4 # a value\nbackground = \"a=\"\n");
+    r = RUN("vbg-run", "--config", path, "--list-cameras");
+    cr_expect_neq(r.code, 2, "%s", r.err);
+}
+
 /* Command line, profile, user's file, system's file, preset: the first wins. */
 Test(run_live, configuration_order, .fini = remove_scratch, .timeout = 60)
 {

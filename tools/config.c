@@ -108,6 +108,29 @@ static vbg_status load(char **out, const char *path, bool must, vbg_err *err)
     return st;
 }
 
+/* A line "key =" is refused: the parser would take the next line's word for the value. */
+static vbg_status check_values(const char *text, const char *path, vbg_err *err)
+{
+    static const char blank[] = " \t";
+    int line = 1;
+
+    for (const char *s = text; *s; line++) {
+        const char *key = s + strspn(s, blank);
+        const size_t length = strcspn(key, " \t=\n#\"'/{}()");
+        const char *equals = key + length + strspn(key + length, blank);
+        const char *value = equals + (*equals == '=');
+        value += strspn(value, blank);
+        const bool none =
+            !*value || *value == '\n' || *value == '#' || strncmp(value, "//", 2) == 0;
+        if (length && *equals == '=' && none)
+            return vbg_fail(err, VBG_EUSAGE, "%s:%d: %.*s has no value", path, line,
+                            length < 60 ? (int)length : 60, key);
+        s += strcspn(s, "\n");
+        s += *s == '\n';
+    }
+    return VBG_OK;
+}
+
 /* One string option per key that may stand in a file. */
 static cfg_opt_t *make_table(const vbg_program *p, cfg_opt_t *profile)
 {
@@ -205,6 +228,8 @@ static vbg_status read_file(vbg_values *v, const char *path, bool must, bool *pr
     char *text;
     vbg_status st = load(&text, path, must, err);
 
+    if (st == VBG_OK && text && (st = check_values(text, path, err)) != VBG_OK)
+        free(text);
     if (st != VBG_OK || !text)
         return st;
     memset(&reading, 0, sizeof reading);
