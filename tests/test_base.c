@@ -208,6 +208,19 @@ static bool same_tensor(const char *dir, const char *a, const char *b, const cha
     return sum[0] == sum[1];
 }
 
+/* A .vbg file without any network. */
+static void write_empty(const char *dir, const char *name)
+{
+    vbg_writer *w;
+    char path[256];
+    vbg_err err = { "" };
+
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    cr_assert_eq(vbg_writer_new(&w, path, &err), VBG_OK, "%s", err.text);
+    cr_assert_eq(vbg_writer_string(w, "model.arch", "none", &err), VBG_OK);
+    cr_assert_eq(vbg_writer_finish(w, &err), VBG_OK, "%s", err.text);
+}
+
 /* Begins as the small decoder's picture, smoothly enlarged; the latents stay the same. */
 Test(base, decoder_of_larger_pictures)
 {
@@ -229,6 +242,12 @@ Test(base, decoder_of_larger_pictures)
                          dir, dir, dir, dir),
                  0);
     cr_assert(same_tensor(dir, "vae/model.vbg", "up/model.vbg", "quant_conv.weight"));
+    write_empty(dir, "empty.vbg");
+    cr_assert_eq(command(vbg_train_base_vae, dir,
+                         "-d %s/data -o %s/no --model %s/empty.vbg --decoder-only "
+                         "--config %s/grown.json --crop 16 --val-crop 32 -b 2 --steps 1",
+                         dir, dir, dir, dir),
+                 1); /* nothing to grow from: not random values in its place */
     decode(dir, "vae/model.vbg", SMALL, small);
     decode(dir, "up/model.vbg", LARGE, large);
     for (int i = 0; i < SMALL * SMALL; i++)

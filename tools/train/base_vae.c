@@ -129,6 +129,8 @@ static vbg_status open_model(vbg_vae_trainer *t, vbg_err *err)
         return vbg_fail(err, VBG_EUSAGE, "--decoder-only needs --model");
     vbg_status st =
         path ? vbg_weights_open(&t->file, path, err) : vbg_weights_empty(&t->file, err);
+    if (st == VBG_OK && path && !vbg_weights_has_component(t->file, "vae"))
+        st = vbg_fail(err, VBG_EFORMAT, "%s: no autoencoder", path);
     if (st == VBG_OK)
         st = read_config(t, &cfg, err);
     if (st == VBG_OK)
